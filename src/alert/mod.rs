@@ -1,0 +1,1 @@
+//! Alerts: rule files, the state machine, the words of a page.

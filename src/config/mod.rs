@@ -1,0 +1,54 @@
+//! Configuration: one TOML file, a section a concern, every key with a default and a reason.
+//!
+//! Precedence: flag > environment (`FLOODMARK__SECTION__KEY`) > file > default. Unknown keys are errors. All problems
+//! are reported together, each with its key path. Secrets come from files, never from this file.
+
+mod clickhouse;
+mod decode;
+mod detect;
+mod flow;
+mod http;
+mod kafka;
+mod load;
+mod local;
+mod notify;
+mod store;
+mod units;
+
+pub use clickhouse::ClickHouseConfig;
+pub use decode::{CombinedConfig, CombinedRoute, CombinedSubscription, DecodeConfig, Format};
+pub use detect::DetectConfig;
+pub use flow::FlowConfig;
+pub use http::HttpConfig;
+pub use kafka::{KafkaConfig, TopicsConfig};
+pub use load::{ConfigError, Problem};
+pub use local::LocalConfig;
+pub use notify::{AlertmanagerConfig, NotifyConfig, WebhookConfig};
+pub use store::{RetentionConfig, StoreConfig};
+pub use units::{ByteCount, Span};
+
+use serde::{Deserialize, Serialize};
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP server: health, metrics, API.
+    pub http: HttpConfig,
+    /// Kafka to read from. Absent: `run` refuses to start, `demo` starts its own broker.
+    pub kafka: Option<KafkaConfig>,
+    /// ClickHouse to write to. Without `url` the local engine is started.
+    pub clickhouse: ClickHouseConfig,
+    /// Where the local engines are.
+    pub local: LocalConfig,
+    /// How records become events.
+    pub decode: DecodeConfig,
+    /// Batches, buffers and retention.
+    pub store: StoreConfig,
+    /// Windows and watermarks.
+    pub flow: FlowConfig,
+    /// Rules, limits and objectives.
+    pub detect: DetectConfig,
+    /// Where alerts go.
+    pub notify: NotifyConfig,
+}

@@ -1,0 +1,1 @@
+//! Records to events: a file a format. Pure.

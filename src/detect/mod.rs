@@ -1,0 +1,1 @@
+//! Detectors: a file a detector, each a pure state machine over windows.

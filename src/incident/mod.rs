@@ -1,0 +1,1 @@
+//! Incidents: findings grouped by cause, causes ranked, red herrings refused.

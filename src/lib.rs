@@ -1,0 +1,18 @@
+//! Floodmark finds who is flooding an API platform: which customer, client release, query or leak.
+//!
+//! `ARCHITECTURE.md` is the map. The pure core (`model decode flow detect incident alert` without `alert::notify`)
+//! does no I/O and reads no clock; the shell around it does nothing else.
+
+pub mod alert;
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod decode;
+pub mod detect;
+pub mod flow;
+pub mod incident;
+pub mod ingest;
+pub mod local;
+pub mod model;
+pub mod sim;
+pub mod store;

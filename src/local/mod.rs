@@ -1,0 +1,1 @@
+//! The local engines: ClickHouse in a child process, the demo broker.

@@ -1,0 +1,24 @@
+//! The vocabulary of Floodmark: input events, output transitions, time, positions.
+//!
+//! Everything here is plain data. Nothing reads a clock, a socket or a file.
+
+mod attributes;
+mod chunk;
+mod event;
+mod event_json;
+mod position;
+mod time;
+mod transition;
+
+pub use attributes::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, Attributes};
+pub use chunk::{Chunk, Positioned, Rejection, RejectionCode, RejectionReason};
+pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Request, Signal, metric};
+pub use position::{Offset, Partition, Position, TopicPartition};
+pub use time::{DurationMs, ParseTimestampError, Timestamp};
+pub use transition::{
+    Affected, AlertName, Cause, Confidence, Dimension, Dimensions, IncidentReport, Output, RuledOut, Severity, Summary,
+    Transition, TransitionEvent,
+};
+
+/// Short strings (up to 24 bytes) live inline: most routes, versions and ids never touch the heap.
+pub type Text = compact_str::CompactString;
