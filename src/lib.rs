@@ -14,5 +14,6 @@ pub mod incident;
 pub mod ingest;
 pub mod local;
 pub mod model;
+pub mod pipeline;
 pub mod sim;
 pub mod store;

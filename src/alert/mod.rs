@@ -1,1 +1,7 @@
-//! Alerts: rule files, the state machine, the words of a page.
+//! Alerts: rule files and the state machine are pure.
+
+mod rules;
+mod state;
+
+pub use rules::{Annotations, Detect, Rule, RuleGroup, RuleLabels, Rules, RulesError};
+pub use state::{AlertChange, AlertKey, AlertStates};

@@ -1,1 +1,15 @@
-//! Incidents: findings grouped by cause, causes ranked, red herrings refused.
+//! Incidents: alerts grouped by cause, causes ranked, red herrings refused. Pure.
+//!
+//! An incident is one cause with its symptoms. A finding that names who does it opens an incident, or becomes the cause
+//! of one that had only symptoms; a symptom joins the incident near in time; a ticket about one customer stays alone
+//! unless that customer is among the culprits.
+
+mod adoption;
+mod attribution;
+mod open;
+mod ruled_out;
+mod tracker;
+
+pub use adoption::Adoption;
+pub use open::Incident;
+pub use tracker::{Incidents, View};

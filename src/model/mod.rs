@@ -16,8 +16,8 @@ pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Requ
 pub use position::{Offset, Partition, Position, TopicPartition};
 pub use time::{DurationMs, ParseTimestampError, Timestamp};
 pub use transition::{
-    Affected, AlertName, Cause, Confidence, Dimension, Dimensions, IncidentReport, Output, RuledOut, Severity, Summary,
-    Transition, TransitionEvent,
+    Affected, AlertName, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, IncidentReport, Output,
+    RuledOut, Severity, Summary, Transition, TransitionEvent,
 };
 
 /// Short strings (up to 24 bytes) live inline: most routes, versions and ids never touch the heap.

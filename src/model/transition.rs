@@ -188,6 +188,15 @@ pub struct RuledOut {
     pub why: String,
 }
 
+/// A subscription to talk to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Customer {
+    /// Who is billed.
+    pub subscription: Text,
+    /// Its share of the harm, 0 to 1.
+    pub share: f64,
+}
+
 /// Who feels it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
 pub struct Affected {
@@ -275,9 +284,16 @@ pub struct IncidentReport {
     pub ruled_out: Vec<RuledOut>,
     /// Who felt it.
     pub affected: Affected,
+    /// Whom to talk to, the heaviest first (at most [`CUSTOMERS_MAX`]).
+    pub customers: Vec<Customer>,
+    /// What to do, most urgent first.
+    pub actions: Vec<String>,
     /// One sentence for a person.
     pub summary: String,
 }
+
+/// Customers named in a report; the rest are in the stored requests.
+pub const CUSTOMERS_MAX: usize = 20;
 
 /// The last line of a replay.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,0 +1,168 @@
+//! The alert state machine: pending → firing → resolved. Pure; time comes with each step.
+//!
+//! A condition that is not judged (no requests in the window, a silent source) neither begins nor ends: absent data is
+//! not zero. A pending alert whose condition ends before `for` has passed goes away without a transition.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Rule;
+use crate::detect::Finding;
+use crate::model::{AlertName, Dimensions, DurationMs, Severity, Timestamp, TransitionEvent};
+
+/// Alerts that may be active at once; further ones are counted, not tracked.
+const ACTIVE_MAX: usize = 10_000;
+
+/// Identity of an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AlertKey {
+    /// Worst first: a critical alert silences the warning of the same name and labels.
+    pub severity: std::cmp::Reverse<Severity>,
+    /// Alert name.
+    pub alert: AlertName,
+    /// What it is about.
+    pub labels: Dimensions,
+}
+
+/// An alert changed state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertChange {
+    /// Which alert.
+    pub key: AlertKey,
+    /// New state.
+    pub event: TransitionEvent,
+    /// When the condition first held.
+    pub since: Timestamp,
+    /// Newest finding; on `resolved` the one with the greatest value.
+    pub finding: Finding,
+}
+
+#[derive(Debug, Clone)]
+struct Active {
+    firing: bool,
+    pending_at: Timestamp,
+    since: Timestamp,
+    cleared_ms: DurationMs,
+    latest: Finding,
+    peak: Finding,
+}
+
+/// All active alerts.
+#[derive(Debug, Default)]
+pub struct AlertStates {
+    active: BTreeMap<AlertKey, Active>,
+    overflowed: u64,
+}
+
+impl AlertStates {
+    /// Takes in what `rule` found at the end of a window (`at`, `window_ms` long). `judged` says whether an alert's
+    /// condition could be judged in this window.
+    pub fn step(
+        &mut self,
+        rule: &Rule,
+        at: Timestamp,
+        window_ms: DurationMs,
+        findings: Vec<Finding>,
+        judged: &dyn Fn(&Dimensions) -> bool,
+    ) -> Vec<AlertChange> {
+        let severity = rule.labels.severity;
+        let mut changes = Vec::new();
+        let mut holds = BTreeSet::new();
+        for finding in findings {
+            let key = AlertKey {
+                severity: std::cmp::Reverse(severity),
+                alert: finding.alert,
+                labels: finding.labels.clone(),
+            };
+            if severity != Severity::Critical && self.worse_is_active(&key) {
+                continue;
+            }
+            holds.insert(key.clone());
+            changes.extend(self.hold(rule, key, at, finding));
+        }
+        let gone: Vec<AlertKey> =
+            self.of_rule(rule).filter(|key| !holds.contains(*key) && judged(&key.labels)).cloned().collect();
+        for key in gone {
+            changes.extend(self.clear(rule, &key, window_ms));
+        }
+        changes
+    }
+
+    fn of_rule<'a>(&'a self, rule: &'a Rule) -> impl Iterator<Item = &'a AlertKey> {
+        let severity = std::cmp::Reverse(rule.labels.severity);
+        self.active.keys().filter(move |key| key.alert == rule.alert && key.severity == severity)
+    }
+
+    fn worse_is_active(&self, key: &AlertKey) -> bool {
+        let worse = AlertKey { severity: std::cmp::Reverse(Severity::Critical), ..key.clone() };
+        self.active.contains_key(&worse)
+    }
+
+    fn hold(&mut self, rule: &Rule, key: AlertKey, at: Timestamp, finding: Finding) -> Option<AlertChange> {
+        if !self.active.contains_key(&key) && self.active.len() >= ACTIVE_MAX {
+            self.overflowed += 1;
+            return None;
+        }
+        let known = self.active.contains_key(&key);
+        let active = self.active.entry(key.clone()).or_insert_with(|| Active {
+            firing: false,
+            pending_at: at,
+            since: finding.since.min(at),
+            cleared_ms: 0,
+            latest: finding.clone(),
+            peak: finding.clone(),
+        });
+        active.cleared_ms = 0;
+        if finding.value > active.peak.value {
+            active.peak = finding.clone();
+        }
+        active.latest = finding;
+        let event = if active.firing {
+            return None;
+        } else if at.since(active.pending_at) >= rule.r#for.as_millis() {
+            active.firing = true;
+            TransitionEvent::Firing
+        } else if known {
+            return None;
+        } else {
+            TransitionEvent::Pending
+        };
+        Some(AlertChange { key, event, since: active.since, finding: active.latest.clone() })
+    }
+
+    fn clear(&mut self, rule: &Rule, key: &AlertKey, window_ms: DurationMs) -> Option<AlertChange> {
+        let active = self.active.get_mut(key)?;
+        active.cleared_ms += window_ms;
+        if active.firing && active.cleared_ms < rule.keep_firing_for.as_millis() {
+            return None;
+        }
+        let active = self.active.remove(key)?;
+        active.firing.then(|| AlertChange {
+            key: key.clone(),
+            event: TransitionEvent::Resolved,
+            since: active.since,
+            finding: active.peak,
+        })
+    }
+
+    /// Alerts that are pending or firing, worst first, each with its newest finding.
+    pub fn active(&self) -> impl Iterator<Item = AlertChange> {
+        self.active.iter().map(|(key, active)| AlertChange {
+            key: key.clone(),
+            event: if active.firing { TransitionEvent::Firing } else { TransitionEvent::Pending },
+            since: active.since,
+            finding: active.latest.clone(),
+        })
+    }
+
+    /// Whether this alert is pending or firing.
+    #[must_use]
+    pub fn is_active(&self, key: &AlertKey) -> bool {
+        self.active.contains_key(key)
+    }
+
+    /// Findings that could not be tracked.
+    #[must_use]
+    pub fn overflowed(&self) -> u64 {
+        self.overflowed
+    }
+}

@@ -1,0 +1,50 @@
+//! What a detector says about one window: a condition holds, for whom, how much, and why.
+
+use crate::model::{Affected, AlertName, Cause, Customer, Dimensions, Timestamp};
+
+/// A condition that holds at the end of a window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// Which alert it is about.
+    pub alert: AlertName,
+    /// Identity of the alert, with its name.
+    pub labels: Dimensions,
+    /// When the condition began, as far as the detector can tell (at most the window's end).
+    pub since: Timestamp,
+    /// The number, in `unit`.
+    pub value: f64,
+    /// What is normal, in `unit`.
+    pub baseline: f64,
+    /// Unit of `value` and `baseline`.
+    pub unit: &'static str,
+    /// Ranked causes, as far as this detector can tell.
+    pub causes: Vec<Cause>,
+    /// Who feels it.
+    pub affected: Affected,
+    /// The subscriptions behind it, the heaviest first, with their share of the value: whom to talk to. Bounded.
+    pub customers: Vec<Customer>,
+    /// One sentence for a person.
+    pub summary: String,
+    /// How the finding takes part in incidents.
+    pub role: Role,
+}
+
+/// How a finding takes part in incidents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It names who does it: an incident of its own, or the cause of one that has only symptoms so far.
+    Cause,
+    /// It is what a cause does to the platform: joins an incident near in time.
+    Symptom,
+    /// It stands alone (a ticket about one customer, a slow leak): never joins an incident by time only.
+    Separate,
+}
+
+/// Which input a condition needs to be judged: without it, nothing begins and nothing ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// Requests were seen in the window.
+    Requests,
+    /// The source has reported lately.
+    Source(String),
+}

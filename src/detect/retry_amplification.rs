@@ -1,0 +1,375 @@
+//! `RetryAmplification`: a client version, a subscription or a calling service repeats requests beyond any retry budget.
+//!
+//! Evidence is causal, not a rate: attempts that no well-behaved client makes (the fourth and later of one logical
+//! request), accumulated per group until chance is refused. A client that stops after three attempts is therefore never
+//! named, not even in a full outage. Impact is the group's share of the load.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
+
+use super::retry_groups::Group;
+use super::statistics::{BernoulliCusum, cusum_threshold, wilson_lower};
+use super::words::{count, percent, rate, rounded};
+use super::{Detector, Finding, Role, Scene};
+use crate::flow::{Cell, Name, ratio};
+use crate::model::{Affected, AlertName, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, Timestamp};
+
+/// One false alarm in 10⁵ subscriptions × 60,480 ten-second steps (a week), over three kinds of group.
+const RUNS_A_FALSE_ALARM: f64 = 1e5 * 60_480.0 * 3.0;
+/// Groups with a score of their own. Groups without repeats need none.
+const GROUPS_MAX: usize = 100_000;
+/// One subscription with this share of a version's repeats, while others on the version behave, is the culprit itself.
+const SUBSCRIPTION_SHARE_MIN: f64 = 0.8;
+/// Requests others must have made for "the others behave" to mean something.
+const OTHERS_REQUESTS_MIN: u64 = 20;
+/// More subscriptions than this at once, with no version in common, are reported as one finding.
+const SUBSCRIPTIONS_APART_MAX: usize = 5;
+/// A version not seen in this first span of the log is new.
+const NEW_VERSION_MS: i64 = 300_000;
+/// Half-life of the platform's normal attempts per request, in windows (an hour of five-second windows).
+const BASELINE_WINDOWS: f64 = 720.0;
+
+/// `detect: {retry_amplification: …}` of a rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryAmplificationSpec {
+    /// Share of attempts beyond the third that is still accepted.
+    pub beyond_budget_allowed: f64,
+    /// Share of attempts beyond the third that is looked for.
+    pub beyond_budget_alarm: f64,
+    /// Least attempts per logical request over the last minute.
+    pub attempts_per_request_min: f64,
+    /// Least share of the platform's load that the group's repeats make, over the last minute.
+    pub load_share_min: f64,
+}
+
+impl Default for RetryAmplificationSpec {
+    fn default() -> Self {
+        Self {
+            beyond_budget_allowed: 0.02,
+            beyond_budget_alarm: 0.15,
+            attempts_per_request_min: 1.5,
+            load_share_min: 0.05,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Score {
+    score: f64,
+    since: Timestamp,
+}
+
+/// The detector's state.
+#[derive(Debug)]
+pub struct RetryAmplification {
+    spec: RetryAmplificationSpec,
+    cusum: BernoulliCusum,
+    threshold: f64,
+    scores: FxHashMap<Group, Score>,
+    first_window: Option<Timestamp>,
+    versions_first_seen: FxHashMap<Group, Timestamp>,
+    baseline_requests: f64,
+    baseline_firsts: f64,
+    overflowed: u64,
+}
+
+/// Sums of the last minute for one suspect.
+#[derive(Debug, Default)]
+struct Suspect {
+    cell: Cell,
+    by_subscription: FxHashMap<Name, Cell>,
+}
+
+impl RetryAmplification {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new(spec: RetryAmplificationSpec) -> Self {
+        Self {
+            cusum: BernoulliCusum::new(spec.beyond_budget_allowed, spec.beyond_budget_alarm),
+            threshold: cusum_threshold(RUNS_A_FALSE_ALARM),
+            spec,
+            scores: FxHashMap::default(),
+            first_window: None,
+            versions_first_seen: FxHashMap::default(),
+            baseline_requests: 0.0,
+            baseline_firsts: 0.0,
+            overflowed: 0,
+        }
+    }
+
+    fn step_scores(&mut self, scene: &Scene<'_>) {
+        let mut sums: FxHashMap<Group, (u64, u64)> = FxHashMap::default();
+        for (key, cell) in &scene.window.cells {
+            for group in Group::of(key) {
+                let known = cell.resends_beyond_budget > 0 || self.scores.contains_key(&group);
+                if known || matches!(group, Group::Version { .. }) {
+                    let sum = sums.entry(group).or_default();
+                    sum.0 += cell.resends_beyond_budget;
+                    sum.1 += cell.requests;
+                }
+            }
+        }
+        for (group, (beyond, requests)) in sums {
+            if matches!(group, Group::Version { .. }) && self.versions_first_seen.len() < GROUPS_MAX {
+                self.versions_first_seen.entry(group).or_insert(scene.window.start);
+            }
+            self.step_score(group, beyond, requests, scene.window.start);
+        }
+    }
+
+    fn step_score(&mut self, group: Group, beyond: u64, requests: u64, start: Timestamp) {
+        let before = self.scores.get(&group).copied();
+        let score = self.cusum.step(before.map_or(0.0, |s| s.score), beyond, requests, 2.0 * self.threshold);
+        if score <= 0.0 {
+            self.scores.remove(&group);
+        } else if before.is_some() || self.scores.len() < GROUPS_MAX {
+            self.scores.insert(group, Score { score, since: before.map_or(start, |s| s.since) });
+        } else {
+            self.overflowed += 1;
+        }
+    }
+
+    /// Suspects beyond chance, with their last minute, that amplify enough to matter.
+    fn suspects(&self, scene: &Scene<'_>) -> FxHashMap<Group, Suspect> {
+        let beyond_chance: FxHashSet<Group> =
+            self.scores.iter().filter(|(_, s)| s.score >= self.threshold).map(|(group, _)| *group).collect();
+        let mut suspects: FxHashMap<Group, Suspect> = FxHashMap::default();
+        if beyond_chance.is_empty() {
+            return suspects;
+        }
+        for (key, cell) in scene.recent.cells() {
+            for group in Group::of(key).filter(|group| beyond_chance.contains(group)) {
+                let suspect = suspects.entry(group).or_default();
+                suspect.cell.add(cell);
+                suspect.by_subscription.entry(key.subscription).or_default().add(cell);
+            }
+        }
+        let load = scene.recent.edge_total().requests;
+        suspects.retain(|_, suspect| {
+            suspect.cell.attempts_per_request() >= self.spec.attempts_per_request_min
+                && ratio(suspect.cell.resends, load.max(suspect.cell.requests)) >= self.spec.load_share_min
+        });
+        suspects
+    }
+
+    /// A version is named unless one subscription makes its repeats and the others on it behave.
+    fn version_is_to_blame(&self, version: Group, suspect: &Suspect) -> bool {
+        let top = suspect.by_subscription.values().map(|cell| cell.resends_beyond_budget).max().unwrap_or(0);
+        if ratio(top, suspect.cell.resends_beyond_budget) < SUBSCRIPTION_SHARE_MIN {
+            return true;
+        }
+        let mut others = suspect.cell;
+        if let Some(cell) =
+            suspect.by_subscription.values().max_by_key(|cell| (cell.resends_beyond_budget, cell.requests))
+        {
+            others.subtract(cell);
+        }
+        if others.requests < OTHERS_REQUESTS_MIN {
+            // Nobody else runs it: the version is to blame if it is what is new.
+            let first_seen = self.versions_first_seen.get(&version).copied().zip(self.first_window);
+            return first_seen.is_some_and(|(seen, log_start)| seen.since(log_start) >= NEW_VERSION_MS);
+        }
+        wilson_lower(others.resends_beyond_budget, others.requests, 3.0) > self.spec.beyond_budget_allowed
+    }
+
+    /// The culprits: versions to blame, then subscriptions and callers that no such version explains.
+    fn culprits(&self, suspects: &FxHashMap<Group, Suspect>, scene: &Scene<'_>) -> Vec<Group> {
+        let versions: FxHashSet<Group> = suspects
+            .iter()
+            .filter(|(group, suspect)| {
+                matches!(group, Group::Version { .. }) && self.version_is_to_blame(**group, suspect)
+            })
+            .map(|(group, _)| *group)
+            .collect();
+        let mut explained: FxHashMap<Name, u64> = FxHashMap::default();
+        for version in &versions {
+            for (subscription, cell) in &suspects[version].by_subscription {
+                *explained.entry(*subscription).or_default() += cell.resends_beyond_budget;
+            }
+        }
+        let unexplained = |group: &Group, suspect: &Suspect| match group {
+            Group::Subscription(name) => {
+                2 * explained.get(name).copied().unwrap_or(0) < suspect.cell.resends_beyond_budget
+            }
+            Group::Caller { .. } => true,
+            Group::Version { .. } => false,
+        };
+        let rest = suspects.iter().filter(|(group, suspect)| unexplained(group, suspect)).map(|(group, _)| *group);
+        let mut culprits: Vec<Group> = versions.iter().copied().chain(rest).collect();
+        culprits.sort_by_cached_key(|group| group.labels(scene.names));
+        culprits
+    }
+
+    fn learn_baseline(&mut self, scene: &Scene<'_>) {
+        let keep = 1.0 - 1.0 / BASELINE_WINDOWS;
+        let total = &scene.window.edge_total;
+        #[allow(clippy::cast_precision_loss)]
+        let (requests, resends) = (total.requests as f64, total.resends as f64);
+        self.baseline_requests = self.baseline_requests * keep + requests;
+        self.baseline_firsts = self.baseline_firsts * keep + (requests - resends);
+    }
+
+    fn baseline(&self) -> f64 {
+        if self.baseline_firsts > 0.0 { self.baseline_requests / self.baseline_firsts } else { 1.0 }
+    }
+
+    fn finding(&self, group: Group, suspect: &Suspect, scene: &Scene<'_>) -> Finding {
+        let cell = &suspect.cell;
+        let edge = scene.recent.edge_total();
+        let load = edge.requests.max(cell.requests);
+        let retrying = suspect.by_subscription.values().filter(|c| c.resends_beyond_budget > 0).count();
+        let seconds = scene.recent.seconds(scene.window.end);
+        #[allow(clippy::cast_precision_loss)]
+        let (now, without) = (load as f64 / seconds, (load - cell.resends.min(load)) as f64 / seconds);
+        let attempts = cell.attempts_per_request();
+        let baseline = self.baseline();
+        let summary = format!(
+            "{} makes {attempts:.1} attempts per request (normal {baseline:.2}) from {}: {} of the load; without its \
+             repeats load would be {} instead of {}",
+            group.title(scene.names),
+            count(retrying, "subscription"),
+            percent(ratio(cell.requests, load)),
+            rate(without),
+            rate(now),
+        );
+        Finding {
+            alert: AlertName::RetryAmplification,
+            labels: group.labels(scene.names),
+            since: self.scores.get(&group).map_or(scene.window.start, |score| score.since),
+            value: rounded(attempts),
+            baseline: rounded(baseline),
+            unit: "attempts per request",
+            causes: vec![self.cause(group, suspect, scene)],
+            affected: Affected { subscriptions: retrying as u64, requests_share: rounded(ratio(cell.requests, load)) },
+            customers: customers(suspect, scene),
+            summary,
+            role: Role::Cause,
+        }
+    }
+
+    fn cause(&self, group: Group, suspect: &Suspect, scene: &Scene<'_>) -> Cause {
+        let (others, resends_total) = others(group, scene);
+        let cell = &suspect.cell;
+        let share = ratio(cell.resends, resends_total.max(cell.resends));
+        let behave = others.requests >= OTHERS_REQUESTS_MIN
+            && wilson_lower(others.resends_beyond_budget, others.requests, 3.0) <= self.spec.beyond_budget_allowed;
+        let evidence = format!(
+            "{} of all repeats; {} of its requests are beyond the third attempt, of all others' {}; {} of its {} \
+             repeat so; attempt or request key known on {} of its requests",
+            percent(share),
+            percent(ratio(cell.resends_beyond_budget, cell.requests)),
+            percent(ratio(others.resends_beyond_budget, others.requests)),
+            suspect.by_subscription.values().filter(|c| c.resends_beyond_budget > 0).count(),
+            count(suspect.by_subscription.len(), "subscription"),
+            percent(ratio(cell.attempts_known, cell.requests)),
+        );
+        Cause {
+            dimensions: cause_dimensions(group, scene),
+            share: rounded(share),
+            confidence: if behave || share >= SUBSCRIPTION_SHARE_MIN { Confidence::High } else { Confidence::Medium },
+            evidence,
+        }
+    }
+
+    /// Many subscriptions, no version in common: one finding that says so.
+    fn spread(&self, culprits: &[Group], suspects: &FxHashMap<Group, Suspect>, scene: &Scene<'_>) -> Finding {
+        let mut all = Suspect::default();
+        for group in culprits {
+            let suspect = &suspects[group];
+            all.cell.add(&suspect.cell);
+            all.by_subscription.extend(suspect.by_subscription.iter().map(|(name, cell)| (*name, *cell)));
+        }
+        let since = culprits.iter().filter_map(|g| self.scores.get(g)).map(|s| s.since).min();
+        let mut finding = self.finding(culprits[0], &all, scene);
+        finding.labels = Dimensions::default();
+        finding.since = since.unwrap_or(scene.window.start);
+        finding.summary = format!(
+            "{} repeat requests without limit ({:.1} attempts per request, normal {:.2}); no client version explains it",
+            count(culprits.len(), "subscription"),
+            finding.value,
+            finding.baseline
+        );
+        finding.causes = vec![Cause {
+            dimensions: Dimensions::default(),
+            share: 1.0,
+            confidence: Confidence::Low,
+            evidence: format!("no narrower culprit: repeats are spread over {}", count(culprits.len(), "subscription")),
+        }];
+        finding
+    }
+}
+
+/// The subscriptions that repeat most.
+fn customers(suspect: &Suspect, scene: &Scene<'_>) -> Vec<Customer> {
+    let mut customers: Vec<Customer> = suspect
+        .by_subscription
+        .iter()
+        .filter(|(_, cell)| cell.resends_beyond_budget > 0)
+        .map(|(name, cell)| Customer {
+            subscription: scene.names.text(*name).clone(),
+            share: rounded(ratio(cell.resends, suspect.cell.resends)),
+        })
+        .collect();
+    customers.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.subscription.cmp(&b.subscription)));
+    customers.truncate(CUSTOMERS_MAX);
+    customers
+}
+
+/// Everybody else at the same time, and all repeats.
+fn others(group: Group, scene: &Scene<'_>) -> (Cell, u64) {
+    let mut others = Cell::default();
+    let mut resends_total = 0;
+    for (key, cell) in scene.recent.cells() {
+        let same_side = key.caller.is_absent() != matches!(group, Group::Caller { .. });
+        if same_side {
+            resends_total += cell.resends;
+            if Group::of(key).all(|g| g != group) {
+                others.add(cell);
+            }
+        }
+    }
+    (others, resends_total)
+}
+
+/// The version alone says it, unless another client has a version of the same name.
+fn cause_dimensions(group: Group, scene: &Scene<'_>) -> Dimensions {
+    let mut dimensions = group.labels(scene.names);
+    if let Group::Version { client, client_version } = group
+        && !client_version.is_absent()
+        && !scene.recent.cells().any(|(key, _)| key.client_version == client_version && key.client != client)
+    {
+        dimensions.0.remove(&Dimension::Client);
+    }
+    dimensions
+}
+
+impl Detector for RetryAmplification {
+    fn observe(&mut self, scene: &Scene<'_>) -> Vec<Finding> {
+        if scene.window.total.requests == 0 {
+            return Vec::new();
+        }
+        self.first_window.get_or_insert(scene.window.start);
+        self.step_scores(scene);
+        let suspects = self.suspects(scene);
+        let culprits = self.culprits(&suspects, scene);
+        if culprits.is_empty() {
+            self.learn_baseline(scene);
+            return Vec::new();
+        }
+        let (subscriptions, mut named): (Vec<Group>, Vec<Group>) =
+            culprits.into_iter().partition(|group| matches!(group, Group::Subscription(_)));
+        let mut findings = Vec::new();
+        if subscriptions.len() > SUBSCRIPTIONS_APART_MAX {
+            findings.push(self.spread(&subscriptions, &suspects, scene));
+        } else {
+            named.extend(subscriptions);
+        }
+        findings.extend(named.into_iter().map(|group| self.finding(group, &suspects[&group], scene)));
+        findings
+    }
+
+    fn overflowed(&self) -> u64 {
+        self.overflowed
+    }
+}

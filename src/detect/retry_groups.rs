@@ -1,0 +1,68 @@
+//! Who may be repeating requests: the groups that retries are counted by.
+
+use crate::flow::{CellKey, Name, Names};
+use crate::model::{Dimension, Dimensions};
+
+/// One suspect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// A version of a client program, over all subscriptions (either may be absent, not both).
+    Version {
+        /// Client program.
+        client: Name,
+        /// Its version.
+        client_version: Name,
+    },
+    /// A subscription, over all its clients.
+    Subscription(Name),
+    /// A calling service inside the platform.
+    Caller {
+        /// Calling service.
+        caller: Name,
+        /// Service called.
+        service: Name,
+    },
+}
+
+impl Group {
+    /// The groups a request counts for: at the edge its version and its subscription, inside its caller.
+    pub fn of(key: &CellKey) -> impl Iterator<Item = Self> {
+        let edge = key.caller.is_absent();
+        let versioned = edge && !(key.client.is_absent() && key.client_version.is_absent());
+        let version = Self::Version { client: key.client, client_version: key.client_version };
+        let caller = Self::Caller { caller: key.caller, service: key.service };
+        [versioned.then_some(version), edge.then_some(Self::Subscription(key.subscription)), (!edge).then_some(caller)]
+            .into_iter()
+            .flatten()
+    }
+
+    /// Labels of an alert about the group.
+    #[must_use]
+    pub fn labels(self, names: &Names) -> Dimensions {
+        let pairs = match self {
+            Self::Version { client, client_version } => {
+                vec![(Dimension::Client, client), (Dimension::ClientVersion, client_version)]
+            }
+            Self::Subscription(subscription) => vec![(Dimension::Subscription, subscription)],
+            Self::Caller { caller, service } => vec![(Dimension::Caller, caller), (Dimension::Service, service)],
+        };
+        let present = pairs.into_iter().filter(|(_, name)| !name.is_absent());
+        Dimensions::new(present.map(|(dimension, name)| (dimension, names.text(name).clone())))
+    }
+
+    /// How people call the group.
+    #[must_use]
+    pub fn title(self, names: &Names) -> String {
+        match self {
+            Self::Version { client, client_version } if client.is_absent() => {
+                format!("client version {}", names.text(client_version))
+            }
+            Self::Version { client, client_version } => {
+                format!("{} {}", names.text(client), names.text(client_version)).trim_end().to_owned()
+            }
+            Self::Subscription(subscription) => format!("subscription {}", names.text(subscription)),
+            Self::Caller { caller, service } if service.is_absent() => names.text(caller).to_string(),
+            Self::Caller { caller, service } => format!("{} → {}", names.text(caller), names.text(service)),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Events into windows: the watermark closes them, in order, exactly once.
+
+use std::collections::BTreeMap;
+
+use super::watermark::{StreamId, Watermark};
+use super::window::{Cell, CellKey, ClosedWindow, Window};
+use super::{ChangeLog, Names, RequestKeys};
+use crate::config::FlowConfig;
+use crate::model::{DurationMs, Event, Request, Signal, Timestamp};
+
+/// What went through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FlowCounts {
+    /// Events taken in, late ones included.
+    pub events: u64,
+    /// Events whose window was already closed.
+    pub late: u64,
+    /// Windows closed (empty ones are skipped: absent data is not zero).
+    pub windows_closed: u64,
+    /// Requests, readings, strings or keys that a bound made indistinct.
+    pub overflowed: u64,
+}
+
+/// Builds windows from events of several streams.
+#[derive(Debug)]
+pub struct Assembler {
+    window_ms: DurationMs,
+    cells_max: usize,
+    sightings_max: usize,
+    names: Names,
+    watermark: Watermark,
+    windows: BTreeMap<Timestamp, Window>,
+    request_keys: RequestKeys,
+    changes: ChangeLog,
+    /// Every window that ends at or before this moment is closed.
+    closed_until: Option<Timestamp>,
+    newest: Option<Timestamp>,
+    counts: FlowCounts,
+}
+
+impl Assembler {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new(config: &FlowConfig) -> Self {
+        Self {
+            window_ms: config.window.as_millis(),
+            cells_max: config.cells_max,
+            sightings_max: config.request_keys_max,
+            names: Names::new(config.names_max),
+            watermark: Watermark::new(config.allowed_lateness.as_millis()),
+            windows: BTreeMap::new(),
+            request_keys: RequestKeys::new(config.request_keys_max),
+            changes: ChangeLog::default(),
+            closed_until: None,
+            newest: None,
+            counts: FlowCounts::default(),
+        }
+    }
+
+    /// The streams' clocks: add, remove and idle.
+    pub fn watermark_mut(&mut self) -> &mut Watermark {
+        &mut self.watermark
+    }
+
+    /// Takes one event in. Call [`Self::close_next`] until it gives nothing after each event.
+    pub fn apply(&mut self, stream: StreamId, event: &Event) {
+        if let Event::Watermark(timestamp) = event {
+            self.watermark.promise(stream, *timestamp);
+            return;
+        }
+        self.counts.events += 1;
+        let timestamp = event.timestamp();
+        let start = timestamp.window_start(self.window_ms);
+        // A window that the watermark has passed is over even when nothing was in it.
+        let over_until = self.closed_until.max(self.watermark.last());
+        let late = over_until.is_some_and(|until| start.plus(self.window_ms) <= until);
+        match event {
+            // A late change is still a fact about the past.
+            Event::Change(change) => self.changes.insert(change),
+            _ if late => self.counts.late += 1,
+            Event::Request(request) => self.add_request(start, request),
+            Event::Signal(signal) => self.add_signal(start, signal),
+            Event::Query(_) | Event::Watermark(_) => {}
+        }
+        if !late {
+            self.newest = self.newest.max(Some(timestamp));
+        }
+        self.watermark.observe(stream, timestamp);
+    }
+
+    /// The next window that the watermark has passed, oldest first.
+    pub fn close_next(&mut self) -> Option<ClosedWindow> {
+        // Asking for the watermark costs a step a stream: only when there is a window to close.
+        let (&start, _) = self.windows.first_key_value()?;
+        let end = start.plus(self.window_ms);
+        if self.watermark.current()? < end {
+            return None;
+        }
+        let (start, window) = self.windows.pop_first()?;
+        self.closed_until = self.closed_until.max(Some(end));
+        Some(self.close(start, end, window))
+    }
+
+    /// Closes what is left, at the end of a log.
+    pub fn finish_next(&mut self) -> Option<ClosedWindow> {
+        let (start, window) = self.windows.pop_first()?;
+        let end = start.plus(self.window_ms);
+        self.closed_until = self.closed_until.max(Some(end));
+        Some(self.close(start, end, window))
+    }
+
+    fn close(&mut self, start: Timestamp, end: Timestamp, window: Window) -> ClosedWindow {
+        self.counts.windows_closed += 1;
+        self.counts.overflowed += window.overflowed();
+        let (mut cells, signals, mut sightings) = window.into_parts();
+        self.request_keys.count_resends(start, &mut sightings, &mut cells);
+        let mut total = Cell::default();
+        let mut edge_total = Cell::default();
+        for (key, cell) in &cells {
+            total.add(cell);
+            if key.caller.is_absent() {
+                edge_total.add(cell);
+            }
+        }
+        ClosedWindow { start, end, cells: cells.into_iter().collect(), total, edge_total, signals }
+    }
+
+    fn add_request(&mut self, start: Timestamp, request: &Request) {
+        let key = CellKey {
+            subscription: self.names.intern(&request.subscription),
+            client: self.names.intern_optional(request.client.as_ref()),
+            client_version: self.names.intern_optional(request.client_version.as_ref()),
+            service: self.names.intern_optional(request.service.as_ref()),
+            caller: self.names.intern_optional(request.caller.as_ref()),
+            route: self.names.intern(&request.route),
+        };
+        let window = self.windows.entry(start).or_default();
+        window.add_request(request, key, self.cells_max, self.sightings_max);
+    }
+
+    fn add_signal(&mut self, start: Timestamp, signal: &Signal) {
+        let source = self.names.intern(&signal.source);
+        let metric = self.names.intern(&signal.metric);
+        self.windows.entry(start).or_default().add_signal(signal, source, metric);
+    }
+
+    /// The strings behind the names.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Changes seen.
+    #[must_use]
+    pub fn changes(&self) -> &ChangeLog {
+        &self.changes
+    }
+
+    /// Event time up to which everything is decided.
+    #[must_use]
+    pub fn decided_until(&self) -> Option<Timestamp> {
+        self.closed_until
+    }
+
+    /// The newest event time that was not late.
+    #[must_use]
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.newest
+    }
+
+    /// What went through so far.
+    #[must_use]
+    pub fn counts(&self) -> FlowCounts {
+        let overflowed = self.counts.overflowed + self.names.overflowed() + self.request_keys.overflowed();
+        FlowCounts { overflowed, ..self.counts }
+    }
+}

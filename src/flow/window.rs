@@ -1,0 +1,249 @@
+//! One fixed window: bounded counts that do not depend on arrival order. Sums are integers, for the same reason.
+
+use rustc_hash::FxHashMap;
+
+use super::Name;
+use crate::model::{Request, Signal, Timestamp};
+
+/// Attempts a well-behaved client makes of one request (Google SRE book, ch. 21; AWS SDK standard mode: 3).
+pub const ATTEMPTS_COMPLIANT_MAX: u32 = 3;
+
+/// What requests are counted by. Absent fields are [`Name::ABSENT`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CellKey {
+    /// Who is billed.
+    pub subscription: Name,
+    /// Client program.
+    pub client: Name,
+    /// Version of the client program.
+    pub client_version: Name,
+    /// Who answered.
+    pub service: Name,
+    /// Calling service; absent at the edge.
+    pub caller: Name,
+    /// Route template.
+    pub route: Name,
+}
+
+impl CellKey {
+    /// Where further combinations are counted when a window is full.
+    pub const OTHER: Self = Self {
+        subscription: Name::OTHER,
+        client: Name::OTHER,
+        client_version: Name::OTHER,
+        service: Name::OTHER,
+        caller: Name::ABSENT,
+        route: Name::OTHER,
+    };
+}
+
+/// Counts of one combination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cell {
+    /// Requests answered.
+    pub requests: u64,
+    /// Of these, 5xx or 429.
+    pub failures: u64,
+    /// Of these, 5xx.
+    pub server_errors: u64,
+    /// Of these, not the first attempt of a logical request.
+    pub resends: u64,
+    /// Of these, attempts that no well-behaved client makes (the fourth and later).
+    pub resends_beyond_budget: u64,
+    /// Of these, with a sign of retries at all (attempt number or request key).
+    pub attempts_known: u64,
+    /// Sum of durations, in microseconds (an integer, so that the sum does not depend on the order).
+    pub duration_us_sum: u64,
+}
+
+impl Cell {
+    /// Adds another cell.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.failures += other.failures;
+        self.server_errors += other.server_errors;
+        self.resends += other.resends;
+        self.resends_beyond_budget += other.resends_beyond_budget;
+        self.attempts_known += other.attempts_known;
+        self.duration_us_sum += other.duration_us_sum;
+    }
+
+    /// Takes away a cell that was added before.
+    pub fn subtract(&mut self, other: &Self) {
+        self.requests -= other.requests;
+        self.failures -= other.failures;
+        self.server_errors -= other.server_errors;
+        self.resends -= other.resends;
+        self.resends_beyond_budget -= other.resends_beyond_budget;
+        self.attempts_known -= other.attempts_known;
+        self.duration_us_sum -= other.duration_us_sum;
+    }
+
+    /// Attempts per logical request: all attempts over first attempts (one, where only repeats were seen).
+    #[must_use]
+    pub fn attempts_per_request(&self) -> f64 {
+        if self.requests == 0 {
+            return 1.0;
+        }
+        let firsts = (self.requests - self.resends.min(self.requests)).max(1);
+        ratio(self.requests, firsts)
+    }
+
+    /// Share of requests that failed (5xx or 429), 0 to 1.
+    #[must_use]
+    pub fn failure_ratio(&self) -> f64 {
+        ratio(self.failures, self.requests)
+    }
+
+    /// Mean duration in milliseconds.
+    #[must_use]
+    pub fn duration_ms_mean(&self) -> f64 {
+        ratio(self.duration_us_sum, self.requests) / 1_000.0
+    }
+}
+
+/// `part / whole`, 0 when there is nothing.
+#[must_use]
+#[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
+pub fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// Readings of one metric of one source in one window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SignalCell {
+    /// Time of the newest reading.
+    pub at: Timestamp,
+    /// Newest reading (the greater one of two with the same time).
+    pub last: f64,
+    /// Least reading.
+    pub min: f64,
+}
+
+/// A request without an attempt number above one, but with a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeySighting {
+    /// Hash of subscription and key.
+    pub hash: u64,
+    /// When.
+    pub timestamp: Timestamp,
+    /// Where it was counted.
+    pub cell: CellKey,
+}
+
+/// A window that is still open.
+#[derive(Debug)]
+pub struct Window {
+    cells: FxHashMap<CellKey, Cell>,
+    signals: FxHashMap<(Name, Name), SignalCell>,
+    sightings: Vec<KeySighting>,
+    cells_overflowed: u64,
+    sightings_overflowed: u64,
+}
+
+/// Distinct (source, metric) pairs of one window; a platform has hundreds.
+const SIGNALS_MAX: usize = 50_000;
+
+impl Window {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            cells: FxHashMap::default(),
+            signals: FxHashMap::default(),
+            sightings: Vec::new(),
+            cells_overflowed: 0,
+            sightings_overflowed: 0,
+        }
+    }
+
+    /// Counts a request in the cell `key`, or in [`CellKey::OTHER`] when `cells_max` is reached.
+    pub fn add_request(&mut self, request: &Request, mut key: CellKey, cells_max: usize, sightings_max: usize) {
+        if self.cells.len() >= cells_max && !self.cells.contains_key(&key) {
+            self.cells_overflowed += 1;
+            key = CellKey::OTHER;
+        }
+        let cell = self.cells.entry(key).or_default();
+        cell.requests += 1;
+        cell.failures += u64::from(request.failed());
+        cell.server_errors += u64::from(request.status >= 500);
+        cell.duration_us_sum += duration_us(request.duration_ms);
+        let attempt = request.attempt.unwrap_or(1);
+        cell.attempts_known += u64::from(request.attempt.is_some() || request.request_key.is_some());
+        cell.resends += u64::from(attempt > 1);
+        cell.resends_beyond_budget += u64::from(attempt > ATTEMPTS_COMPLIANT_MAX);
+        // An attempt number above one is trusted. "First" is not: proxies number their own attempts, not the client's.
+        if let Some(request_key) = request.request_key.as_ref().filter(|_| attempt <= 1) {
+            if self.sightings.len() < sightings_max {
+                let hash = hash_key(&request.subscription, request_key);
+                self.sightings.push(KeySighting { hash, timestamp: request.timestamp, cell: key });
+            } else {
+                self.sightings_overflowed += 1;
+            }
+        }
+    }
+
+    /// Counts a signal reading; readings past [`SIGNALS_MAX`] distinct series are left out.
+    pub fn add_signal(&mut self, signal: &Signal, source: Name, metric: Name) {
+        if self.signals.len() >= SIGNALS_MAX && !self.signals.contains_key(&(source, metric)) {
+            self.cells_overflowed += 1;
+            return;
+        }
+        let fresh = SignalCell { at: signal.timestamp, last: signal.value, min: signal.value };
+        let cell = self.signals.entry((source, metric)).or_insert(fresh);
+        cell.min = cell.min.min(signal.value);
+        if signal.timestamp > cell.at || (signal.timestamp == cell.at && signal.value > cell.last) {
+            cell.at = signal.timestamp;
+            cell.last = signal.value;
+        }
+    }
+
+    /// Requests and readings that no cell of their own was left for.
+    #[must_use]
+    pub fn overflowed(&self) -> u64 {
+        self.cells_overflowed + self.sightings_overflowed
+    }
+
+    /// Ends the window: its cells, its signals, and the sightings still to be matched with earlier ones.
+    #[must_use]
+    pub fn into_parts(self) -> (FxHashMap<CellKey, Cell>, Vec<((Name, Name), SignalCell)>, Vec<KeySighting>) {
+        (self.cells, self.signals.into_iter().collect(), self.sightings)
+    }
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn duration_us(duration_ms: f64) -> u64 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped to 0..=1 day
+    let us = (duration_ms.clamp(0.0, 86_400_000.0) * 1_000.0).round() as u64;
+    us
+}
+
+fn hash_key(subscription: &str, request_key: &str) -> u64 {
+    use std::hash::{Hash, Hasher};
+    let mut hasher = rustc_hash::FxHasher::default();
+    subscription.hash(&mut hasher);
+    request_key.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A window that is over: what detectors see.
+#[derive(Debug)]
+pub struct ClosedWindow {
+    /// First moment of the window.
+    pub start: Timestamp,
+    /// First moment after the window; what is decided on it is decided "at" this moment.
+    pub end: Timestamp,
+    /// Requests by combination, in no particular order.
+    pub cells: Vec<(CellKey, Cell)>,
+    /// All requests of the window.
+    pub total: Cell,
+    /// Requests at the edge (without a caller).
+    pub edge_total: Cell,
+    /// Signal readings by (source, metric), in no particular order.
+    pub signals: Vec<((Name, Name), SignalCell)>,
+}

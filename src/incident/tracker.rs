@@ -1,0 +1,284 @@
+//! Which alert belongs to which incident, and the words and causes of its transitions.
+
+use super::Adoption;
+use super::attribution::{failing_slices, share_of_requests};
+use super::open::Incident;
+use super::ruled_out::{refuse, release_evidence};
+use crate::alert::{AlertChange, AlertKey};
+use crate::detect::{Finding, Role, Scene, duration, percent, rounded};
+use crate::flow::{ChangeLog, Name};
+use crate::model::{
+    AlertName, Cause, Confidence, Dimension, DurationMs, IncidentReport, Output, Severity, Text, Timestamp, Transition,
+    TransitionEvent,
+};
+
+/// A symptom belongs to an incident that was active this shortly before it, and began at most this long after it.
+const JOIN_MS: DurationMs = 600_000;
+/// A culprit found this long after an incident with only symptoms began is its cause.
+const ADOPT_MS: DurationMs = 1_800_000;
+/// An incident without active alerts for this long is over: flapping alerts are one incident.
+const LINGER_MS: DurationMs = 600_000;
+/// A culprit that makes this share of a failing service's requests explains its failures by load.
+const LOAD_SHARE_MIN: f64 = 0.3;
+/// Incidents open at once; at the bound new alerts share the newest one.
+const OPEN_MAX: usize = 1_000;
+
+/// What is known of incidents at a moment.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// Incidents with an alert that fired, oldest first.
+    pub open: Vec<IncidentReport>,
+}
+
+/// Open incidents.
+#[derive(Debug, Default)]
+pub struct Incidents {
+    open: Vec<Incident>,
+    adoption: Adoption,
+    fired_total: u64,
+}
+
+impl Incidents {
+    /// Takes in a closed window, before the changes it led to.
+    pub fn push(&mut self, scene: &Scene<'_>) {
+        self.adoption.push(scene.window);
+        for incident in &mut self.open {
+            incident.count(scene.window);
+        }
+    }
+
+    /// Gives a change its incident, and makes it a transition.
+    pub fn apply(
+        &mut self,
+        change: &AlertChange,
+        scene: &Scene<'_>,
+        changes: &ChangeLog,
+        runbook: &Text,
+    ) -> Transition {
+        let place = self.place(change, scene.window.end);
+        let causes = self.causes(place, change, scene, changes);
+        let incident = &mut self.open[place];
+        let had_fired = incident.has_fired();
+        incident.apply(change, &causes, scene.window.end);
+        self.fired_total += u64::from(!had_fired && incident.has_fired());
+        if change.key.severity.0 == Severity::Critical
+            && let Some(root) = incident.root().cloned()
+        {
+            incident.rule_out(refuse(&root, scene, changes, &self.adoption));
+        }
+        transition(change, incident.id().clone(), causes, scene.window.end, runbook)
+    }
+
+    /// While an alert holds, its newest finding may be the strongest picture of the incident.
+    pub fn observe(&mut self, active: &AlertChange, scene: &Scene<'_>, changes: &ChangeLog) {
+        if active.event != TransitionEvent::Firing || active.finding.role != Role::Cause {
+            return;
+        }
+        let Some(place) = self.open.iter().position(|incident| incident.holds(&active.key)) else { return };
+        let causes = self.causes(place, active, scene, changes);
+        self.open[place].note(&active.finding, &causes);
+    }
+
+    /// Forgets alerts that are not active any more.
+    pub fn keep_active(&mut self, is_active: &dyn Fn(&AlertKey) -> bool) {
+        self.open.iter_mut().for_each(|incident| incident.keep_active(is_active));
+    }
+
+    /// Ends what has been over for long enough at `at`.
+    pub fn tick(&mut self, at: Timestamp) -> Vec<Output> {
+        for incident in &mut self.open {
+            incident.touch(at);
+        }
+        let (over, open): (Vec<Incident>, Vec<Incident>) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|incident| !incident.is_active() && at.since(incident.last_active()) >= LINGER_MS);
+        self.open = open;
+        over.iter().filter(|i| i.has_fired()).map(|i| Output::Incident(i.report(true))).collect()
+    }
+
+    /// What is open at the end of a log. An incident whose alerts have all resolved has ended.
+    pub fn finish(&mut self) -> Vec<Output> {
+        let open = std::mem::take(&mut self.open);
+        open.iter().filter(|i| i.has_fired()).map(|i| Output::Incident(i.report(!i.is_active()))).collect()
+    }
+
+    /// Incidents with an alert that fired and that are not over.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View { open: self.open.iter().filter(|i| i.has_fired()).map(|i| i.report(!i.is_active())).collect() }
+    }
+
+    /// An active alert as its transition would say it now.
+    #[must_use]
+    pub fn describe(&self, change: &AlertChange, at: Timestamp, runbook: &Text) -> Transition {
+        let incident = self.open.iter().find(|incident| incident.holds(&change.key));
+        let id = incident.map(|incident| incident.id().clone()).unwrap_or_default();
+        let causes = if change.finding.causes.is_empty() {
+            incident.map(|incident| incident.report(false).causes).unwrap_or_default()
+        } else {
+            change.finding.causes.clone()
+        };
+        transition(change, id, causes, at, runbook)
+    }
+
+    /// Incidents of which an alert fired, so far.
+    #[must_use]
+    pub fn fired_total(&self) -> u64 {
+        self.fired_total
+    }
+
+    fn place(&mut self, change: &AlertChange, at: Timestamp) -> usize {
+        if let Some(place) = self.open.iter().position(|incident| incident.holds(&change.key)) {
+            return place;
+        }
+        let found = match change.finding.role {
+            Role::Cause => self.place_of_cause(change, at),
+            Role::Symptom => self.place_of_symptom(change, at),
+            Role::Separate => self.place_of_customer(change),
+        };
+        if let Some(place) = found {
+            return place;
+        }
+        if self.open.len() < OPEN_MAX {
+            self.open.push(Incident::new(change, at));
+        }
+        self.open.len() - 1
+    }
+
+    fn place_of_cause(&mut self, change: &AlertChange, at: Timestamp) -> Option<usize> {
+        let severity = change.key.severity.0;
+        let same_root = |incident: &Incident| {
+            let same = incident.root().is_some_and(|root| root.labels == change.key.labels);
+            let young = at.since(incident.started_at()) <= ADOPT_MS;
+            // A ticket that has been open for days is not the onset of today's storm.
+            same && (incident.severity() == severity || (young && incident.severity() < severity))
+        };
+        if let Some(place) = self.open.iter().rposition(same_root) {
+            return Some(place);
+        }
+        // One customer was named before it was clear that all on its version do it.
+        let names = |subscription: &str| change.finding.customers.iter().any(|c| c.subscription == subscription);
+        let wider = |incident: &Incident| {
+            let narrow = incident.root().and_then(|root| root.labels.get(Dimension::Subscription));
+            incident.severity() == severity
+                && change.key.labels.get(Dimension::ClientVersion).is_some()
+                && narrow.is_some_and(names)
+                && at.since(incident.started_at()) <= ADOPT_MS
+        };
+        if let Some(place) = self.open.iter().rposition(wider) {
+            self.open[place].replace_root(change);
+            return Some(place);
+        }
+        self.open.iter().rposition(|incident| {
+            incident.root().is_none()
+                && severity == Severity::Critical
+                && incident.severity() == Severity::Critical
+                && at.since(incident.started_at()) <= ADOPT_MS
+        })
+    }
+
+    fn place_of_symptom(&self, change: &AlertChange, at: Timestamp) -> Option<usize> {
+        let near = |incident: &Incident| {
+            incident.severity() == Severity::Critical
+                && at.since(incident.last_active()) <= JOIN_MS
+                && change.since.since(incident.started_at()) >= -JOIN_MS
+        };
+        let named = self.open.iter().rposition(|incident| near(incident) && incident.root().is_some());
+        named.or_else(|| self.open.iter().rposition(near))
+    }
+
+    fn place_of_customer(&self, change: &AlertChange) -> Option<usize> {
+        let subscription = change.key.labels.get(Dimension::Subscription)?;
+        self.open.iter().rposition(|incident| incident.root().is_some() && incident.has_customer(subscription))
+    }
+
+    /// Causes of a transition: the finding's own, completed by what the incident knows.
+    fn causes(&self, place: usize, change: &AlertChange, scene: &Scene<'_>, changes: &ChangeLog) -> Vec<Cause> {
+        let finding = &change.finding;
+        let incident = &self.open[place];
+        match finding.role {
+            Role::Cause => self.with_release(finding, change, scene, changes),
+            Role::Separate => finding.causes.clone(),
+            Role::Symptom => {
+                let service = change.key.labels.get(Dimension::Service);
+                let by_load = culprit_by_load(incident, service, scene);
+                let mut causes = finding.causes.clone();
+                if finding.alert == AlertName::ErrorBudgetBurn && by_load.is_none() {
+                    causes.extend(failing_slices(scene.recent, service, scene.names));
+                }
+                causes.extend(by_load);
+                causes
+            }
+        }
+    }
+
+    fn with_release(
+        &self,
+        finding: &Finding,
+        change: &AlertChange,
+        scene: &Scene<'_>,
+        changes: &ChangeLog,
+    ) -> Vec<Cause> {
+        let mut causes = finding.causes.clone();
+        let root = super::open::Root {
+            labels: change.key.labels.clone(),
+            dimensions: causes.first().map(|c| c.dimensions.clone()).unwrap_or_default(),
+            since: change.since,
+        };
+        let more = release_evidence(&root, version_names(&root, scene), changes, &self.adoption, scene.window.end);
+        if let (Some(first), Some(more)) = (causes.first_mut(), more) {
+            first.evidence = format!("{}; {more}", first.evidence);
+        }
+        causes
+    }
+}
+
+/// The names of the culprit's client and version, looked up among the last minute's requests.
+fn version_names(root: &super::open::Root, scene: &Scene<'_>) -> Option<(Name, Name)> {
+    root.labels.get(Dimension::ClientVersion)?;
+    let mut keys = scene.recent.cells().map(|(key, _)| key);
+    let key = keys.find(|key| super::attribution::matches(key, &root.labels, scene.names))?;
+    Some((key.client, key.client_version))
+}
+
+/// The incident's culprit as the cause of a symptom, when it makes much of the load.
+fn culprit_by_load(incident: &Incident, service: Option<&str>, scene: &Scene<'_>) -> Option<Cause> {
+    let root = incident.root()?;
+    let share = share_of_requests(scene.recent, service, &root.labels, scene.names);
+    (share >= LOAD_SHARE_MIN).then(|| Cause {
+        dimensions: root.dimensions.clone(),
+        share: rounded(share),
+        confidence: Confidence::Medium,
+        evidence: format!(
+            "{} of the requests come from {}, which repeats them since {}",
+            percent(share),
+            root.labels,
+            root.since
+        ),
+    })
+}
+
+fn transition(change: &AlertChange, incident: Text, causes: Vec<Cause>, at: Timestamp, runbook: &Text) -> Transition {
+    let finding = &change.finding;
+    let summary = if change.event == TransitionEvent::Resolved {
+        format!("over after {}; at its worst: {}", duration(at.since(change.since)), finding.summary)
+    } else {
+        finding.summary.clone()
+    };
+    Transition {
+        at,
+        event: change.event,
+        alert: change.key.alert,
+        severity: change.key.severity.0,
+        incident,
+        since: change.since,
+        labels: change.key.labels.clone(),
+        value: finding.value,
+        baseline: finding.baseline,
+        unit: finding.unit,
+        causes,
+        affected: finding.affected,
+        summary,
+        runbook: runbook.clone(),
+    }
+}

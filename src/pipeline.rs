@@ -1,0 +1,188 @@
+//! The pure core, whole: events in, transitions and incidents out. Live, replay and backtest run exactly this.
+//!
+//! `apply` takes one event at a time; how events are batched, and the order of events inside the allowed lateness, never
+//! shows in what comes out.
+
+use crate::alert::{AlertChange, AlertStates, Rule, Rules};
+use crate::config::FlowConfig;
+use crate::detect::{Detector, Limits, Scene};
+use crate::flow::{Assembler, ClosedWindow, FlowCounts, Recent, SERIES_SILENT_MS, SignalHistory, StreamId};
+use crate::incident::Incidents;
+use crate::model::{
+    Dimension, Dimensions, DurationMs, Event, IncidentReport, Output, Summary, Timestamp, Transition, TransitionEvent,
+};
+
+/// Everything the core is told at the start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Windows, lateness and bounds.
+    pub flow: FlowConfig,
+    /// Rules, each with a detector of its own.
+    pub rules: Rules,
+    /// Request limits.
+    pub limits: Limits,
+}
+
+/// The core's state. One owner; no clock, no I/O.
+#[derive(Debug)]
+pub struct Pipeline {
+    window_ms: DurationMs,
+    assembler: Assembler,
+    recent: Recent,
+    signals: SignalHistory,
+    rules: Vec<(Rule, Box<dyn Detector>)>,
+    states: AlertStates,
+    incidents: Incidents,
+    fired_total: u64,
+}
+
+impl Pipeline {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let mut rules: Vec<(Rule, Box<dyn Detector>)> =
+            settings.rules.rules.iter().map(|rule| (rule.clone(), rule.detect.detector(&settings.limits))).collect();
+        // Critical rules first: in the same window they silence the warning of the same name.
+        rules.sort_by_key(|(rule, _)| std::cmp::Reverse(rule.labels.severity));
+        Self {
+            window_ms: settings.flow.window.as_millis(),
+            assembler: Assembler::new(&settings.flow),
+            recent: Recent::default(),
+            signals: SignalHistory::default(),
+            rules,
+            states: AlertStates::default(),
+            incidents: Incidents::default(),
+            fired_total: 0,
+        }
+    }
+
+    /// A stream exists; it holds the watermark until it has events or is idle.
+    pub fn add_stream(&mut self, stream: StreamId) {
+        self.assembler.watermark_mut().add(stream);
+    }
+
+    /// A stream is gone. What was waiting for it is decided.
+    pub fn remove_stream(&mut self, stream: StreamId) -> Vec<Output> {
+        self.assembler.watermark_mut().remove(stream);
+        self.close_windows()
+    }
+
+    /// A stream is read to its end and silent. What was waiting for it is decided.
+    pub fn set_idle(&mut self, stream: StreamId) -> Vec<Output> {
+        self.assembler.watermark_mut().set_idle(stream);
+        self.close_windows()
+    }
+
+    /// Takes one event of a stream in and gives what it made certain.
+    pub fn apply(&mut self, stream: StreamId, event: &Event) -> Vec<Output> {
+        self.assembler.apply(stream, event);
+        self.close_windows()
+    }
+
+    /// The log has ended: decides what is left and reports what is open.
+    pub fn finish(&mut self) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        while let Some(window) = self.assembler.finish_next() {
+            self.decide(&window, &mut outputs);
+        }
+        outputs.extend(self.incidents.finish());
+        outputs
+    }
+
+    fn close_windows(&mut self) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        while let Some(window) = self.assembler.close_next() {
+            self.decide(&window, &mut outputs);
+        }
+        outputs
+    }
+
+    fn decide(&mut self, window: &ClosedWindow, outputs: &mut Vec<Output>) {
+        let at = window.end;
+        outputs.extend(self.incidents.tick(window.start));
+        self.recent.push(window);
+        self.signals.push(window, self.assembler.names());
+        let names = self.assembler.names();
+        let scene = Scene { window, recent: &self.recent, signals: &self.signals, names };
+        self.incidents.push(&scene);
+        let judged = |labels: &Dimensions| judged(labels, &scene);
+        for (rule, detector) in &mut self.rules {
+            let findings = detector.observe(&scene);
+            let changes = self.states.step(rule, at, self.window_ms, findings, &judged);
+            for change in changes {
+                self.fired_total += u64::from(change.event == TransitionEvent::Firing);
+                let log = self.assembler.changes();
+                let transition = self.incidents.apply(&change, &scene, log, &rule.runbook());
+                outputs.push(Output::Transition(transition));
+            }
+        }
+        for active in self.states.active() {
+            self.incidents.observe(&active, &scene, self.assembler.changes());
+        }
+        self.incidents.keep_active(&|key| self.states.is_active(key));
+        outputs.extend(self.incidents.tick(at));
+    }
+
+    /// Alerts that are pending or firing now, worst first, as their transition would say it.
+    pub fn alerts(&self) -> Vec<Transition> {
+        let at = self.assembler.decided_until().unwrap_or_default();
+        let runbook = |change: &AlertChange| {
+            let of_alert = |(rule, _): &&(Rule, Box<dyn Detector>)| {
+                rule.alert == change.key.alert && rule.labels.severity == change.key.severity.0
+            };
+            self.rules.iter().find(of_alert).map(|(rule, _)| rule.runbook()).unwrap_or_default()
+        };
+        self.states.active().map(|change| self.incidents.describe(&change, at, &runbook(&change))).collect()
+    }
+
+    /// Incidents that are not over.
+    #[must_use]
+    pub fn open_incidents(&self) -> Vec<IncidentReport> {
+        self.incidents.view().open
+    }
+
+    /// Event time up to which everything is decided.
+    #[must_use]
+    pub fn watermark(&self) -> Option<Timestamp> {
+        self.assembler.decided_until()
+    }
+
+    /// What went through.
+    #[must_use]
+    pub fn counts(&self) -> FlowCounts {
+        let counts = self.assembler.counts();
+        let detectors: u64 = self.rules.iter().map(|(_, detector)| detector.overflowed()).sum();
+        let overflowed = counts.overflowed + detectors + self.signals.overflowed() + self.states.overflowed();
+        FlowCounts { overflowed, ..counts }
+    }
+
+    /// The last line of a replay, given how many records the decoder refused.
+    #[must_use]
+    pub fn summary(&self, rejected: u64) -> Summary {
+        let counts = self.counts();
+        Summary {
+            event: "summary",
+            events: counts.events,
+            rejected,
+            late: counts.late,
+            watermark: self.watermark(),
+            alerts: self.fired_total,
+            incidents: self.incidents.fired_total(),
+        }
+    }
+}
+
+/// Whether an alert's condition can be judged on this window: absent data is not zero.
+fn judged(labels: &Dimensions, scene: &Scene<'_>) -> bool {
+    let Some(source) = labels.get(Dimension::Source) else {
+        return scene.window.total.requests > 0;
+    };
+    let sources = scene.signals.sorted(scene.names);
+    let history = sources.iter().find(|(name, _)| scene.names.text(*name) == source);
+    // A source that is forgotten was removed: its alerts end.
+    history.is_none_or(|(_, history)| history.reported_within(scene.window.end, SOURCE_SILENT_MS))
+}
+
+/// A source silent for this long says nothing about now; after [`SERIES_SILENT_MS`] it is forgotten.
+const SOURCE_SILENT_MS: DurationMs = 120_000;
+const _: () = assert!(SOURCE_SILENT_MS < SERIES_SILENT_MS);
