@@ -1,1 +1,3 @@
 //! The local engines: ClickHouse in a child process, the demo broker.
+
+pub mod broker;

@@ -1,5 +1,7 @@
 //! What a run of records from one partition became: the unit that ingest hands to detection and to storage.
 
+use std::sync::Arc;
+
 use super::{Event, Offset, TopicPartition};
 
 /// Records of one partition in offset order, decoded. Shared (`Arc`) by detection and storage.
@@ -19,6 +21,21 @@ pub struct Chunk {
     pub events: Vec<Positioned>,
     /// Records that were refused; each went to the dead-letter topic.
     pub rejections: Vec<Rejection>,
+}
+
+/// What ingest tells detection, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FlowInput {
+    /// This process now reads the partition; its records hold the watermark back from here on.
+    Assigned(TopicPartition),
+    /// Another process reads the partition now.
+    Revoked(TopicPartition),
+    /// Records of a partition. An idle partition becomes active again with its next chunk ([`FlowInput::Active`] comes first).
+    Chunk(Arc<Chunk>),
+    /// The partition is read to its end and silent: it must not hold the watermark back.
+    Idle(TopicPartition),
+    /// An idle partition has records again.
+    Active(TopicPartition),
 }
 
 /// An event and where it came from.
