@@ -15,5 +15,6 @@ pub mod ingest;
 pub mod local;
 pub mod model;
 pub mod pipeline;
+pub mod replay;
 pub mod sim;
 pub mod store;

@@ -32,7 +32,7 @@ pub struct AlertChange {
     pub event: TransitionEvent,
     /// When the condition first held.
     pub since: Timestamp,
-    /// Newest finding; on `resolved` the one with the greatest value.
+    /// Newest finding; on `resolved` the one of the worst moment.
     pub finding: Finding,
 }
 
@@ -112,7 +112,7 @@ impl AlertStates {
             peak: finding.clone(),
         });
         active.cleared_ms = 0;
-        if finding.value > active.peak.value {
+        if finding.harm > active.peak.harm {
             active.peak = finding.clone();
         }
         active.latest = finding;

@@ -4,6 +4,8 @@
 
 mod completions;
 mod error;
+mod replay;
+mod settings;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ impl Globals {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a log through the detectors and print what would have alerted
+    Replay(replay::Args),
     /// Write a completion script for a shell to stdout
     Completions(completions::Args),
 }
@@ -56,6 +60,7 @@ pub fn main() -> ExitCode {
         Err(error) => return error::usage(&error),
     };
     let result = match cli.command {
+        Command::Replay(args) => replay::run(&args, &cli.globals),
         Command::Completions(args) => completions::run(&args),
     };
     result.unwrap_or_else(|error| error.report())

@@ -196,6 +196,7 @@ impl ErrorBudgetBurn {
             since: history.burning_since.unwrap_or(scene.window.start),
             value: rounded(failing / budget),
             baseline: rounded(before / budget),
+            harm: failing,
             unit: "times the sustainable burn rate",
             causes: Vec::new(),
             affected: affected(service, scene),

@@ -15,6 +15,8 @@ pub struct Finding {
     pub value: f64,
     /// What is normal, in `unit`.
     pub baseline: f64,
+    /// How bad it is, to compare moments of the same alert: the worst one tells the story afterwards.
+    pub harm: f64,
     /// Unit of `value` and `baseline`.
     pub unit: &'static str,
     /// Ranked causes, as far as this detector can tell.

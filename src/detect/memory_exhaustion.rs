@@ -72,7 +72,11 @@ impl MemoryExhaustion {
             return None;
         }
         let trend_ms = self.spec.trend.as_millis();
-        let recent: Vec<&Bucket> = history.fine.iter().filter(|b| end.since(b.start) <= trend_ms).collect();
+        // A restart begins a new life; what the one before it used says nothing about this one.
+        let born = history.restarts.back().copied();
+        let alive = |bucket: &&Bucket| born.is_none_or(|born| bucket.start >= born);
+        let recent: Vec<&Bucket> =
+            history.fine.iter().filter(|b| end.since(b.start) <= trend_ms).filter(alive).collect();
         let (first, last) = (recent.first()?, recent.last()?);
         let used_share = last.used_bytes / limit_bytes;
         if used_share < self.spec.used_share_min {
@@ -138,6 +142,7 @@ impl Approach {
             since,
             value: rounded(self.used_bytes),
             baseline: rounded(self.start_bytes),
+            harm: self.used_bytes,
             unit: "bytes",
             causes: vec![Cause { dimensions: labels, share: 1.0, confidence: Confidence::Medium, evidence }],
             affected: Affected::default(),

@@ -163,6 +163,7 @@ impl MemoryLeak {
             since: leak.since,
             value: rounded(leak.used_bytes),
             baseline: rounded(leak.start_bytes),
+            harm: leak.used_bytes,
             unit: "bytes",
             causes: vec![Cause { dimensions: labels, share: 1.0, confidence: Confidence::Medium, evidence }],
             affected: Affected::default(),

@@ -103,6 +103,7 @@ impl Counter {
             since,
             value: sum as f64,
             baseline: limit.requests as f64,
+            harm: sum as f64,
             unit: "requests per limit period",
             causes: vec![Cause {
                 dimensions: Dimensions::new([(Dimension::Subscription, subscription.clone())]),

@@ -6,7 +6,7 @@ use super::words::count;
 use super::{Detector, Finding, Role, Scene};
 use crate::config::Span;
 use crate::flow::SourceHistory;
-use crate::model::{Affected, AlertName, Cause, Confidence, Dimension, Dimensions, Text, Timestamp};
+use crate::model::{Affected, AlertName, Cause, Confidence, Dimension, Dimensions, DurationMs, Text, Timestamp};
 
 /// `detect: {restart_loop: …}` of a rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -24,6 +24,9 @@ impl Default for RestartLoopSpec {
     }
 }
 
+/// Without a restart in this span the loop is over, however long the span it is counted in.
+const STILL_MS: DurationMs = 300_000;
+
 /// The detector; its state is the signal history.
 #[derive(Debug)]
 pub struct RestartLoop {
@@ -40,7 +43,8 @@ impl RestartLoop {
     fn finding(&self, source: &Text, history: &SourceHistory, end: Timestamp) -> Option<Finding> {
         let within_ms = self.spec.within.as_millis();
         let restarts = history.restarts_within(end, within_ms);
-        if restarts < self.spec.restarts_min {
+        let still = history.restarts_within(end, STILL_MS.min(within_ms)) > 0;
+        if restarts < self.spec.restarts_min || !still {
             return None;
         }
         let since = history.restarts.iter().find(|at| end.since(**at) < within_ms).copied().unwrap_or(end);
@@ -56,6 +60,7 @@ impl RestartLoop {
             since,
             value,
             baseline,
+            harm: value,
             unit: "restarts",
             causes: vec![Cause {
                 dimensions: labels,

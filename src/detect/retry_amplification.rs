@@ -12,20 +12,28 @@ use super::statistics::{BernoulliCusum, cusum_threshold, wilson_lower};
 use super::words::{count, percent, rate, rounded};
 use super::{Detector, Finding, Role, Scene};
 use crate::flow::{Cell, Name, ratio};
-use crate::model::{Affected, AlertName, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, Timestamp};
+use crate::model::{
+    Affected, AlertName, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, DurationMs, Timestamp,
+};
 
 /// One false alarm in 10⁵ subscriptions × 60,480 ten-second steps (a week), over three kinds of group.
 const RUNS_A_FALSE_ALARM: f64 = 1e5 * 60_480.0 * 3.0;
 /// Groups with a score of their own. Groups without repeats need none.
 const GROUPS_MAX: usize = 100_000;
+/// Pairs of subscription and version remembered; further ones are taken as old.
+const FIRST_SEEN_MAX: usize = 200_000;
 /// One subscription with this share of a version's repeats, while others on the version behave, is the culprit itself.
 const SUBSCRIPTION_SHARE_MIN: f64 = 0.8;
 /// Requests others must have made for "the others behave" to mean something.
 const OTHERS_REQUESTS_MIN: u64 = 20;
 /// More subscriptions than this at once, with no version in common, are reported as one finding.
 const SUBSCRIPTIONS_APART_MAX: usize = 5;
-/// A version not seen in this first span of the log is new.
-const NEW_VERSION_MS: i64 = 300_000;
+/// Failed requests others must have had: who never fails has nothing to repeat.
+const OTHERS_FAILURES_MIN: u64 = 10;
+/// A subscription seen on a version only this long after the log began has moved to it.
+const MOVED_MS_MIN: DurationMs = 300_000;
+/// A version once blamed stays so for this long while it remains a suspect: culprits do not change by the second.
+const BLAME_MS: DurationMs = 600_000;
 /// Half-life of the platform's normal attempts per request, in windows (an hour of five-second windows).
 const BASELINE_WINDOWS: f64 = 720.0;
 
@@ -68,7 +76,10 @@ pub struct RetryAmplification {
     threshold: f64,
     scores: FxHashMap<Group, Score>,
     first_window: Option<Timestamp>,
-    versions_first_seen: FxHashMap<Group, Timestamp>,
+    /// When each subscription was first seen on each version.
+    first_seen: FxHashMap<(Name, Group), Timestamp>,
+    /// When each version was last blamed.
+    blamed: FxHashMap<Group, Timestamp>,
     baseline_requests: f64,
     baseline_firsts: f64,
     overflowed: u64,
@@ -91,7 +102,8 @@ impl RetryAmplification {
             spec,
             scores: FxHashMap::default(),
             first_window: None,
-            versions_first_seen: FxHashMap::default(),
+            first_seen: FxHashMap::default(),
+            blamed: FxHashMap::default(),
             baseline_requests: 0.0,
             baseline_firsts: 0.0,
             overflowed: 0,
@@ -102,6 +114,7 @@ impl RetryAmplification {
         let mut sums: FxHashMap<Group, (u64, u64)> = FxHashMap::default();
         for (key, cell) in &scene.window.cells {
             for group in Group::of(key) {
+                self.remember(key.subscription, group, scene.window.start);
                 let known = cell.resends_beyond_budget > 0 || self.scores.contains_key(&group);
                 if known || matches!(group, Group::Version { .. }) {
                     let sum = sums.entry(group).or_default();
@@ -111,10 +124,14 @@ impl RetryAmplification {
             }
         }
         for (group, (beyond, requests)) in sums {
-            if matches!(group, Group::Version { .. }) && self.versions_first_seen.len() < GROUPS_MAX {
-                self.versions_first_seen.entry(group).or_insert(scene.window.start);
-            }
             self.step_score(group, beyond, requests, scene.window.start);
+        }
+    }
+
+    fn remember(&mut self, subscription: Name, group: Group, start: Timestamp) {
+        let room = self.first_seen.len() < FIRST_SEEN_MAX;
+        if matches!(group, Group::Version { .. }) && (room || self.first_seen.contains_key(&(subscription, group))) {
+            self.first_seen.entry((subscription, group)).or_insert(start);
         }
     }
 
@@ -153,35 +170,37 @@ impl RetryAmplification {
         suspects
     }
 
-    /// A version is named unless one subscription makes its repeats and the others on it behave.
-    fn version_is_to_blame(&self, version: Group, suspect: &Suspect) -> bool {
-        let top = suspect.by_subscription.values().map(|cell| cell.resends_beyond_budget).max().unwrap_or(0);
-        if ratio(top, suspect.cell.resends_beyond_budget) < SUBSCRIPTION_SHARE_MIN {
+    /// A version is to blame unless one subscription makes its repeats while others on it fail too and behave. When
+    /// nobody else on it fails, it is to blame if that subscription has only just moved to it.
+    fn version_is_to_blame(&self, version: Group, suspect: &Suspect, end: Timestamp) -> bool {
+        if self.blamed.get(&version).is_some_and(|at| end.since(*at) <= BLAME_MS) {
+            return true;
+        }
+        let top = suspect.by_subscription.iter().max_by_key(|(_, c)| (c.resends_beyond_budget, c.requests));
+        let Some((subscription, top)) = top else { return false };
+        if ratio(top.resends_beyond_budget, suspect.cell.resends_beyond_budget) < SUBSCRIPTION_SHARE_MIN {
             return true;
         }
         let mut others = suspect.cell;
-        if let Some(cell) =
-            suspect.by_subscription.values().max_by_key(|cell| (cell.resends_beyond_budget, cell.requests))
-        {
-            others.subtract(cell);
+        others.subtract(top);
+        if others.failures >= OTHERS_FAILURES_MIN && others.requests >= OTHERS_REQUESTS_MIN {
+            return wilson_lower(others.resends_beyond_budget, others.requests, 3.0) > self.spec.beyond_budget_allowed;
         }
-        if others.requests < OTHERS_REQUESTS_MIN {
-            // Nobody else runs it: the version is to blame if it is what is new.
-            let first_seen = self.versions_first_seen.get(&version).copied().zip(self.first_window);
-            return first_seen.is_some_and(|(seen, log_start)| seen.since(log_start) >= NEW_VERSION_MS);
-        }
-        wilson_lower(others.resends_beyond_budget, others.requests, 3.0) > self.spec.beyond_budget_allowed
+        let first_seen = self.first_seen.get(&(*subscription, version)).copied();
+        first_seen.zip(self.first_window).is_some_and(|(seen, log_start)| seen.since(log_start) >= MOVED_MS_MIN)
     }
 
     /// The culprits: versions to blame, then subscriptions and callers that no such version explains.
-    fn culprits(&self, suspects: &FxHashMap<Group, Suspect>, scene: &Scene<'_>) -> Vec<Group> {
+    fn culprits(&mut self, suspects: &FxHashMap<Group, Suspect>, scene: &Scene<'_>) -> Vec<Group> {
         let versions: FxHashSet<Group> = suspects
             .iter()
             .filter(|(group, suspect)| {
-                matches!(group, Group::Version { .. }) && self.version_is_to_blame(**group, suspect)
+                matches!(group, Group::Version { .. }) && self.version_is_to_blame(**group, suspect, scene.window.end)
             })
             .map(|(group, _)| *group)
             .collect();
+        self.blamed.retain(|_, at| scene.window.end.since(*at) <= BLAME_MS);
+        self.blamed.extend(versions.iter().map(|version| (*version, scene.window.end)));
         let mut explained: FxHashMap<Name, u64> = FxHashMap::default();
         for version in &versions {
             for (subscription, cell) in &suspects[version].by_subscription {
@@ -221,14 +240,18 @@ impl RetryAmplification {
         let retrying = suspect.by_subscription.values().filter(|c| c.resends_beyond_budget > 0).count();
         let seconds = scene.recent.seconds(scene.window.end);
         #[allow(clippy::cast_precision_loss)]
-        let (now, without) = (load as f64 / seconds, (load - cell.resends.min(load)) as f64 / seconds);
+        let (now, without, resends) =
+            (load as f64 / seconds, (load - cell.resends.min(load)) as f64 / seconds, cell.resends as f64 / seconds);
         let attempts = cell.attempts_per_request();
         let baseline = self.baseline();
+        let from = match group {
+            Group::Version { .. } => format!(" from {}", count(retrying, "subscription")),
+            Group::Subscription(_) | Group::Caller { .. } => String::new(),
+        };
         let summary = format!(
-            "{} makes {attempts:.1} attempts per request (normal {baseline:.2}) from {}: {} of the load; without its \
+            "{} makes {attempts:.1} attempts per request (normal {baseline:.2}){from}: {} of the load; without its \
              repeats load would be {} instead of {}",
             group.title(scene.names),
-            count(retrying, "subscription"),
             percent(ratio(cell.requests, load)),
             rate(without),
             rate(now),
@@ -239,6 +262,7 @@ impl RetryAmplification {
             since: self.scores.get(&group).map_or(scene.window.start, |score| score.since),
             value: rounded(attempts),
             baseline: rounded(baseline),
+            harm: resends,
             unit: "attempts per request",
             causes: vec![self.cause(group, suspect, scene)],
             affected: Affected { subscriptions: retrying as u64, requests_share: rounded(ratio(cell.requests, load)) },

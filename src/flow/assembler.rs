@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::watermark::{StreamId, Watermark};
-use super::window::{Cell, CellKey, ClosedWindow, Window};
+use super::window::{Cell, CellKey, ClosedWindow, Window, WindowCounts};
 use super::{ChangeLog, Names, RequestKeys};
 use crate::config::FlowConfig;
 use crate::model::{DurationMs, Event, Request, Signal, Timestamp};
@@ -112,7 +112,7 @@ impl Assembler {
     fn close(&mut self, start: Timestamp, end: Timestamp, window: Window) -> ClosedWindow {
         self.counts.windows_closed += 1;
         self.counts.overflowed += window.overflowed();
-        let (mut cells, signals, mut sightings) = window.into_parts();
+        let WindowCounts { mut cells, signals, mut sightings } = window.into_counts();
         self.request_keys.count_resends(start, &mut sightings, &mut cells);
         let mut total = Cell::default();
         let mut edge_total = Cell::default();

@@ -141,6 +141,17 @@ pub struct Window {
     sightings_overflowed: u64,
 }
 
+/// What was counted in a window.
+#[derive(Debug)]
+pub struct WindowCounts {
+    /// Requests by combination.
+    pub cells: FxHashMap<CellKey, Cell>,
+    /// Readings by (source, metric).
+    pub signals: Vec<((Name, Name), SignalCell)>,
+    /// Keys still to be matched with those of earlier windows.
+    pub sightings: Vec<KeySighting>,
+}
+
 /// Distinct (source, metric) pairs of one window; a platform has hundreds.
 const SIGNALS_MAX: usize = 50_000;
 
@@ -204,10 +215,10 @@ impl Window {
         self.cells_overflowed + self.sightings_overflowed
     }
 
-    /// Ends the window: its cells, its signals, and the sightings still to be matched with earlier ones.
+    /// Ends the window.
     #[must_use]
-    pub fn into_parts(self) -> (FxHashMap<CellKey, Cell>, Vec<((Name, Name), SignalCell)>, Vec<KeySighting>) {
-        (self.cells, self.signals.into_iter().collect(), self.sightings)
+    pub fn into_counts(self) -> WindowCounts {
+        WindowCounts { cells: self.cells, signals: self.signals.into_iter().collect(), sightings: self.sightings }
     }
 }
 

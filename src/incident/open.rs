@@ -38,7 +38,7 @@ pub struct Incident {
     failed_requests: u64,
     requests: u64,
     headline: String,
-    headline_value: f64,
+    headline_harm: f64,
 }
 
 /// The finding that names who does it.
@@ -74,7 +74,7 @@ impl Incident {
             failed_requests: 0,
             requests: 0,
             headline: String::new(),
-            headline_value: 0.0,
+            headline_harm: 0.0,
         }
     }
 
@@ -99,21 +99,22 @@ impl Incident {
         if finding.role == Role::Cause && self.root.is_none() {
             // What was said before the culprit was known was about symptoms.
             self.causes.clear();
-            self.headline_value = f64::NEG_INFINITY;
+            self.headline_harm = f64::NEG_INFINITY;
             self.root = Some(Root {
                 labels: change.key.labels.clone(),
                 dimensions: causes.first().map(|c| c.dimensions.clone()).unwrap_or_default(),
                 since: change.since,
             });
         }
-        if self.speaks_for(finding) {
+        if self.speaks_for(change) {
             self.note(finding, causes);
         }
     }
 
-    /// Whether a finding is what the incident is about, or, while nobody is named, anything.
-    fn speaks_for(&self, finding: &Finding) -> bool {
-        self.root.is_none() || finding.role == Role::Cause
+    /// Whether an alert is what the incident is about, or, while nobody is named, anything.
+    #[must_use]
+    pub fn speaks_for(&self, change: &AlertChange) -> bool {
+        self.root.as_ref().is_none_or(|root| root.labels == change.key.labels)
     }
 
     /// Keeps the strongest picture of what the incident is about.
@@ -128,15 +129,22 @@ impl Incident {
             order.then_with(|| a.dimensions.cmp(&b.dimensions))
         });
         self.causes.truncate(CAUSES_MAX);
+        let worst = finding.harm > self.headline_harm || self.headline.is_empty();
+        if worst {
+            // Shares are those of the worst moment; whoever took part at another one stays on the list.
+            self.customers.values_mut().for_each(|share| *share = 0.0);
+        }
         for customer in &finding.customers {
             let share = self.customers.entry(customer.subscription.clone()).or_insert(0.0);
-            *share = share.max(customer.share);
+            if worst {
+                *share = customer.share;
+            }
         }
         if finding.affected.subscriptions >= self.affected_by_alert.subscriptions {
             self.affected_by_alert = finding.affected;
         }
-        if finding.value > self.headline_value || self.headline.is_empty() {
-            self.headline_value = finding.value;
+        if worst {
+            self.headline_harm = finding.harm;
             self.headline.clone_from(&finding.summary);
         }
     }
@@ -232,6 +240,7 @@ impl Incident {
     pub fn replace_root(&mut self, change: &AlertChange) {
         self.root = None;
         self.causes.clear();
+        self.ruled_out.clear();
         self.started_at = self.started_at.min(change.since);
     }
 

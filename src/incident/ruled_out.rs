@@ -8,7 +8,7 @@ use super::open::Root;
 use crate::detect::statistics::theil_sen;
 use crate::detect::{Scene, bytes, duration, percent};
 use crate::flow::{Bucket, COARSE_MS, Cell, ChangeLog, FINE_MS, Name, SourceHistory};
-use crate::model::{Change, Dimension, DurationMs, RuledOut, Timestamp};
+use crate::model::{Change, ChangeKind, Dimension, DurationMs, RuledOut, Timestamp};
 
 /// Changes this old are looked at.
 const CHANGES_MS: DurationMs = 14 * 86_400_000;
@@ -113,7 +113,7 @@ pub fn is_release_of(change: &Change, root: &Root) -> bool {
 fn other_changes(root: &Root, changes: &ChangeLog) -> Vec<RuledOut> {
     let recent = changes.until(root.since).rev().filter(|change| root.since.since(change.timestamp) <= CHANGES_MS);
     recent
-        .filter(|change| !is_release_of(change, root))
+        .filter(|change| !is_release_of(change, root) && !may_touch(change, root))
         .take(CHANGES_MAX)
         .map(|change| RuledOut {
             candidate: format!("{} of {} at {}", change.kind.as_str(), subject(change), change.timestamp),
@@ -124,6 +124,11 @@ fn other_changes(root: &Root, changes: &ChangeLog) -> Vec<RuledOut> {
             ),
         })
         .collect()
+}
+
+/// A release may well be what a subscription that misbehaves has installed.
+fn may_touch(change: &Change, root: &Root) -> bool {
+    change.kind == ChangeKind::Release && root.labels.get(Dimension::ClientVersion).is_none()
 }
 
 fn subject(change: &Change) -> String {

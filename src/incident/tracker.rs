@@ -75,8 +75,10 @@ impl Incidents {
             return;
         }
         let Some(place) = self.open.iter().position(|incident| incident.holds(&active.key)) else { return };
-        let causes = self.causes(place, active, scene, changes);
-        self.open[place].note(&active.finding, &causes);
+        if self.open[place].speaks_for(active) {
+            let causes = self.causes(place, active, scene, changes);
+            self.open[place].note(&active.finding, &causes);
+        }
     }
 
     /// Forgets alerts that are not active any more.
