@@ -6,6 +6,7 @@
 pub mod alert;
 pub mod api;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod decode;
 pub mod detect;
@@ -13,6 +14,9 @@ pub mod flow;
 pub mod incident;
 pub mod ingest;
 pub mod local;
+pub mod metrics;
 pub mod model;
+pub mod shutdown;
 pub mod sim;
 pub mod store;
+pub mod telemetry;
