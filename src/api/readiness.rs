@@ -135,13 +135,14 @@ impl Health {
 
     /// Reports a component; a change of status is logged.
     pub fn set(&self, component: Component, status: ComponentStatus, detail: &str, now: Timestamp) {
+        let mut before = status;
         self.sender.send_if_modified(|readiness| {
-            let before = readiness.components[component as usize].status;
-            if before != status {
-                tracing::info!(?component, ?before, ?status, detail, "component changed");
-            }
+            before = readiness.components[component as usize].status;
             readiness.set(component, status, detail, now)
         });
+        if before != status {
+            tracing::info!(?component, ?before, ?status, detail, "component changed");
+        }
     }
 
     /// Follows the readiness.

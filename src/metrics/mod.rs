@@ -17,8 +17,8 @@ use prometheus_client::registry::Registry;
 
 use crate::model::{AlertName, Chunk, Offset, Partition, RejectionCode, Severity, Timestamp, Transition};
 use labels::{
-    AlertLabels, ErrorLabels, InputLabels, NotificationLabels, PartitionLabels, QueueLabels, RejectionLabels,
-    TransitionLabels,
+    AlertLabels, ErrorLabels, InputLabels, NotificationLabels, PartitionLabels, QueueLabels, ReceiverLabels,
+    RejectionLabels, TransitionLabels,
 };
 
 /// Content type of [`Metrics::encode`].
@@ -53,7 +53,7 @@ struct Series {
     incidents_open: Gauge,
     transitions: Family<TransitionLabels, Counter>,
     notifications: Family<NotificationLabels, Counter>,
-    outbox: Family<labels::ReceiverLabels, Gauge>,
+    notifications_waiting: Family<ReceiverLabels, Gauge>,
     store_batches: Counter,
     store_rows: Counter,
     store_bytes: Counter,
@@ -202,9 +202,9 @@ impl Metrics {
         self.series.notifications.get_or_create(&NotificationLabels { receiver, outcome }).inc_by(count);
     }
 
-    /// Moves the number of notifications waiting, over all receivers of the kind.
-    pub fn add_outbox(&self, receiver: ReceiverKind, change: i64) {
-        self.series.outbox.get_or_create(&labels::ReceiverLabels { receiver }).inc_by(change);
+    /// Notifications waiting, over all receivers of the kind.
+    pub fn set_notifications_waiting(&self, receiver: ReceiverKind, waiting: usize) {
+        self.series.notifications_waiting.get_or_create(&ReceiverLabels { receiver }).set(gauge(waiting));
     }
 
     /// Counts what went into ClickHouse.

@@ -56,7 +56,7 @@ fn register_detection(registry: &mut Registry, series: &Series) {
         "Notifications by what became of them; `retried` counts tries",
         &series.notifications,
     );
-    plain(registry, "notifications_waiting", "Notifications waiting for their receiver", &series.outbox);
+    plain(registry, "notifications_waiting", "Notifications waiting for their receiver", &series.notifications_waiting);
 }
 
 fn register_store(registry: &mut Registry, series: &Series) {

@@ -86,7 +86,7 @@ fn every_metric_has_a_name_a_type_and_a_help_text() {
     metrics.set_watermark(Timestamp::default());
     metrics.set_partition(Input::Signals, 7, PartitionProgress { position: 40, end: 50, level: false });
     metrics.set_queue(Queue::Detect, 1, 2);
-    metrics.add_outbox(ReceiverKind::Webhook, 1);
+    metrics.set_notifications_waiting(ReceiverKind::Webhook, 1);
     metrics.add_store_error("timeout");
     metrics.add_transition(&crate::api::samples::transition());
     let text = metrics.encode(Timestamp::default());
