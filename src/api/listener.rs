@@ -109,3 +109,49 @@ impl AsyncWrite for BoundedStream {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK";
+
+    async fn start(connections_max: usize, idle_max: Duration) -> std::net::SocketAddr {
+        let inner = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = inner.local_addr().unwrap();
+        let router = axum::Router::new().route("/", axum::routing::get(|| async { "here" }));
+        let listener = BoundedListener::new(inner, connections_max, idle_max);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        address
+    }
+
+    async fn ask(stream: &mut TcpStream) -> Vec<u8> {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut answer = vec![0; ANSWER.len()];
+        stream.read_exact(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_silent_connection_is_closed() {
+        let mut stream = TcpStream::connect(start(8, Duration::from_millis(30)).await).await.unwrap();
+        let read = stream.read_to_end(&mut Vec::new());
+        let closed = tokio::time::timeout(Duration::from_secs(10), read).await;
+        assert!(closed.is_ok(), "still open after 10 s");
+    }
+
+    #[tokio::test]
+    async fn beyond_the_bound_a_connection_waits_for_another_to_end() {
+        let address = start(1, Duration::from_secs(600)).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        assert_eq!(ask(&mut first).await, ANSWER);
+        let mut second = TcpStream::connect(address).await.unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(100), ask(&mut second)).await;
+        assert!(early.is_err(), "answered beyond the bound");
+        drop(first);
+        let mut answer = vec![0; ANSWER.len()];
+        second.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, ANSWER);
+    }
+}

@@ -1,1 +1,6 @@
 //! Integration tests: one binary, a file a behaviour. Engines are real and started by the tests themselves.
+
+mod config_files;
+mod http;
+mod notify;
+mod samples;
