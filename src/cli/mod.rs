@@ -3,7 +3,9 @@
 //! Exit codes: 0 done, 1 failed, 64 wrong usage, 78 configuration, rules or scenario unusable (`sysexits.h`).
 
 mod completions;
+mod config;
 mod error;
+pub mod output;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ impl Globals {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the configuration in force, or what may be written
+    Config(config::Args),
     /// Write a completion script for a shell to stdout
     Completions(completions::Args),
 }
@@ -56,6 +60,7 @@ pub fn main() -> ExitCode {
         Err(error) => return error::usage(&error),
     };
     let result = match cli.command {
+        Command::Config(args) => config::run(&cli.globals, &args),
         Command::Completions(args) => completions::run(&args),
     };
     result.unwrap_or_else(|error| error.report())
