@@ -76,7 +76,7 @@ pub enum NotifyError {
     #[error("the URL of a receiver cannot be read")]
     Url,
     /// The HTTP client cannot be built, usually for want of root certificates.
-    #[error("cannot set up HTTP for receiver {name}: {source}")]
+    #[error("cannot set up HTTP for receiver {name} (https needs the system's root certificates)")]
     Client {
         /// Scheme and host.
         name: String,
@@ -210,7 +210,8 @@ impl Notifier {
         }
         let troubles: Vec<String> = self.receivers.iter().filter_map(Receiver::trouble).collect();
         let status = if troubles.is_empty() { ComponentStatus::Ok } else { ComponentStatus::Degraded };
-        self.health.set(Component::Notify, status, &troubles.join("; "), clock::now());
+        let detail = if self.receivers.is_empty() { "no receiver configured".to_owned() } else { troubles.join("; ") };
+        self.health.set(Component::Notify, status, &detail, clock::now());
     }
 }
 
