@@ -1,5 +1,6 @@
-//! Alerts: rule files and the state machine are pure.
+//! Alerts: rule files and the state machine are pure; `notify` tells the world and is part of the shell.
 
+pub mod notify;
 mod rules;
 mod state;
 

@@ -1,1 +1,79 @@
-//! HTTP: health, metrics, alerts and incidents.
+//! HTTP: health, metrics, current alerts and recent incidents.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/livez` | 200 while the process answers |
+//! | `/readyz` | 200 `ok`; 200 `degraded` while detection works and something else (ClickHouse, a receiver) does not; 503 `unavailable` while nothing can be detected: Kafka has not assigned partitions, or detection is down |
+//! | `/metrics` | OpenMetrics 1.0 |
+//! | `/api/v1/alerts` | pending and firing alerts, as their latest transition; filters `alert`, `severity`, `state` |
+//! | `/api/v1/incidents`, `/api/v1/incidents/{id}` | open incidents, then ended ones, newest first |
+//!
+//! A degraded service stays 200: taking it out of rotation would end the detection that still works, and hide the body
+//! that says what is wrong. Errors are `application/problem+json`.
+
+mod handlers;
+mod layer;
+mod listener;
+mod problem;
+mod query;
+mod readiness;
+#[cfg(test)]
+pub(crate) mod samples;
+mod view;
+
+pub use readiness::{Component, ComponentReport, ComponentStatus, Health, Overall, Readiness};
+pub use view::{ALERTS_MAX, Counts, INCIDENTS_ENDED_MAX, INCIDENTS_OPEN_MAX, View};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::metrics::Metrics;
+use listener::BoundedListener;
+
+/// Connections at a time: scrapers, probes and people; 512 leave the process's other descriptors alone.
+const CONNECTIONS_MAX: usize = 512;
+/// A connection on which nothing moves for this long is closed.
+const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// What the handlers read: snapshots and counters, nothing that can wait.
+#[derive(Debug, Clone)]
+pub struct ApiState {
+    /// Published by the task that runs detection.
+    pub view: watch::Receiver<Arc<View>>,
+    /// From [`Health::subscribe`].
+    pub readiness: watch::Receiver<Readiness>,
+    /// Our own metrics.
+    pub metrics: Arc<Metrics>,
+}
+
+/// All routes.
+pub fn router(state: ApiState) -> Router {
+    let guard = Arc::new(layer::Guard::new(clock::now()));
+    Router::new()
+        .route("/livez", get(handlers::livez))
+        .route("/readyz", get(handlers::readyz))
+        .route("/metrics", get(handlers::metrics))
+        .route("/api/v1/alerts", get(handlers::alerts))
+        .route("/api/v1/incidents", get(handlers::incidents))
+        .route("/api/v1/incidents/{id}", get(handlers::incident))
+        .fallback(handlers::not_found)
+        .method_not_allowed_fallback(handlers::method_not_allowed)
+        .with_state(state)
+        .layer(axum::middleware::from_fn_with_state(guard, layer::around))
+}
+
+/// Serves until `stop` is cancelled, then finishes the answers under way.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
+    let listener = BoundedListener::new(listener, CONNECTIONS_MAX, CONNECTION_IDLE_MAX);
+    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+}

@@ -3,7 +3,9 @@
 //! Exit codes: 0 done, 1 failed, 64 wrong usage, 78 configuration, rules or scenario unusable (`sysexits.h`).
 
 mod completions;
+mod config;
 mod error;
+pub mod output;
 mod replay;
 mod settings;
 
@@ -48,6 +50,8 @@ impl Globals {
 enum Command {
     /// Run a log through the detectors and print what would have alerted
     Replay(replay::Args),
+    /// Show the configuration in force, or what may be written
+    Config(config::Args),
     /// Write a completion script for a shell to stdout
     Completions(completions::Args),
 }
@@ -61,6 +65,7 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Replay(args) => replay::run(&args, &cli.globals),
+        Command::Config(args) => config::run(&cli.globals, &args),
         Command::Completions(args) => completions::run(&args),
     };
     result.unwrap_or_else(|error| error.report())

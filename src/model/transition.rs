@@ -29,6 +29,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Every severity, mildest first.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
+
     /// The contract's spelling.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -56,6 +59,15 @@ pub enum AlertName {
 }
 
 impl AlertName {
+    /// Every alert, in the order of declaration.
+    pub const ALL: [Self; 5] = [
+        Self::RetryAmplification,
+        Self::RateLimitExceeded,
+        Self::ErrorBudgetBurn,
+        Self::MemoryExhaustion,
+        Self::RestartLoop,
+    ];
+
     /// The contract's spelling.
     #[must_use]
     pub fn as_str(self) -> &'static str {

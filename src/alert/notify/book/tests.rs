@@ -1,0 +1,116 @@
+//! The book with time as a parameter.
+
+use super::*;
+use crate::api::samples;
+
+const RESEND: Duration = Duration::from_secs(60);
+const RESOLVED_FOR: Duration = Duration::from_secs(300);
+
+fn book() -> Book {
+    Book::new(RESEND, RESOLVED_FOR)
+}
+
+fn transition(version: &str, event: TransitionEvent, severity: Severity) -> Arc<Transition> {
+    Arc::new(Transition { event, severity, ..samples::transition_of(version) })
+}
+
+fn firing(version: &str) -> Arc<Transition> {
+    transition(version, TransitionEvent::Firing, Severity::Critical)
+}
+
+fn resolved(version: &str) -> Arc<Transition> {
+    transition(version, TransitionEvent::Resolved, Severity::Critical)
+}
+
+/// Sends what is due: each alert's version and severity, and whether it is resolved. `done` settles it.
+fn send(book: &mut Book, now: Instant, done: bool) -> Vec<(String, String, bool)> {
+    let wall_clock = samples::transition().at.plus(60_000);
+    let Some(message) = book.start(now, wall_clock) else { return Vec::new() };
+    book.settle(done, now);
+    let alerts: serde_json::Value = serde_json::from_slice(&message.body).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let one = |alert: &serde_json::Value| {
+        let ends_at = Timestamp::parse_rfc3339(alert["endsAt"].as_str().unwrap()).unwrap();
+        (text(&alert["labels"]["client_version"]), text(&alert["labels"]["severity"]), ends_at <= wall_clock)
+    };
+    alerts.as_array().unwrap().iter().map(one).collect()
+}
+
+fn critical(version: &str, resolved: bool) -> (String, String, bool) {
+    (version.to_owned(), "critical".to_owned(), resolved)
+}
+
+#[test]
+fn a_firing_alert_is_sent_again_and_a_resolved_one_for_a_while() {
+    let (mut book, start) = (book(), Instant::now());
+    book.accept(&firing("4"), start);
+    assert_eq!(send(&mut book, start, true), [critical("4", false)]);
+    assert_eq!(book.due_at(), Some(start + RESEND));
+    assert!(send(&mut book, start + RESEND / 2, true).is_empty());
+    assert_eq!(send(&mut book, start + RESEND, true), [critical("4", false)]);
+
+    book.accept(&resolved("4"), start + RESEND);
+    assert_eq!(send(&mut book, start + RESEND, true), [critical("4", true)]);
+    assert_eq!(send(&mut book, start + 2 * RESEND, true), [critical("4", true)]);
+    let end = start + RESEND + RESOLVED_FOR;
+    assert_eq!(book.expire(end), 0, "the replica was told");
+    assert_eq!(book.due_at(), None);
+}
+
+#[test]
+fn pending_is_not_sent_and_a_resolve_from_before_a_restart_is() {
+    let (mut book, now) = (book(), Instant::now());
+    book.accept(&transition("4", TransitionEvent::Pending, Severity::Critical), now);
+    assert_eq!(book.due_at(), None);
+    book.accept(&resolved("5"), now);
+    assert_eq!(send(&mut book, now, true), [critical("5", true)]);
+}
+
+#[test]
+fn what_failed_stays_due_and_what_changed_while_sent_is_due_again() {
+    let (mut book, now) = (book(), Instant::now());
+    book.accept(&firing("4"), now);
+    assert_eq!(send(&mut book, now, false).len(), 1);
+    assert_eq!(book.waiting(), 1);
+    assert!(book.start(now, Timestamp::default()).is_some());
+    book.accept(&resolved("4"), now);
+    assert_eq!(book.settle(true, now), 0, "an older state was told");
+    assert_eq!(send(&mut book, now, true), [critical("4", true)]);
+    assert_eq!(book.waiting(), 0);
+}
+
+#[test]
+fn another_severity_ends_the_alert_under_the_old_one() {
+    let (mut book, now) = (book(), Instant::now());
+    book.accept(&transition("4", TransitionEvent::Firing, Severity::Warning), now);
+    assert_eq!(send(&mut book, now, true).len(), 1);
+    book.accept(&firing("4"), now);
+    let warning = ("4".to_owned(), "warning".to_owned(), true);
+    assert_eq!(send(&mut book, now, true), [warning, critical("4", false)]);
+    book.accept(&resolved("4"), now);
+    assert_eq!(send(&mut book, now, true), [critical("4", true)], "the warning had ended");
+}
+
+#[test]
+fn an_alert_that_fires_again_is_no_longer_resolved() {
+    let (mut book, now) = (book(), Instant::now());
+    for event in [firing("4"), resolved("4"), firing("4")] {
+        book.accept(&event, now);
+    }
+    assert_eq!(send(&mut book, now, true), [critical("4", false)]);
+    assert_eq!(book.expire(now + RESOLVED_FOR), 0);
+    assert!(book.due_at().is_some());
+}
+
+#[test]
+fn at_the_bound_a_resolved_alert_makes_room_else_the_new_one_is_left_out() {
+    let (mut book, now) = (book(), Instant::now());
+    for i in 0..ALERTS_MAX {
+        assert_eq!(book.accept(&firing(&i.to_string()), now), 0);
+    }
+    assert_eq!(book.accept(&firing("new"), now), 1);
+    book.accept(&resolved("3"), now);
+    assert_eq!(book.accept(&firing("new"), now), 1, "the replica never heard of the resolve");
+    assert_eq!(book.entries.len(), ALERTS_MAX);
+    assert_eq!(send(&mut book, now, true).len(), ALERTS_PER_REQUEST_MAX);
+}

@@ -1,0 +1,144 @@
+//! What happens around every request: an id, a bound on how many are answered at once, a time limit, and the body of
+//! errors.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::sync::Semaphore;
+
+use super::problem::{Problem, ProblemCode};
+use crate::model::Timestamp;
+
+/// Requests answered at once. All answers come from memory, so more than this is a flood.
+const REQUESTS_MAX: usize = 64;
+/// An answer that takes longer is given up.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest request id taken over from the client.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// State of the layer.
+#[derive(Debug)]
+pub(super) struct Guard {
+    permits: Semaphore,
+    timeout: Duration,
+    started_at: Timestamp,
+    requests: AtomicU64,
+}
+
+impl Guard {
+    /// `now` tells the ids of this run from those of others.
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self::with_limits(now, REQUESTS_MAX, REQUEST_TIMEOUT)
+    }
+
+    fn with_limits(now: Timestamp, requests_max: usize, timeout: Duration) -> Self {
+        Self { permits: Semaphore::new(requests_max), timeout, started_at: now, requests: AtomicU64::new(0) }
+    }
+
+    /// The client's id where it is a plain short one, else one of our own.
+    fn request_id(&self, request: &Request) -> String {
+        let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+        if let Some(id) = given.filter(|id| is_plain_id(id)) {
+            return id.to_owned();
+        }
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        format!("{:x}-{number:x}", self.started_at.as_millis())
+    }
+}
+
+fn is_plain_id(id: &str) -> bool {
+    (1..=REQUEST_ID_BYTES_MAX).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+}
+
+/// The layer itself.
+pub(super) async fn around(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let request_id = guard.request_id(&request);
+    let mut response = answer(&guard, request, next).await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        problem.render(&mut response, &request_id);
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    // Everything here is the state of this moment.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn answer(guard: &Guard, request: Request, next: Next) -> Response {
+    let Ok(_permit) = guard.permits.try_acquire() else {
+        return Problem::new(ProblemCode::Overloaded, "too many requests are being answered, try again later")
+            .into_response();
+    };
+    match tokio::time::timeout(guard.timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(ProblemCode::Timeout, "the answer took too long").into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::routing::get;
+
+    /// A server whose `/wait` never answers, with the given limits; its address.
+    async fn start(requests_max: usize, timeout: Duration) -> std::net::SocketAddr {
+        let guard = Arc::new(Guard::with_limits(Timestamp::default(), requests_max, timeout));
+        let router = Router::new()
+            .route("/wait", get(std::future::pending::<()>))
+            .route("/now", get(|| async { "now" }))
+            .layer(axum::middleware::from_fn_with_state(guard, around));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        address
+    }
+
+    fn client() -> reqwest::Client {
+        // Fails only when another test was first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
+    }
+
+    async fn code(client: &reqwest::Client, url: &str) -> (u16, serde_json::Value) {
+        let response = client.get(url).send().await.unwrap();
+        let status = response.status().as_u16();
+        let body: serde_json::Value = response.json().await.unwrap();
+        (status, body["code"].clone())
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_takes_too_long_is_a_problem() {
+        let address = start(8, Duration::from_millis(20)).await;
+        assert_eq!(code(&client(), &format!("http://{address}/wait")).await, (504, "timeout".into()));
+    }
+
+    #[tokio::test]
+    async fn beyond_the_bound_a_request_is_turned_away_and_afterwards_answered() {
+        let address = start(1, Duration::from_secs(600)).await;
+        let (client, url) = (client(), format!("http://{address}"));
+        let waiting = tokio::spawn(client.get(format!("{url}/wait")).send());
+        let now = format!("{url}/now");
+        let turned_away = async { while client.get(&now).send().await.unwrap().status() != 503 {} };
+        tokio::time::timeout(Duration::from_secs(20), turned_away).await.expect("the bound is reached");
+        assert_eq!(code(&client, &now).await, (503, "overloaded".into()));
+        waiting.abort();
+        let answered = async { while client.get(&now).send().await.unwrap().status() != 200 {} };
+        tokio::time::timeout(Duration::from_secs(20), answered).await.expect("the place is free again");
+    }
+
+    #[test]
+    fn only_plain_short_ids_are_taken_over() {
+        assert!(is_plain_id("req-1.a:b_c"));
+        assert!(!is_plain_id("") && !is_plain_id("a b") && !is_plain_id("a\"b") && !is_plain_id(&"a".repeat(65)));
+    }
+}

@@ -1,0 +1,125 @@
+//! Query parameters, read strictly: an unknown name, a repeat or a bad value is an error that names it.
+
+use axum::extract::Query;
+use axum::http::Uri;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as ValueError, StrDeserializer};
+
+use super::problem::{ParameterError, Problem};
+use crate::model::{AlertName, Severity, Transition, TransitionEvent};
+
+/// Filters of `/api/v1/alerts`; an absent one lets everything pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlertFilter {
+    /// `alert=RetryAmplification`
+    pub alert: Option<AlertName>,
+    /// `severity=critical`
+    pub severity: Option<Severity>,
+    /// `state=firing`
+    pub state: Option<AlertState>,
+}
+
+/// States an alert can be listed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertState {
+    /// Not yet for long enough.
+    Pending,
+    /// Firing.
+    Firing,
+}
+
+impl AlertFilter {
+    /// From the query part of `uri`.
+    ///
+    /// # Errors
+    /// Every parameter that is unknown, repeated or has a value that is none.
+    pub fn parse(uri: &Uri) -> Result<Self, Problem> {
+        let mut filter = Self::default();
+        let mut errors = Vec::new();
+        for (name, value) in pairs(uri)? {
+            let outcome = match name.as_str() {
+                "alert" => set(&mut filter.alert, &value),
+                "severity" => set(&mut filter.severity, &value),
+                "state" => set(&mut filter.state, &value),
+                _ => Err("unknown parameter, expected one of `alert`, `severity`, `state`".to_owned()),
+            };
+            if let Err(message) = outcome {
+                errors.push(ParameterError { parameter: name, message });
+            }
+        }
+        if errors.is_empty() { Ok(filter) } else { Err(Problem::parameters(errors)) }
+    }
+
+    /// Whether the alert is asked for.
+    #[must_use]
+    pub fn matches(&self, alert: &Transition) -> bool {
+        let state = match alert.event {
+            TransitionEvent::Pending => Some(AlertState::Pending),
+            TransitionEvent::Firing => Some(AlertState::Firing),
+            TransitionEvent::Resolved => None,
+        };
+        self.alert.is_none_or(|name| name == alert.alert)
+            && self.severity.is_none_or(|severity| severity == alert.severity)
+            && (self.state.is_none() || self.state == state)
+    }
+}
+
+/// Refuses any query parameter.
+///
+/// # Errors
+/// Every parameter there is.
+pub fn none(uri: &Uri) -> Result<(), Problem> {
+    let unknown = |(parameter, _)| ParameterError { parameter, message: "this path takes no parameter".to_owned() };
+    let errors: Vec<ParameterError> = pairs(uri)?.into_iter().map(unknown).collect();
+    if errors.is_empty() { Ok(()) } else { Err(Problem::parameters(errors)) }
+}
+
+fn pairs(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
+    Query::try_from_uri(uri).map(|Query(pairs)| pairs).map_err(|error| {
+        Problem::parameters(vec![ParameterError { parameter: String::new(), message: error.body_text() }])
+    })
+}
+
+fn set<'de, T: Deserialize<'de>>(place: &mut Option<T>, value: &'de str) -> Result<(), String> {
+    if place.is_some() {
+        return Err("given more than once".to_owned());
+    }
+    let deserializer: StrDeserializer<'de, ValueError> = value.into_deserializer();
+    *place = Some(T::deserialize(deserializer).map_err(|error| error.to_string())?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::samples;
+
+    fn parse(query: &str) -> Result<AlertFilter, Problem> {
+        AlertFilter::parse(&format!("/api/v1/alerts{query}").parse().unwrap())
+    }
+
+    #[test]
+    fn filters_are_read_and_applied_together() {
+        let alert = samples::transition();
+        for (query, expected) in [
+            ("", true),
+            ("?alert=RetryAmplification&severity=critical&state=firing", true),
+            ("?alert=RestartLoop", false),
+            ("?severity=warning", false),
+            ("?state=pending", false),
+        ] {
+            assert_eq!(parse(query).unwrap().matches(&alert), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn every_bad_parameter_is_named() {
+        let problem = parse("?severity=loud&state=firing&state=pending&color=red").unwrap_err();
+        let text = format!("{problem:?}");
+        for part in ["severity", "expected one of `info`, `warning`, `critical`", "more than once", "color"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! One transition and one incident for tests of what shows or sends them.
+
+use crate::model::{
+    Affected, AlertName, Cause, Confidence, Dimension, Dimensions, IncidentReport, RuledOut, Severity, Timestamp,
+    Transition, TransitionEvent,
+};
+
+/// Labels of an alert about one client version.
+pub fn labels_of(version: &str) -> Dimensions {
+    Dimensions::new([(Dimension::Client, "kameleo-cli".into()), (Dimension::ClientVersion, version.into())])
+}
+
+fn cause() -> Cause {
+    Cause {
+        dimensions: Dimensions::new([(Dimension::ClientVersion, "4.0.0".into())]),
+        share: 0.93,
+        confidence: Confidence::High,
+        evidence: "9.8 attempts per request against 1.02 of every other version".to_owned(),
+    }
+}
+
+/// A firing alert about one client version, at 10:15 on 2026-03-01.
+pub fn transition_of(version: &str) -> Transition {
+    Transition {
+        at: Timestamp::from_millis(1_772_360_100_000),
+        event: TransitionEvent::Firing,
+        alert: AlertName::RetryAmplification,
+        severity: Severity::Critical,
+        incident: "20260301T101000Z-retry-amplification-3f9c".into(),
+        since: Timestamp::from_millis(1_772_359_800_000),
+        labels: labels_of(version),
+        value: 9.8,
+        baseline: 1.05,
+        unit: "attempts per request",
+        causes: vec![cause()],
+        affected: Affected { subscriptions: 41, requests_share: 0.37 },
+        summary: "kameleo-cli 4.0.0 repeats failed requests".to_owned(),
+        runbook: "alerts/runbooks/RetryAmplification.md".into(),
+    }
+}
+
+/// The usual one.
+pub fn transition() -> Transition {
+    transition_of("4.0.0")
+}
+
+/// An open incident.
+pub fn incident() -> IncidentReport {
+    IncidentReport {
+        event: "incident",
+        incident: "20260301T101000Z-retry-amplification-3f9c".into(),
+        started_at: Timestamp::from_millis(1_772_359_800_000),
+        ended_at: None,
+        severity: Severity::Critical,
+        alerts: vec![AlertName::RetryAmplification],
+        causes: vec![cause()],
+        ruled_out: vec![RuledOut { candidate: "agent's memory".to_owned(), why: "grew before".to_owned() }],
+        affected: Affected { subscriptions: 41, requests_share: 0.37 },
+        summary: "a retry storm".to_owned(),
+    }
+}

@@ -1,0 +1,140 @@
+//! `floodmark config`: what is in force, and what may be written.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use super::{CliError, Globals};
+use crate::config::Config;
+
+/// Stands for what is not shown.
+const REDACTED: &str = "(redacted)";
+/// A Kafka property with one of these in its name holds a secret.
+const SECRET_PROPERTIES: [&str; 5] = ["password", "secret", "sasl.jaas.config", "key.pem", "sasl.oauthbearer.config"];
+
+/// Arguments of `config`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show the configuration in force: defaults, file and environment together, secrets left out
+    #[command(after_help = "Example: FLOODMARK__FLOW__WINDOW=10s floodmark config print --config floodmark.toml")]
+    Print {
+        /// Form of the output
+        #[arg(long, value_enum, default_value_t)]
+        output: Form,
+    },
+    /// Write the JSON Schema of the configuration file, for editors
+    #[command(after_help = "Example: floodmark config schema > floodmark.schema.json")]
+    Schema,
+}
+
+/// Forms of a configuration.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Form {
+    /// As a configuration file
+    #[default]
+    Toml,
+    /// JSON for programs
+    Json,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A configuration that cannot be used, or stdout that cannot be written.
+pub fn run(globals: &Globals, args: &Args) -> Result<ExitCode, CliError> {
+    let text = match &args.command {
+        Command::Print { output } => print(&globals.load_config()?, *output)?,
+        Command::Schema => pretty_json(&schemars::schema_for!(Config))?,
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to stdout")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(config: &Config, form: Form) -> Result<String, CliError> {
+    let config = redacted(config);
+    match form {
+        Form::Toml => Ok(toml::to_string(&config).context("cannot write the configuration as TOML")?),
+        Form::Json => pretty_json(&config),
+    }
+}
+
+fn pretty_json(value: &impl serde::Serialize) -> Result<String, CliError> {
+    Ok(serde_json::to_string_pretty(value).context("cannot write JSON")? + "\n")
+}
+
+/// The configuration without what is secret in it. Passwords have files of their own; what remains are credentials that
+/// people put into URLs and Kafka properties, and the path of a webhook, which is its password.
+fn redacted(config: &Config) -> Config {
+    let mut config = config.clone();
+    if let Some(url) = &mut config.clickhouse.url {
+        *url = without_credentials(url, false);
+    }
+    for webhook in &mut config.notify.webhooks {
+        webhook.url = without_credentials(&webhook.url, true);
+    }
+    for url in config.notify.alertmanager.iter_mut().flat_map(|alertmanager| &mut alertmanager.urls) {
+        *url = without_credentials(url, false);
+    }
+    for (name, value) in config.kafka.iter_mut().flat_map(|kafka| &mut kafka.properties) {
+        if SECRET_PROPERTIES.iter().any(|part| name.contains(part)) {
+            REDACTED.clone_into(value);
+        }
+    }
+    config
+}
+
+fn without_credentials(text: &str, path_is_secret: bool) -> String {
+    let Ok(url) = reqwest::Url::parse(text) else { return REDACTED.to_owned() };
+    let secret_path = path_is_secret && (url.path() != "/" || url.query().is_some());
+    if url.username().is_empty() && url.password().is_none() && url.query().is_none() && !secret_path {
+        return text.to_owned();
+    }
+    let path = if secret_path { format!("/{REDACTED}") } else { url.path().to_owned() };
+    format!("{}{path}", url.origin().ascii_serialization())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{AlertmanagerConfig, ClickHouseConfig, KafkaConfig, NotifyConfig, Span, WebhookConfig};
+
+    #[test]
+    fn no_secret_is_printed() {
+        let text = |text: &str| text.to_owned();
+        let second = Span::from_secs(1);
+        let config = Config {
+            clickhouse: ClickHouseConfig { url: Some(text("http://u:hunter2@ch:8123/x")), ..Default::default() },
+            kafka: Some(KafkaConfig {
+                properties: [("sasl.password", "hunter2"), ("security.protocol", "SASL_SSL")]
+                    .map(|(name, value)| (text(name), text(value)))
+                    .into(),
+                ..Default::default()
+            }),
+            notify: NotifyConfig {
+                webhooks: vec![WebhookConfig { url: text("https://hooks.example.com/T0/hunter2"), timeout: second }],
+                alertmanager: Some(AlertmanagerConfig {
+                    urls: vec![text("http://am:9093/prefix"), text("http://a:hunter2@am:9093")],
+                    resend_interval: second,
+                    timeout: second,
+                }),
+            },
+            ..Default::default()
+        };
+        for form in [Form::Toml, Form::Json] {
+            let printed = print(&config, form).unwrap();
+            assert!(!printed.contains("hunter2"), "{printed}");
+            for kept in
+                ["SASL_SSL", "http://ch:8123/x", "https://hooks.example.com/(redacted)", "http://am:9093/prefix"]
+            {
+                assert!(printed.contains(kept), "{kept} in {printed}");
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Labels of our metrics: enums and numbers only, so the number of series is known beforehand.
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+
+use crate::config::TopicsConfig;
+use crate::model::{AlertName, RejectionCode, Severity, TransitionEvent};
+
+/// What a topic is for. The topic's own name is configuration and no label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// Request logs.
+    Requests,
+    /// Signals.
+    Signals,
+    /// Changes.
+    Changes,
+}
+
+impl Input {
+    /// Every input.
+    pub const ALL: [Self; 3] = [Self::Requests, Self::Signals, Self::Changes];
+
+    /// What `topic` is for; `None` when it is not one that is read.
+    #[must_use]
+    pub fn of(topics: &TopicsConfig, topic: &str) -> Option<Self> {
+        topics.inputs().into_iter().zip(Self::ALL).find(|(name, _)| *name == topic).map(|(_, input)| input)
+    }
+
+    /// Name in logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Signals => "signals",
+            Self::Changes => "changes",
+        }
+    }
+}
+
+/// The bounded queues between tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Queue {
+    /// Chunks waiting for detection.
+    Detect,
+    /// Batches waiting for ClickHouse.
+    Store,
+    /// Refused records waiting for the dead-letter topic.
+    DeadLetters,
+    /// Transitions waiting for ClickHouse.
+    Transitions,
+}
+
+impl Queue {
+    /// Name in logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Detect => "detect",
+            Self::Store => "store",
+            Self::DeadLetters => "dead_letters",
+            Self::Transitions => "transitions",
+        }
+    }
+}
+
+/// Kinds of receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReceiverKind {
+    /// A webhook.
+    Webhook,
+    /// An Alertmanager replica.
+    Alertmanager,
+}
+
+impl ReceiverKind {
+    /// Name in logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Alertmanager => "alertmanager",
+        }
+    }
+}
+
+/// What became of a notification, or of one try to deliver it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NotificationOutcome {
+    /// The receiver has it.
+    Delivered,
+    /// A try failed and is repeated.
+    Retried,
+    /// The receiver refused it for good (a 3xx or 4xx that a repeat would not change).
+    Refused,
+    /// Given up: it could not be delivered in time.
+    Expired,
+    /// The receiver's outbox was full.
+    Dropped,
+}
+
+impl NotificationOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 5] = [Self::Delivered, Self::Retried, Self::Refused, Self::Expired, Self::Dropped];
+
+    /// Name in logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Retried => "retried",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct InputLabels {
+    pub input: Input,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RejectionLabels {
+    pub input: Input,
+    pub code: RejectionCode,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct PartitionLabels {
+    pub input: Input,
+    pub partition: i32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct AlertLabels {
+    pub alert: AlertName,
+    pub severity: Severity,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TransitionLabels {
+    pub alert: AlertName,
+    pub event: TransitionEvent,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct NotificationLabels {
+    pub receiver: ReceiverKind,
+    pub outcome: NotificationOutcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ReceiverLabels {
+    pub receiver: ReceiverKind,
+}
+
+/// The code comes from an error's `code()`: a static text out of a bounded set.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ErrorLabels {
+    pub code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct QueueLabels {
+    pub queue: Queue,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct BuildLabels {
+    pub version: &'static str,
+}
+
+/// Every enum is spelled in metrics as everywhere else, by its `as_str`.
+macro_rules! label_as_str {
+    ($($name:ty),+) => {$(
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+                EncodeLabelValue::encode(&self.as_str(), encoder)
+            }
+        }
+    )+};
+}
+
+label_as_str!(Input, Queue, ReceiverKind, NotificationOutcome, RejectionCode, AlertName, Severity, TransitionEvent);

@@ -1,0 +1,262 @@
+//! Our own metrics: one typed struct, written as OpenMetrics text.
+//!
+//! Counters take deltas, once a chunk or a batch, never once an event. A subscription is never a label: the number of
+//! series does not grow with the number of customers. Names carry base units, counters end in `_total`.
+
+mod labels;
+mod register;
+
+pub use labels::{Input, NotificationOutcome, Queue, ReceiverKind};
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::model::{AlertName, Chunk, Offset, Partition, RejectionCode, Severity, Timestamp, Transition};
+use labels::{
+    AlertLabels, ErrorLabels, InputLabels, NotificationLabels, PartitionLabels, QueueLabels, ReceiverLabels,
+    RejectionLabels, TransitionLabels,
+};
+
+/// Content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type GaugeF64 = Gauge<f64, AtomicU64>;
+
+/// Every metric of the service. Cheap to update from any task; shared by `Arc`.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    series: Series,
+}
+
+/// The series, apart from the registry that names them (see [`register`]).
+#[derive(Debug, Default)]
+struct Series {
+    messages: Family<InputLabels, Counter>,
+    input_bytes: Family<InputLabels, Counter>,
+    events: Family<InputLabels, Counter>,
+    rejections: Family<RejectionLabels, Counter>,
+    dead_letters: Family<InputLabels, Counter>,
+    lag: Family<PartitionLabels, Gauge>,
+    position: Family<PartitionLabels, Gauge>,
+    level: Family<PartitionLabels, Gauge>,
+    late: Counter,
+    windows_closed: Counter,
+    // A family of one, so that there is no series (and no age since 1970) before the first event.
+    watermark: Family<[(&'static str, &'static str); 0], GaugeF64>,
+    watermark_age: Family<[(&'static str, &'static str); 0], GaugeF64>,
+    alerts_firing: Family<AlertLabels, Gauge>,
+    incidents_open: Gauge,
+    transitions: Family<TransitionLabels, Counter>,
+    notifications: Family<NotificationLabels, Counter>,
+    notifications_waiting: Family<ReceiverLabels, Gauge>,
+    store_batches: Counter,
+    store_rows: Counter,
+    store_bytes: Counter,
+    store_retries: Counter,
+    store_errors: Family<ErrorLabels, Counter>,
+    store_up: Gauge,
+    clickhouse_restarts: Counter,
+    queue_depth: Family<QueueLabels, Gauge>,
+    queue_bound: Family<QueueLabels, Gauge>,
+}
+
+/// Where reading of a partition stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionProgress {
+    /// Next offset to read.
+    pub position: Offset,
+    /// End of the partition (high watermark) as last told by the broker.
+    pub end: Offset,
+    /// Whether it is level (read to its end) rather than behind.
+    pub level: bool,
+}
+
+/// What one insert into ClickHouse came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreDelta {
+    /// Batches stored.
+    pub batches: u64,
+    /// Rows stored.
+    pub rows: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+    /// Inserts repeated.
+    pub retries: u64,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All series with a known label set start at 0: an absent series and one at rest must not look the same.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("floodmark");
+        let series = Series::default();
+        register::register(&mut registry, &series);
+        let metrics = Self { registry, series };
+        metrics.start_at_zero();
+        metrics
+    }
+
+    fn start_at_zero(&self) {
+        let series = &self.series;
+        for input in Input::ALL {
+            let labels = InputLabels { input };
+            for family in [&series.messages, &series.input_bytes, &series.events, &series.dead_letters] {
+                let _ = family.get_or_create(&labels);
+            }
+            for code in RejectionCode::ALL {
+                let _ = series.rejections.get_or_create(&RejectionLabels { input, code });
+            }
+        }
+        self.set_alerts_firing([]);
+        for receiver in [ReceiverKind::Webhook, ReceiverKind::Alertmanager] {
+            for outcome in NotificationOutcome::ALL {
+                let _ = series.notifications.get_or_create(&NotificationLabels { receiver, outcome });
+            }
+        }
+    }
+
+    /// Counts a chunk that was read: messages, bytes, events and refusals.
+    pub fn add_chunk(&self, input: Input, chunk: &Chunk) {
+        let labels = InputLabels { input };
+        self.series.messages.get_or_create(&labels).inc_by(chunk.messages);
+        self.series.input_bytes.get_or_create(&labels).inc_by(chunk.bytes as u64);
+        self.series.events.get_or_create(&labels).inc_by(chunk.events.len() as u64);
+        for rejection in &chunk.rejections {
+            self.series.rejections.get_or_create(&RejectionLabels { input, code: rejection.reason.code }).inc();
+        }
+    }
+
+    /// Counts records written to the dead-letter topic.
+    pub fn add_dead_letters(&self, input: Input, records: u64) {
+        self.series.dead_letters.get_or_create(&InputLabels { input }).inc_by(records);
+    }
+
+    /// Says where reading of an assigned partition stands.
+    pub fn set_partition(&self, input: Input, partition: Partition, progress: PartitionProgress) {
+        let labels = PartitionLabels { input, partition };
+        self.series.position.get_or_create(&labels).set(progress.position);
+        self.series.lag.get_or_create(&labels).set(progress.end.saturating_sub(progress.position).max(0));
+        self.series.level.get_or_create(&labels).set(i64::from(progress.level));
+    }
+
+    /// Forgets a partition that was revoked: another instance reports it now.
+    pub fn remove_partition(&self, input: Input, partition: Partition) {
+        let labels = PartitionLabels { input, partition };
+        for family in [&self.series.position, &self.series.lag, &self.series.level] {
+            family.remove(&labels);
+        }
+    }
+
+    /// Counts events that came after their window was closed.
+    pub fn add_late(&self, events: u64) {
+        self.series.late.inc_by(events);
+    }
+
+    /// Counts closed windows.
+    pub fn add_windows_closed(&self, windows: u64) {
+        self.series.windows_closed.inc_by(windows);
+    }
+
+    /// Event time up to which everything is decided. Its age is worked out when the metrics are read.
+    pub fn set_watermark(&self, watermark: Timestamp) {
+        self.series.watermark.get_or_create(&[]).set(seconds(watermark.as_millis()));
+    }
+
+    /// Counts a transition.
+    pub fn add_transition(&self, transition: &Transition) {
+        let labels = TransitionLabels { alert: transition.alert, event: transition.event };
+        self.series.transitions.get_or_create(&labels).inc();
+    }
+
+    /// Says which alerts are firing now; those not named are at 0.
+    pub fn set_alerts_firing(&self, firing: impl IntoIterator<Item = (AlertName, Severity)>) {
+        let mut counts = [[0_i64; Severity::ALL.len()]; AlertName::ALL.len()];
+        for (alert, severity) in firing {
+            counts[alert as usize][severity as usize] += 1;
+        }
+        for (alert, by_severity) in AlertName::ALL.into_iter().zip(counts) {
+            for (severity, count) in Severity::ALL.into_iter().zip(by_severity) {
+                self.series.alerts_firing.get_or_create(&AlertLabels { alert, severity }).set(count);
+            }
+        }
+    }
+
+    /// Incidents open now.
+    pub fn set_incidents_open(&self, incidents: usize) {
+        self.series.incidents_open.set(gauge(incidents));
+    }
+
+    /// Counts what became of notifications.
+    pub fn add_notifications(&self, receiver: ReceiverKind, outcome: NotificationOutcome, count: u64) {
+        self.series.notifications.get_or_create(&NotificationLabels { receiver, outcome }).inc_by(count);
+    }
+
+    /// Notifications waiting, over all receivers of the kind.
+    pub fn set_notifications_waiting(&self, receiver: ReceiverKind, waiting: usize) {
+        self.series.notifications_waiting.get_or_create(&ReceiverLabels { receiver }).set(gauge(waiting));
+    }
+
+    /// Counts what went into ClickHouse.
+    pub fn add_stored(&self, delta: StoreDelta) {
+        self.series.store_batches.inc_by(delta.batches);
+        self.series.store_rows.inc_by(delta.rows);
+        self.series.store_bytes.inc_by(delta.bytes);
+        self.series.store_retries.inc_by(delta.retries);
+    }
+
+    /// Counts a failed insert; `code` is the error's `code()`.
+    pub fn add_store_error(&self, code: &'static str) {
+        self.series.store_errors.get_or_create(&ErrorLabels { code }).inc();
+    }
+
+    /// Whether ClickHouse takes inserts.
+    pub fn set_store_up(&self, up: bool) {
+        self.series.store_up.set(i64::from(up));
+    }
+
+    /// Counts a restart of the local ClickHouse.
+    pub fn add_clickhouse_restart(&self) {
+        self.series.clickhouse_restarts.inc();
+    }
+
+    /// How full a queue is.
+    pub fn set_queue(&self, queue: Queue, depth: usize, bound: usize) {
+        self.series.queue_depth.get_or_create(&QueueLabels { queue }).set(gauge(depth));
+        self.series.queue_bound.get_or_create(&QueueLabels { queue }).set(gauge(bound));
+    }
+
+    /// All metrics as OpenMetrics 1.0 text, ending in `# EOF`. `now` is the wall clock, for ages.
+    #[must_use]
+    pub fn encode(&self, now: Timestamp) -> String {
+        if let Some(watermark) = self.series.watermark.get(&[]).map(|gauge| gauge.get()) {
+            self.series.watermark_age.get_or_create(&[]).set(seconds(now.as_millis()) - watermark);
+        }
+        let mut text = String::new();
+        // Writing into a string cannot fail; an encoder's own error would be a metric that is always wrong, which the
+        // test of the whole text would show.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+fn seconds(milliseconds: i64) -> f64 {
+    milliseconds as f64 / 1_000.0
+}
+
+fn gauge(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! Names, units and help texts of the metrics.
+
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry, Unit};
+
+use super::Series;
+use super::labels::BuildLabels;
+
+/// Names every series. The registry adds the prefix `floodmark_`, the unit, and `_total` to counters.
+pub(super) fn register(registry: &mut Registry, series: &Series) {
+    let version = env!("CARGO_PKG_VERSION");
+    registry.register("build", "The running build", Info::new(BuildLabels { version }));
+    register_input(registry, series);
+    register_detection(registry, series);
+    register_store(registry, series);
+}
+
+fn plain<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: &M) {
+    registry.register(name, help, metric.clone());
+}
+
+fn register_input(registry: &mut Registry, series: &Series) {
+    plain(registry, "messages", "Kafka messages read", &series.messages);
+    registry.register_with_unit("input", "Bytes of messages read", Unit::Bytes, series.input_bytes.clone());
+    plain(registry, "events", "Events decoded", &series.events);
+    plain(registry, "rejections", "Records that no decoder could read, by reason", &series.rejections);
+    plain(registry, "dead_letters", "Records written to the dead-letter topic", &series.dead_letters);
+    plain(registry, "consumer_lag_messages", "Messages between our position and the partition's end", &series.lag);
+    plain(registry, "consumer_position_offset", "Next offset to read", &series.position);
+    plain(registry, "partition_level", "1 when the partition is read to its end, 0 while behind", &series.level);
+    plain(registry, "queue_depth", "Entries waiting in a bounded queue", &series.queue_depth);
+    plain(registry, "queue_bound", "Most entries that a bounded queue holds", &series.queue_bound);
+}
+
+fn register_detection(registry: &mut Registry, series: &Series) {
+    plain(registry, "late_events", "Events after their window was closed: stored, not detected on", &series.late);
+    plain(registry, "windows_closed", "Windows closed", &series.windows_closed);
+    registry.register_with_unit(
+        "watermark_timestamp",
+        "Event time up to which everything is decided, since the Unix epoch",
+        Unit::Seconds,
+        series.watermark.clone(),
+    );
+    registry.register_with_unit(
+        "watermark_age",
+        "Wall clock minus the watermark",
+        Unit::Seconds,
+        series.watermark_age.clone(),
+    );
+    plain(registry, "alerts_firing", "Alerts firing now", &series.alerts_firing);
+    plain(registry, "incidents_open", "Incidents open now", &series.incidents_open);
+    plain(registry, "alert_transitions", "Alert transitions", &series.transitions);
+    plain(
+        registry,
+        "notifications",
+        "Notifications by what became of them; `retried` counts tries",
+        &series.notifications,
+    );
+    plain(registry, "notifications_waiting", "Notifications waiting for their receiver", &series.notifications_waiting);
+}
+
+fn register_store(registry: &mut Registry, series: &Series) {
+    plain(registry, "store_batches", "Batches stored in ClickHouse", &series.store_batches);
+    plain(registry, "store_rows", "Rows stored in ClickHouse", &series.store_rows);
+    registry.register_with_unit("store_sent", "Bytes sent to ClickHouse", Unit::Bytes, series.store_bytes.clone());
+    plain(registry, "store_retries", "Inserts that were repeated", &series.store_retries);
+    plain(registry, "store_errors", "Failed inserts by class of error", &series.store_errors);
+    plain(registry, "store_up", "1 while ClickHouse takes inserts", &series.store_up);
+    plain(registry, "clickhouse_restarts", "Restarts of the local ClickHouse", &series.clickhouse_restarts);
+}
