@@ -4,6 +4,8 @@
 
 mod completions;
 mod error;
+pub mod event_sink;
+pub mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ impl Globals {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write the events of a simulated platform, calm or flooded
+    Simulate(simulate::Args),
     /// Write a completion script for a shell to stdout
     Completions(completions::Args),
 }
@@ -56,6 +60,7 @@ pub fn main() -> ExitCode {
         Err(error) => return error::usage(&error),
     };
     let result = match cli.command {
+        Command::Simulate(args) => simulate::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     result.unwrap_or_else(|error| error.report())

@@ -1,1 +1,3 @@
 //! Integration tests: one binary, a file a behaviour. Engines are real and started by the tests themselves.
+
+mod simulate;
