@@ -5,9 +5,11 @@
 mod completions;
 mod config;
 mod error;
+pub mod event_sink;
 pub mod output;
 mod replay;
 mod settings;
+pub mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,6 +19,7 @@ use clap::{Parser, Subcommand};
 pub use error::CliError;
 
 use crate::config::Config;
+use crate::telemetry::LogArgs;
 
 /// Finds who is flooding an API platform: which customer, client release, query or leak.
 #[derive(Debug, Parser)]
@@ -34,6 +37,9 @@ pub struct Globals {
     /// Configuration file (TOML). Without it every key has its default.
     #[arg(long, global = true, env = "FLOODMARK_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// What is logged, and how.
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 impl Globals {
@@ -52,6 +58,8 @@ enum Command {
     Replay(replay::Args),
     /// Show the configuration in force, or what may be written
     Config(config::Args),
+    /// Write the events of a simulated platform, calm or flooded
+    Simulate(simulate::Args),
     /// Write a completion script for a shell to stdout
     Completions(completions::Args),
 }
@@ -66,6 +74,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Replay(args) => replay::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     result.unwrap_or_else(|error| error.report())

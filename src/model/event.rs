@@ -1,6 +1,6 @@
 //! Input events: what the contract calls `request`, `signal`, `change` and `query`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Attributes, Text, Timestamp};
 
@@ -144,7 +144,7 @@ pub mod metric {
 }
 
 /// What kind of change was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     /// A client or product release.

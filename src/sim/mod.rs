@@ -1,1 +1,36 @@
-//! The closed-loop traffic simulator.
+//! The closed-loop traffic simulator: load, queues, latency, memory, failures and retries act on each other.
+//!
+//! A discrete-event simulation, deterministic by seed: one heap of happenings in (time, sequence) order, whole
+//! microseconds, ChaCha8 streams and `libm` only. A scenario file says what the platform and its customers are like,
+//! never what the load or the failures shall be; these come out.
+
+mod arrivals;
+mod customers;
+mod describe;
+mod expiring;
+mod gateway;
+mod output;
+mod pace;
+mod plan;
+mod population;
+mod random;
+mod rate_limit;
+mod record;
+mod retry;
+mod scenario;
+mod schedule;
+mod service;
+mod signals;
+mod simulation;
+mod slab;
+mod store;
+mod traffic;
+
+pub use describe::{Description, WindowDescription};
+pub use pace::Pace;
+pub use scenario::{
+    AgentSpec, ChangeSpec, CohortSpec, ContainerMemorySpec, DailySpec, LogSpec, NAMES, RateLimitSpec, RetrySpec,
+    RouteSpec, Scenario, ScenarioError, ServiceSpec, ServiceTimeSpec, StoreSpec, SurgeSpec, SwitchSpec, VersionSpec,
+    WorkflowSpec, embedded,
+};
+pub use simulation::Simulation;

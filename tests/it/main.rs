@@ -6,3 +6,4 @@ mod http;
 mod notify;
 mod pipeline;
 mod samples;
+mod simulate;

@@ -41,6 +41,8 @@ pub fn incident(id: &str, started_at: Timestamp, ended_at: Option<Timestamp>) ->
         causes: Vec::new(),
         ruled_out: Vec::new(),
         affected: Affected::default(),
+        customers: Vec::new(),
+        actions: Vec::new(),
         summary: "a retry storm".to_owned(),
     }
 }

@@ -1,0 +1,45 @@
+//! The scenarios built into the binary.
+
+macro_rules! scenarios {
+    ($($name:literal),* $(,)?) => {
+        /// Names of the built-in scenarios.
+        pub const NAMES: &[&str] = &[$($name),*];
+
+        /// Text of a built-in scenario.
+        #[must_use]
+        pub fn embedded(name: &str) -> Option<&'static str> {
+            match name {
+                $($name => Some(include_str!(concat!("../../../scenarios/", $name, ".toml"))),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+scenarios!("kameleo-retry-storm", "quiet-day");
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+    use crate::sim::Scenario;
+
+    #[test]
+    fn registry_and_directory_are_a_bijection_and_all_are_valid() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        let files: BTreeSet<String> = std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+            .collect();
+        let names: BTreeSet<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(files, names);
+        assert_eq!(names.len(), NAMES.len(), "a name twice");
+        for name in NAMES {
+            let scenario = Scenario::load(name).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(scenario.name, *name, "the name is the file's");
+        }
+    }
+}
