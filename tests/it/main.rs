@@ -1,3 +1,5 @@
 //! Integration tests: one binary, a file a behaviour. Engines are real and started by the tests themselves.
 
 mod decode;
+mod kafka_ingest;
+mod support;
