@@ -1,5 +1,21 @@
 //! Records in: Kafka and files, offsets, dead letters.
+//!
+//! [`KafkaIngest`] reads a consumer group's share of the topics and feeds two lanes: detection (which may slow reading
+//! down) and storage (which may not). [`LineReader`] reads lines in bounded memory; [`EventProducer`] writes to Kafka.
 
+mod client;
+mod dead_letters;
 mod file;
+mod kafka;
+mod offsets;
+mod producer;
+mod status;
+mod store_lane;
+#[cfg(test)]
+mod store_lane_tests;
 
+pub use dead_letters::DeadLetter;
 pub use file::{Line, LineReader};
+pub use kafka::{IngestError, KafkaIngest, Lanes, ShutdownReport};
+pub use producer::{EventProducer, ProducerCounts, ProducerError, WatermarkPolicy};
+pub use status::{IngestCounts, IngestStatus, PartitionStatus};

@@ -5,7 +5,9 @@
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -16,6 +18,8 @@ use rdkafka::types::RDKafkaErrorCode;
 
 /// It is ready within milliseconds; a loaded machine gets more.
 const READY_WITHIN: Duration = Duration::from_secs(20);
+/// How often it is looked at.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// How long one request for metadata may take while waiting.
 const METADATA_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long creating topics may take.
@@ -56,9 +60,10 @@ pub enum BrokerError {
 /// A running broker; dropping it ends the process.
 #[derive(Debug)]
 pub struct DemoBroker {
-    child: Child,
     address: String,
-    log: PathBuf,
+    // Dropping the sender tells the keeper to end the process.
+    stop: Option<SyncSender<()>>,
+    keeper: Option<JoinHandle<()>>,
 }
 
 impl DemoBroker {
@@ -72,20 +77,17 @@ impl DemoBroker {
         // and the caller is told.
         let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|l| l.local_addr()).map_err(failed)?.port();
         let address = format!("127.0.0.1:{port}");
-        let url = format!("tcp://{address}");
-        let output = File::create(log_file).map_err(failed)?;
-        let mut command = Command::new(binary);
-        command
-            .args(["broker", "--listener-url", &url, "--advertised-listener-url", &url])
-            .args(["--storage-engine", "memory://tansu/"])
-            .env("RUST_LOG", "warn")
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().map_err(failed)?)
-            .stderr(output);
-        die_with_parent(&mut command);
-        let child = command.spawn().map_err(failed)?;
-        let mut broker = Self { child, address, log: log_file.to_owned() };
-        broker.wait_until_ready()?;
+        let command = command(binary, &address, log_file).map_err(failed)?;
+        let (stop, stopped) = sync_channel(1);
+        let (started, outcome) = sync_channel(1);
+        let keeper = std::thread::Builder::new()
+            .name("demo-broker".to_owned())
+            .spawn(move || keep(command, &started, &stopped))
+            .map_err(failed)?;
+        let broker = Self { address, stop: Some(stop), keeper: Some(keeper) };
+        let ended = || BrokerError::NotReady { what: "ended".to_owned(), log: log_file.to_owned() };
+        outcome.recv().map_err(|_| ended())?.map_err(failed)?;
+        broker.wait_until_ready(log_file)?;
         Ok(broker)
     }
 
@@ -122,41 +124,73 @@ impl DemoBroker {
     }
 
     #[allow(clippy::disallowed_methods)] // Waiting for a process is the shell's business.
-    fn wait_until_ready(&mut self) -> Result<(), BrokerError> {
+    fn wait_until_ready(&self, log_file: &Path) -> Result<(), BrokerError> {
+        let not_ready = |what: String| BrokerError::NotReady { what, log: log_file.to_owned() };
         let deadline = Instant::now() + READY_WITHIN;
         // Until the process listens, every attempt to connect fails at once.
         while std::net::TcpStream::connect(&self.address).is_err() {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(self.not_ready(format!("ended at once ({status})")));
+            if self.keeper.as_ref().is_none_or(JoinHandle::is_finished) {
+                return Err(not_ready("ended at once".to_owned()));
             }
             if Instant::now() > deadline {
-                return Err(self.not_ready(format!("does not listen after {READY_WITHIN:?}")));
+                return Err(not_ready(format!("does not listen after {READY_WITHIN:?}")));
             }
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(POLL_INTERVAL);
         }
         let client: BaseConsumer = self.client_config().create()?;
         loop {
             match client.fetch_metadata(None, METADATA_TIMEOUT) {
                 Ok(_) => return Ok(()),
-                Err(error) if Instant::now() > deadline => {
-                    return Err(self.not_ready(format!("does not answer: {error}")));
-                }
+                Err(error) if Instant::now() > deadline => return Err(not_ready(format!("does not answer: {error}"))),
                 Err(_) => {}
             }
         }
-    }
-
-    fn not_ready(&self, what: String) -> BrokerError {
-        BrokerError::NotReady { what, log: self.log.clone() }
     }
 }
 
 impl Drop for DemoBroker {
     fn drop(&mut self) {
-        // Its records are in memory only: there is nothing to end gently.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        drop(self.stop.take());
+        if let Some(keeper) = self.keeper.take() {
+            let _ = keeper.join();
+        }
     }
+}
+
+fn command(binary: &Path, address: &str, log_file: &Path) -> std::io::Result<Command> {
+    let url = format!("tcp://{address}");
+    let output = File::create(log_file)?;
+    let mut command = Command::new(binary);
+    command
+        .args(["broker", "--listener-url", &url, "--advertised-listener-url", &url])
+        .args(["--storage-engine", "memory://tansu/"])
+        .env("RUST_LOG", "warn")
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output);
+    die_with_parent(&mut command);
+    Ok(command)
+}
+
+/// Starts the process and keeps it until told to stop. It needs a thread of its own: the kernel ends the process with
+/// the THREAD that started it, and a caller's thread may well end before the broker is to.
+fn keep(mut command: Command, started: &SyncSender<std::io::Result<()>>, stopped: &Receiver<()>) {
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    let _ = started.send(Ok(()));
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(POLL_INTERVAL * 20) {
+        if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
+            return;
+        }
+    }
+    // Its records are in memory only: there is nothing to end gently.
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// A killed parent must not leave a broker behind. On Linux the kernel sees to it; elsewhere only `Drop` does.

@@ -3,7 +3,9 @@
 mod config_files;
 mod decode;
 mod http;
+mod kafka_ingest;
 mod notify;
 mod pipeline;
 mod samples;
 mod simulate;
+mod support;

@@ -1,0 +1,36 @@
+//! What every Kafka client of ours has in common: settings and where its log goes.
+
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+
+use crate::config::KafkaConfig;
+
+/// Brokers, name and the configured further properties.
+pub(super) fn base_config(kafka: &KafkaConfig) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, value) in &kafka.properties {
+        config.set(name, value);
+    }
+    config.set("bootstrap.servers", &kafka.brokers).set("client.id", "floodmark");
+    config
+}
+
+/// The first value of a property that the user did not set.
+pub(super) fn default_to(config: &mut ClientConfig, name: &str, value: &str) {
+    if config.get(name).is_none() {
+        config.set(name, value);
+    }
+}
+
+/// The client library's log lines, as ours.
+pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            tracing::error!(facility, "kafka client: {message}");
+        }
+        // A broker that is away is an error every second to the library, and one state of ours.
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => tracing::debug!(facility, "kafka client: {message}"),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+            tracing::trace!(facility, "kafka client: {message}");
+        }
+    }
+}
