@@ -99,9 +99,10 @@ impl Service {
         let memory = self.spec.memory;
         let state = &mut self.containers[container];
         let requests = (state.queue.len() + state.working.len()) as u64;
+        let connections = state.connections.total(now_us);
         bytes(memory.idle)
-            + requests * bytes(memory.per_request)
-            + state.connections.total(now_us) * bytes(memory.per_connection)
+            .saturating_add(requests.saturating_mul(bytes(memory.per_request)))
+            .saturating_add(connections.saturating_mul(bytes(memory.per_connection)))
     }
 
     /// Kills a container that is above its memory limit. Gives the requests that die with it.
