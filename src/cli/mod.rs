@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 64 wrong usage, 78 configuration, rules or scenario unusable (`sysexits.h`).
 
 mod completions;
+mod engine;
 mod error;
 
 use std::path::PathBuf;
@@ -46,6 +47,9 @@ impl Globals {
 enum Command {
     /// Write a completion script for a shell to stdout
     Completions(completions::Args),
+    /// The local ClickHouse engine in a process of its own; started by the service, not by people
+    #[command(hide = true)]
+    EngineClickhouse(engine::Args),
 }
 
 /// Runs the command line of this process.
@@ -57,6 +61,7 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Completions(args) => completions::run(&args),
+        Command::EngineClickhouse(args) => engine::run(&args),
     };
     result.unwrap_or_else(|error| error.report())
 }

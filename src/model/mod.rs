@@ -3,6 +3,7 @@
 //! Everything here is plain data. Nothing reads a clock, a socket or a file.
 
 mod attributes;
+mod batch;
 mod chunk;
 mod event;
 mod event_json;
@@ -11,6 +12,7 @@ mod time;
 mod transition;
 
 pub use attributes::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, Attributes};
+pub use batch::{Batch, Stored};
 pub use chunk::{Chunk, Positioned, Rejection, RejectionCode, RejectionReason};
 pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Request, Signal, metric};
 pub use position::{Offset, Partition, Position, TopicPartition};

@@ -1,1 +1,4 @@
 //! Integration tests: one binary, a file a behaviour. Engines are real and started by the tests themselves.
+
+mod clickhouse_engine;
+mod support;

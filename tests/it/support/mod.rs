@@ -1,0 +1,3 @@
+//! What several tests need: real engines, started once for the whole binary.
+
+pub mod clickhouse;
