@@ -4,6 +4,7 @@
 
 mod completions;
 mod config;
+mod engine;
 mod error;
 pub mod event_sink;
 pub mod output;
@@ -62,6 +63,9 @@ enum Command {
     Simulate(simulate::Args),
     /// Write a completion script for a shell to stdout
     Completions(completions::Args),
+    /// The local ClickHouse engine in a process of its own; started by the service, not by people
+    #[command(hide = true)]
+    EngineClickhouse(engine::Args),
 }
 
 /// Runs the command line of this process.
@@ -76,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::run(&cli.globals, &args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::EngineClickhouse(args) => engine::run(&args),
     };
     result.unwrap_or_else(|error| error.report())
 }
