@@ -5,7 +5,7 @@
 //! | `/livez` | 200 while the process answers |
 //! | `/readyz` | 200 `ok`; 200 `degraded` while detection works and something else (ClickHouse, a receiver) does not; 503 `unavailable` while nothing can be detected: Kafka has not assigned partitions, or detection is down |
 //! | `/metrics` | OpenMetrics 1.0 |
-//! | `/api/v1/alerts` | pending and firing alerts, as their latest transition; filters `alert`, `severity`, `state` |
+//! | `/api/v1/alerts` | pending and firing alerts, each as its transition would say it now; filters `alert`, `severity`, `state` |
 //! | `/api/v1/incidents`, `/api/v1/incidents/{id}` | open incidents, then ended ones, newest first |
 //!
 //! A degraded service stays 200: taking it out of rotation would end the detection that still works, and hide the body

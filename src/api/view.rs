@@ -1,12 +1,13 @@
-//! What the API shows of detection: a pure fold of the core's outputs, bounded, published as a snapshot.
+//! What the API shows of detection: the core's own state and the incidents that ended, bounded, published as a snapshot.
 //!
-//! The task that runs detection owns a [`View`], applies each output to it, and publishes a clone through a `watch`
-//! channel. A clone copies pointers, not alerts.
+//! The task that runs detection owns a [`View`] and publishes a clone through a `watch` channel. A clone copies pointers,
+//! not alerts. The list of alerts is not a fold of transitions: a pending alert may go away without one.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::model::{AlertName, IncidentReport, Output, Severity, Timestamp, Transition, TransitionEvent};
+use crate::model::{AlertName, Dimensions, IncidentReport, Severity, Timestamp, Transition, TransitionEvent};
 
 /// Most alerts shown. Beyond it pending alerts make room for firing ones; [`View::incomplete`] tells.
 pub const ALERTS_MAX: usize = 10_000;
@@ -33,7 +34,7 @@ pub struct View {
     pub watermark: Option<Timestamp>,
     /// Events counted.
     pub counts: Counts,
-    /// Pending and firing alerts, ordered by identity (name, labels).
+    /// Pending and firing alerts, ordered by identity, worst first.
     alerts: Vec<Arc<Transition>>,
     /// Newest start first.
     incidents_open: Vec<Arc<IncidentReport>>,
@@ -43,15 +44,33 @@ pub struct View {
 }
 
 impl View {
-    /// Takes one output of the core in.
-    pub fn apply(&mut self, output: &Output) {
-        match output {
-            Output::Transition(transition) => self.apply_transition(transition),
-            Output::Incident(report) => self.apply_incident(report),
+    /// Shows these alerts and open incidents in place of those shown so far: what the core says is active now.
+    pub fn set_active(&mut self, mut alerts: Vec<Transition>, mut open: Vec<IncidentReport>) {
+        self.incomplete = alerts.len() > ALERTS_MAX || open.len() > INCIDENTS_OPEN_MAX;
+        if alerts.len() > ALERTS_MAX {
+            // The sort is stable: of pending alerts the worst stay.
+            alerts.sort_by_key(|alert| alert.event != TransitionEvent::Firing);
+            alerts.truncate(ALERTS_MAX);
         }
+        alerts.sort_by(|a, b| identity(a).cmp(&identity(b)));
+        open.sort_by_key(|report| Reverse(report.started_at));
+        open.truncate(INCIDENTS_OPEN_MAX);
+        self.alerts = alerts.into_iter().map(Arc::new).collect();
+        self.incidents_open = open.into_iter().map(Arc::new).collect();
+        let open = &self.incidents_open;
+        self.incidents_ended.retain(|ended| open.iter().all(|report| report.incident != ended.incident));
     }
 
-    /// The latest transition of each alert that is pending or firing, ordered by identity.
+    /// Keeps the last report of an incident: it ended, or its log did while it was open.
+    pub fn end_incident(&mut self, report: &IncidentReport) {
+        self.incidents_open.retain(|known| known.incident != report.incident);
+        self.incidents_ended.retain(|known| known.incident != report.incident);
+        let index = self.incidents_ended.partition_point(|known| last_moment(known) > last_moment(report));
+        self.incidents_ended.insert(index, Arc::new(report.clone()));
+        self.incidents_ended.truncate(INCIDENTS_ENDED_MAX);
+    }
+
+    /// Each alert that is pending or firing, as its transition would say it now, ordered by identity, worst first.
     pub fn alerts(&self) -> impl Iterator<Item = &Transition> {
         self.alerts.iter().map(AsRef::as_ref)
     }
@@ -61,7 +80,8 @@ impl View {
         self.alerts().filter(|alert| alert.event == TransitionEvent::Firing).map(|alert| (alert.alert, alert.severity))
     }
 
-    /// Incidents: open ones first, then ended ones, each newest first.
+    /// Incidents: open ones first (newest start first), then ended ones (newest end first). An open one has an end when
+    /// all its alerts have resolved and it waits for further ones.
     pub fn incidents(&self) -> impl Iterator<Item = &IncidentReport> {
         self.incidents_open.iter().chain(&self.incidents_ended).map(AsRef::as_ref)
     }
@@ -78,54 +98,21 @@ impl View {
         self.incidents().find(|report| report.incident == id)
     }
 
-    /// Whether an alert or an open incident was left out because of a bound, at any time since the start.
+    /// Whether an alert or an open incident is left out because of a bound.
     #[must_use]
     pub fn incomplete(&self) -> bool {
         self.incomplete
     }
+}
 
-    fn apply_transition(&mut self, transition: &Transition) {
-        let identity = (transition.alert, &transition.labels);
-        let place = self.alerts.binary_search_by(|alert| (alert.alert, &alert.labels).cmp(&identity));
-        match (place, transition.event) {
-            (Ok(index), TransitionEvent::Resolved) => drop(self.alerts.remove(index)),
-            (Err(_), TransitionEvent::Resolved) => {}
-            (Ok(index), _) => self.alerts[index] = Arc::new(transition.clone()),
-            (Err(index), _) if self.alerts.len() < ALERTS_MAX => {
-                self.alerts.insert(index, Arc::new(transition.clone()));
-            }
-            (Err(index), _) => self.insert_at_bound(index, transition),
-        }
-    }
+/// What makes an alert that alert, in the order of the list.
+fn identity(alert: &Transition) -> (Reverse<Severity>, AlertName, &Dimensions) {
+    (Reverse(alert.severity), alert.alert, &alert.labels)
+}
 
-    /// At the bound a firing alert takes the place of a pending one; anything else is left out.
-    fn insert_at_bound(&mut self, index: usize, transition: &Transition) {
-        self.incomplete = true;
-        if transition.event != TransitionEvent::Firing {
-            return;
-        }
-        let Some(pending) = self.alerts.iter().position(|alert| alert.event == TransitionEvent::Pending) else {
-            return;
-        };
-        self.alerts.remove(pending);
-        let index = if pending < index { index - 1 } else { index };
-        self.alerts.insert(index, Arc::new(transition.clone()));
-    }
-
-    fn apply_incident(&mut self, report: &IncidentReport) {
-        self.incidents_open.retain(|known| known.incident != report.incident);
-        self.incidents_ended.retain(|known| known.incident != report.incident);
-        if let Some(ended_at) = report.ended_at {
-            let index = self.incidents_ended.partition_point(|known| known.ended_at > Some(ended_at));
-            self.incidents_ended.insert(index, Arc::new(report.clone()));
-            self.incidents_ended.truncate(INCIDENTS_ENDED_MAX);
-        } else {
-            let index = self.incidents_open.partition_point(|known| known.started_at > report.started_at);
-            self.incidents_open.insert(index, Arc::new(report.clone()));
-            self.incomplete |= self.incidents_open.len() > INCIDENTS_OPEN_MAX;
-            self.incidents_open.truncate(INCIDENTS_OPEN_MAX);
-        }
-    }
+/// When an incident ended. One that was open to the end of its log is the newest.
+fn last_moment(report: &IncidentReport) -> (bool, Option<Timestamp>) {
+    (report.ended_at.is_none(), report.ended_at)
 }
 
 #[cfg(test)]
@@ -133,17 +120,17 @@ mod tests {
     use super::*;
     use crate::api::samples;
 
-    fn alert(version: &str, event: TransitionEvent) -> Output {
-        Output::Transition(Transition { event, ..samples::transition_of(version) })
+    fn alert(version: &str, event: TransitionEvent) -> Transition {
+        Transition { event, ..samples::transition_of(version) }
     }
 
-    fn incident(id: &str, started_s: i64, ended_s: Option<i64>) -> Output {
-        Output::Incident(IncidentReport {
+    fn incident(id: &str, started_s: i64, ended_s: Option<i64>) -> IncidentReport {
+        IncidentReport {
             incident: id.into(),
             started_at: Timestamp::from_millis(started_s * 1_000),
             ended_at: ended_s.map(|s| Timestamp::from_millis(s * 1_000)),
             ..samples::incident()
-        })
+        }
     }
 
     fn ids(view: &View) -> Vec<&str> {
@@ -151,63 +138,72 @@ mod tests {
     }
 
     #[test]
-    fn a_transition_replaces_its_alert_and_resolved_removes_it() {
+    fn what_is_active_replaces_what_was() {
         let mut view = View::default();
-        view.apply(&alert("2", TransitionEvent::Pending));
-        view.apply(&alert("1", TransitionEvent::Firing));
-        view.apply(&alert("2", TransitionEvent::Firing));
-        assert_eq!(view.firing().count(), 2);
-        let mut ordered: Vec<_> = view.alerts().map(|a| (a.alert, a.labels.clone())).collect();
-        ordered.sort();
-        assert_eq!(view.alerts().map(|a| (a.alert, a.labels.clone())).collect::<Vec<_>>(), ordered);
-        view.apply(&alert("2", TransitionEvent::Resolved));
-        view.apply(&alert("never seen", TransitionEvent::Resolved));
-        assert_eq!(view.alerts().count(), 1);
-        assert!(!view.incomplete());
+        view.set_active(vec![alert("2", TransitionEvent::Pending), alert("1", TransitionEvent::Firing)], Vec::new());
+        assert_eq!((view.alerts().count(), view.firing().count()), (2, 1));
+        // The pending one went away without a transition.
+        view.set_active(vec![alert("1", TransitionEvent::Firing)], Vec::new());
+        assert_eq!(view.alerts().collect::<Vec<_>>(), [&alert("1", TransitionEvent::Firing)]);
     }
 
     #[test]
-    fn at_the_bound_a_firing_alert_takes_the_place_of_a_pending_one() {
+    fn severity_is_part_of_an_alerts_identity() {
         let mut view = View::default();
-        for i in 0..ALERTS_MAX {
-            let event = if i == 7 { TransitionEvent::Pending } else { TransitionEvent::Firing };
-            view.apply(&alert(&i.to_string(), event));
-        }
-        assert!(!view.incomplete());
-        view.apply(&alert("another", TransitionEvent::Pending));
-        assert!(view.incomplete() && view.alerts().all(|a| a.labels != samples::labels_of("another")));
-        view.apply(&alert("a third", TransitionEvent::Firing));
-        assert!(view.alerts().any(|a| a.labels == samples::labels_of("a third")));
-        assert!(view.alerts().all(|a| a.labels != samples::labels_of("7")));
-        view.apply(&alert("a fourth", TransitionEvent::Firing));
-        assert_eq!(view.alerts().count(), ALERTS_MAX);
-        assert!(view.alerts.is_sorted_by_key(|a| (a.alert, a.labels.clone())));
+        let critical = alert("1", TransitionEvent::Pending);
+        let warning = Transition { severity: Severity::Warning, ..alert("1", TransitionEvent::Firing) };
+        view.set_active(vec![warning.clone(), critical.clone()], Vec::new());
+        assert_eq!(view.alerts().collect::<Vec<_>>(), [&critical, &warning]);
     }
 
     #[test]
-    fn incidents_are_open_first_and_newest_first_and_replaced_by_id() {
+    fn at_the_bound_firing_alerts_take_the_place_of_pending_ones() {
         let mut view = View::default();
-        for (id, started, ended) in
-            [("a", 10, None), ("b", 20, Some(60)), ("c", 30, None), ("d", 5, Some(90)), ("e", 40, Some(50))]
-        {
-            view.apply(&incident(id, started, ended));
+        let event = |i: usize| if i < 3 { TransitionEvent::Pending } else { TransitionEvent::Firing };
+        let mut alerts: Vec<Transition> = (0..ALERTS_MAX).map(|i| alert(&i.to_string(), event(i))).collect();
+        view.set_active(alerts.clone(), Vec::new());
+        assert!(!view.incomplete());
+        alerts.push(alert("another", TransitionEvent::Firing));
+        view.set_active(alerts.clone(), Vec::new());
+        assert!(view.incomplete());
+        assert_eq!((view.alerts().count(), view.firing().count()), (ALERTS_MAX, ALERTS_MAX - 2));
+        assert!(view.alerts().is_sorted_by_key(identity));
+        view.set_active(vec![alerts.remove(0)], Vec::new());
+        assert!(!view.incomplete(), "it tells of now");
+    }
+
+    #[test]
+    fn incidents_are_open_first_and_newest_first() {
+        let mut view = View::default();
+        for (id, started, ended) in [("b", 20, Some(60)), ("d", 5, Some(90)), ("e", 40, Some(50))] {
+            view.end_incident(&incident(id, started, ended));
         }
+        // All alerts of "c" have resolved; it waits for further ones and is still open.
+        view.set_active(Vec::new(), vec![incident("a", 10, None), incident("c", 30, Some(35))]);
         assert_eq!(ids(&view), ["c", "a", "d", "b", "e"]);
-        view.apply(&incident("c", 30, None));
-        view.apply(&incident("a", 10, Some(70)));
-        assert_eq!(ids(&view), ["c", "d", "a", "b", "e"]);
-        assert_eq!(view.incidents_open(), 1);
+        assert_eq!(view.incidents_open(), 2);
+        view.end_incident(&incident("f", 1, None));
+        assert_eq!(ids(&view), ["c", "a", "f", "d", "b", "e"], "open to the end of its log");
+    }
+
+    #[test]
+    fn an_incident_is_shown_once() {
+        let mut view = View::default();
+        view.set_active(Vec::new(), vec![incident("a", 10, None)]);
+        view.end_incident(&incident("a", 10, Some(70)));
+        assert_eq!((ids(&view), view.incidents_open()), (vec!["a"], 0));
         assert_eq!(view.incident("a").unwrap().ended_at, Some(Timestamp::from_millis(70_000)));
+        view.set_active(Vec::new(), vec![incident("a", 10, None)]);
+        assert_eq!((ids(&view), view.incidents_open()), (vec!["a"], 1));
+        assert_eq!(view.incident("a").unwrap().ended_at, None);
     }
 
     #[test]
     fn history_is_bounded_and_forgets_the_oldest() {
         let mut view = View::default();
         let count = i64::try_from(INCIDENTS_ENDED_MAX).unwrap() + 5;
-        for i in 0..count {
-            view.apply(&incident(&format!("ended-{i}"), i, Some(i + 1)));
-            view.apply(&incident(&format!("open-{i}"), i, None));
-        }
+        (0..count).for_each(|i| view.end_incident(&incident(&format!("ended-{i}"), i, Some(i + 1))));
+        view.set_active(Vec::new(), (0..count).map(|i| incident(&format!("open-{i}"), i, None)).collect());
         assert_eq!(view.incidents().count(), INCIDENTS_OPEN_MAX + INCIDENTS_ENDED_MAX);
         assert!(view.incident("ended-4").is_none() && view.incident("ended-5").is_some());
         assert!(view.incident("open-4").is_none() && view.incident("open-5").is_some());

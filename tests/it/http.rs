@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use floodmark::api::{self, ApiState, Component, ComponentStatus, Health, View};
 use floodmark::metrics::{CONTENT_TYPE as OPENMETRICS, Metrics};
-use floodmark::model::{AlertName, Output, Severity, Timestamp, Transition, TransitionEvent};
+use floodmark::model::{AlertName, Customer, IncidentReport, Severity, Timestamp, Transition, TransitionEvent};
 
 use crate::samples;
 
@@ -46,9 +46,10 @@ impl Service {
         Self { base, client: client(), view, health, metrics, stop, served }
     }
 
-    fn publish(&self, outputs: impl IntoIterator<Item = Output>) {
+    fn publish(&self, alerts: Vec<Transition>, open: Vec<IncidentReport>, ended: &[IncidentReport]) {
         let mut view = View::default();
-        outputs.into_iter().for_each(|output| view.apply(&output));
+        view.set_active(alerts, open);
+        ended.iter().for_each(|report| view.end_incident(report));
         view.watermark = Some(samples::noon());
         self.view.send_replace(Arc::new(view));
     }
@@ -127,8 +128,7 @@ async fn alerts_are_the_current_ones_worst_first_and_can_be_filtered() {
         ..firing.clone()
     };
     let pending = samples::transition("4.1.0", TransitionEvent::Pending);
-    let outputs = [pending, restarts, firing.clone()].map(Output::Transition);
-    service.publish(outputs);
+    service.publish(vec![pending, restarts, firing.clone()], Vec::new(), &[]);
 
     let body = service.json("/api/v1/alerts").await;
     assert_eq!(body["watermark"], "2026-03-01T12:00:00Z");
@@ -152,16 +152,21 @@ async fn alerts_are_the_current_ones_worst_first_and_can_be_filtered() {
 async fn incidents_are_open_first_and_can_be_asked_for_one_by_one() {
     let service = Service::start().await;
     let noon: Timestamp = samples::noon();
-    let outputs = [
-        samples::incident("ended", noon, Some(noon.plus(1_000))),
-        samples::incident("older", noon.plus(-1_000), None),
-        samples::incident("newer", noon, None),
-    ];
-    service.publish(outputs.map(Output::Incident));
+    let ended = samples::incident("ended", noon, Some(noon.plus(1_000)));
+    let customers = vec![Customer { subscription: "acme".into(), share: 0.4 }];
+    let newer = IncidentReport {
+        customers,
+        actions: vec!["Limit acme at the gateway.".to_owned()],
+        ..samples::incident("newer", noon, None)
+    };
+    let lingering = samples::incident("lingering", noon.plus(-1_000), Some(noon));
+    service.publish(Vec::new(), vec![lingering, newer.clone()], &[ended]);
     let body = service.json("/api/v1/incidents").await;
+    assert_eq!(body["incidents"][0], serde_json::to_value(&newer).unwrap(), "the contract's object");
+    assert_eq!(body["incidents"][1]["ended_at"], "2026-03-01T12:00:00Z", "open, with all alerts resolved");
     let ids: Vec<&str> =
         body["incidents"].as_array().unwrap().iter().map(|i| i["incident"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["newer", "older", "ended"]);
+    assert_eq!(ids, ["newer", "lingering", "ended"]);
     let one = service.json("/api/v1/incidents/ended").await;
     assert_eq!((&one["event"], &one["ended_at"]), (&"incident".into(), &"2026-03-01T12:00:01Z".into()));
     problem(service.get("/api/v1/incidents/never").await, 404, "not_found").await;
