@@ -4,11 +4,13 @@
 
 mod completions;
 mod config;
+mod demo;
 mod engine;
 mod error;
 pub mod event_sink;
 pub mod output;
 mod replay;
+mod run;
 mod settings;
 pub mod simulate;
 
@@ -55,6 +57,10 @@ impl Globals {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the service: read Kafka, store in ClickHouse, alert
+    Run(run::Args),
+    /// See it work: local engines, a simulated incident, the whole service
+    Demo(demo::Args),
     /// Run a log through the detectors and print what would have alerted
     Replay(replay::Args),
     /// Show the configuration in force, or what may be written
@@ -76,6 +82,8 @@ pub fn main() -> ExitCode {
         Err(error) => return error::usage(&error),
     };
     let result = match cli.command {
+        Command::Run(args) => run::run(&args, &cli.globals),
+        Command::Demo(args) => demo::run(&args, &cli.globals),
         Command::Replay(args) => replay::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
         Command::Simulate(args) => simulate::run(&args),

@@ -114,13 +114,6 @@ impl Supervisor {
 
     fn down(&self, why: String) {
         tracing::error!(why, "local clickhouse is down");
-        self.state.send_replace(EngineState::Down { since: now(), why });
+        self.state.send_replace(EngineState::Down { since: crate::clock::now(), why });
     }
-}
-
-// The shell reads the clock here, to say since when the engine is down.
-#[allow(clippy::disallowed_methods)]
-fn now() -> Timestamp {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

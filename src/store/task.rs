@@ -31,6 +31,22 @@ pub enum StoreHealth {
     },
 }
 
+/// What is to be written.
+enum Work<'a> {
+    Batch(&'a Batch),
+    Output(&'a Output),
+}
+
+impl Work<'_> {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Batch(_) => "batch",
+            Self::Output(Output::Transition(_)) => "transition",
+            Self::Output(Output::Incident(_)) => "incident",
+        }
+    }
+}
+
 /// Stores batches and outputs until its queues are closed and empty.
 #[derive(Debug)]
 pub struct StoreTask {
@@ -51,9 +67,9 @@ impl StoreTask {
     /// return: bound it from outside; dropping it half way is safe, because a repeated batch is stored once.
     pub async fn run_batches(&self, mut batches: mpsc::Receiver<Batch>, stored: mpsc::Sender<Stored>) {
         while let Some(batch) = batches.recv().await {
-            let written = self.until_stored("batch", async || self.writer.write(&batch).await).await;
+            let rows = self.until_stored(&Work::Batch(&batch)).await;
             let Batch { topic_partition, start, end, .. } = batch;
-            if stored.send(Stored { topic_partition, start, end, rows: written.rows }).await.is_err() {
+            if stored.send(Stored { topic_partition, start, end, rows }).await.is_err() {
                 return;
             }
         }
@@ -63,32 +79,38 @@ impl StoreTask {
     /// `outputs` are gone and the last one is stored.
     pub async fn run_outputs(&self, mut outputs: mpsc::Receiver<Output>) {
         while let Some(output) = outputs.recv().await {
-            match output {
-                Output::Transition(transition) => {
-                    let rows = [transition];
-                    self.until_stored("transition", async || self.writer.write_transitions(&rows).await).await;
+            self.until_stored(&Work::Output(&output)).await;
+        }
+    }
+
+    /// Gives the number of raw rows.
+    async fn until_stored(&self, work: &Work<'_>) -> u64 {
+        let mut pause = PAUSE_MIN;
+        loop {
+            match self.try_once(work).await {
+                Ok(rows) => {
+                    self.up();
+                    return rows;
                 }
-                Output::Incident(incident) => {
-                    let rows = [incident];
-                    self.until_stored("incident", async || self.writer.write_incidents(&rows).await).await;
+                Err(error) => {
+                    self.down(work.name(), &error);
+                    tokio::time::sleep(if error.is_retryable() { pause } else { PAUSE_NOT_RETRYABLE }).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
                 }
             }
         }
     }
 
-    async fn until_stored<T>(&self, what: &'static str, write: impl AsyncFn() -> Result<T, StoreError>) -> T {
-        let mut pause = PAUSE_MIN;
-        loop {
-            match write().await {
-                Ok(written) => {
-                    self.up();
-                    return written;
-                }
-                Err(error) => {
-                    self.down(what, &error);
-                    tokio::time::sleep(if error.is_retryable() { pause } else { PAUSE_NOT_RETRYABLE }).await;
-                    pause = (pause * 2).min(PAUSE_MAX);
-                }
+    async fn try_once(&self, work: &Work<'_>) -> Result<u64, StoreError> {
+        match work {
+            Work::Batch(batch) => Ok(self.writer.write(batch).await?.rows),
+            Work::Output(Output::Transition(transition)) => {
+                self.writer.write_transitions(std::slice::from_ref(transition)).await?;
+                Ok(0)
+            }
+            Work::Output(Output::Incident(incident)) => {
+                self.writer.write_incidents(std::slice::from_ref(incident)).await?;
+                Ok(0)
             }
         }
     }
@@ -110,7 +132,7 @@ impl StoreTask {
         let mut is_news = false;
         self.health.send_modify(|health| {
             let (since, known_code) = match health {
-                StoreHealth::Up => (now(), None),
+                StoreHealth::Up => (crate::clock::now(), None),
                 StoreHealth::Down { since, code, .. } => (*since, Some(*code)),
             };
             is_news = known_code != Some(code);
@@ -123,11 +145,4 @@ impl StoreTask {
             tracing::error!(what, code, message, "cannot store and waiting will not help; kept and tried again");
         }
     }
-}
-
-// The shell reads the clock here, to say since when storage is down.
-#[allow(clippy::disallowed_methods)]
-fn now() -> Timestamp {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
