@@ -4,6 +4,7 @@
 
 mod completions;
 mod error;
+mod ingest;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ impl Globals {
 enum Command {
     /// Write a completion script for a shell to stdout
     Completions(completions::Args),
+    /// Bring request logs in: decode lines of a file and send them to Kafka or standard output
+    Ingest(ingest::Args),
 }
 
 /// Runs the command line of this process.
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Completions(args) => completions::run(&args),
+        Command::Ingest(args) => ingest::run(&args, &cli.globals),
     };
     result.unwrap_or_else(|error| error.report())
 }
