@@ -64,6 +64,9 @@ pub enum ProducerError {
     /// The client says no.
     #[error("kafka: {0}")]
     Client(String),
+    /// A record is longer than Kafka messages may be (`message.max.bytes`).
+    #[error("kafka: a record of {0} bytes is longer than a message may be (message.max.bytes)")]
+    TooLong(usize),
     /// A topic does not exist.
     #[error("kafka: topic {0} does not exist; create it first (see `kafka.topics` for the names)")]
     TopicMissing(String),
@@ -260,6 +263,9 @@ impl EventProducer {
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                     self.producer.poll(QUEUE_FULL_WAIT);
                     record = back;
+                }
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), back)) => {
+                    return Err(ProducerError::TooLong(back.payload.map_or(0, <[u8]>::len)));
                 }
                 Err((error, _)) => return Err(error.into()),
             }

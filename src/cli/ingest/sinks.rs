@@ -9,7 +9,7 @@ use super::counts::Counts;
 use crate::config::{FlowConfig, KafkaConfig};
 use crate::decode::{Decoded, Decoder};
 use crate::ingest::{DeadLetter, EventProducer, Line, ProducerError, WatermarkPolicy};
-use crate::model::{Event, RejectionReason, TopicPartition};
+use crate::model::{Event, RejectionCode, RejectionReason, TopicPartition};
 
 /// Takes lines and what they became.
 pub(super) trait Sink {
@@ -151,12 +151,21 @@ impl<'a> KafkaSink<'a> {
 impl Sink for KafkaSink<'_> {
     fn line(&mut self, line: &Line<'_>, decoded: &[Decoded], counts: &mut Counts) -> anyhow::Result<()> {
         // A line that was skipped cannot be sent as it is: it was never held.
-        if self.as_they_are && !line.is_skipped() {
-            self.send_as_it_is(line, decoded, counts)?;
+        let sent = if self.as_they_are && !line.is_skipped() {
+            self.send_as_it_is(line, decoded, counts)
         } else {
-            self.send_converted(line, decoded, counts)?;
+            self.send_converted(line, decoded, counts)
+        };
+        match sent {
+            // Shorter than `decode.record_bytes_max`, and still too long for Kafka.
+            Err(error @ ProducerError::TooLong(_)) => {
+                let (code, message) = (RejectionCode::TooLong, error.to_string());
+                self.send_dead_letter(line, 0, &RejectionReason { code, field: None, message }, counts)?;
+                *counts.rejected.entry(RejectionCode::TooLong.as_str()).or_default() += 1;
+                Ok(())
+            }
+            sent => Ok(sent?),
         }
-        Ok(())
     }
 
     fn finish(&mut self, counts: &mut Counts) -> anyhow::Result<()> {
