@@ -8,6 +8,7 @@ mod demo;
 mod engine;
 mod error;
 pub mod event_sink;
+mod ingest;
 pub mod output;
 mod replay;
 mod run;
@@ -72,6 +73,8 @@ enum Command {
     /// The local ClickHouse engine in a process of its own; started by the service, not by people
     #[command(hide = true)]
     EngineClickhouse(engine::Args),
+    /// Bring request logs in: decode lines of a file and send them to Kafka or standard output
+    Ingest(ingest::Args),
 }
 
 /// Runs the command line of this process.
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::EngineClickhouse(args) => engine::run(&args),
+        Command::Ingest(args) => ingest::run(&args, &cli.globals),
     };
     result.unwrap_or_else(|error| error.report())
 }
