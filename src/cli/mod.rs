@@ -5,10 +5,13 @@
 mod check;
 mod completions;
 mod config;
+mod demo;
+mod engine;
 mod error;
 pub mod event_sink;
 pub mod output;
 mod replay;
+mod run;
 mod settings;
 pub mod simulate;
 
@@ -73,6 +76,10 @@ fn environment() -> Vec<(String, String)> {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the service: read Kafka, store in ClickHouse, alert
+    Run(run::Args),
+    /// See it work: local engines, a simulated incident, the whole service
+    Demo(demo::Args),
     /// Run a log through the detectors and print what would have alerted
     Replay(replay::Args),
     /// Find every problem of configuration, rules, limits and scenarios before a start does
@@ -83,6 +90,9 @@ enum Command {
     Simulate(simulate::Args),
     /// Write a completion script for a shell to stdout
     Completions(completions::Args),
+    /// The local ClickHouse engine in a process of its own; started by the service, not by people
+    #[command(hide = true)]
+    EngineClickhouse(engine::Args),
 }
 
 /// Runs the command line of this process.
@@ -93,11 +103,14 @@ pub fn main() -> ExitCode {
         Err(error) => return error::usage(&error),
     };
     let result = match cli.command {
+        Command::Run(args) => run::run(&args, &cli.globals),
+        Command::Demo(args) => demo::run(&args, &cli.globals),
         Command::Replay(args) => replay::run(&args, &cli.globals),
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::EngineClickhouse(args) => engine::run(&args),
     };
     result.unwrap_or_else(|error| error.report())
 }

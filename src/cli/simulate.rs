@@ -31,8 +31,8 @@ const DESCRIBE_WINDOW_MS: i64 = 300_000;
   floodmark simulate quiet-day --duration 1h | floodmark replay -
   floodmark simulate ./my-scenario.toml --speed 60 --out paced.ndjson
 
-The same scenario and seed give the same bytes on every machine. A scenario says what the platform and its customers
-are like; load, latency and failures come out of that.")]
+The same scenario and seed give the same bytes on every machine.
+A scenario says what the platform and its customers are like; load, latency and failures come out of that.")]
 pub struct Args {
     /// Name of a built-in scenario, or path of a scenario file
     #[arg(required_unless_present = "list")]

@@ -2,6 +2,7 @@
 //!
 //! For the demo and the tests. It knows no other storage here, so stopping it loses everything in it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -95,6 +96,15 @@ impl DemoBroker {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Consumer settings that suit it (`kafka.properties`): it lets the first member of a group wait for half the
+    /// session timeout, 23 s with the default of 45 s.
+    #[must_use]
+    pub fn client_properties() -> BTreeMap<String, String> {
+        [("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "1500")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into()
     }
 
     /// Creates topics, each with its number of partitions; those that exist are left as they are.

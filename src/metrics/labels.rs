@@ -44,8 +44,6 @@ pub enum Queue {
     Detect,
     /// Batches waiting for ClickHouse.
     Store,
-    /// Refused records waiting for the dead-letter topic.
-    DeadLetters,
     /// Transitions waiting for ClickHouse.
     Transitions,
 }
@@ -57,7 +55,6 @@ impl Queue {
         match self {
             Self::Detect => "detect",
             Self::Store => "store",
-            Self::DeadLetters => "dead_letters",
             Self::Transitions => "transitions",
         }
     }

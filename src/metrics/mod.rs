@@ -40,7 +40,7 @@ struct Series {
     input_bytes: Family<InputLabels, Counter>,
     events: Family<InputLabels, Counter>,
     rejections: Family<RejectionLabels, Counter>,
-    dead_letters: Family<InputLabels, Counter>,
+    dead_letters: Counter,
     lag: Family<PartitionLabels, Gauge>,
     position: Family<PartitionLabels, Gauge>,
     level: Family<PartitionLabels, Gauge>,
@@ -52,6 +52,10 @@ struct Series {
     alerts_firing: Family<AlertLabels, Gauge>,
     incidents_open: Gauge,
     transitions: Family<TransitionLabels, Counter>,
+    outputs_not_stored: Counter,
+    indistinct: Counter,
+    messages_read_again: Counter,
+    offsets_lost: Counter,
     notifications: Family<NotificationLabels, Counter>,
     notifications_waiting: Family<ReceiverLabels, Gauge>,
     store_batches: Counter,
@@ -72,7 +76,7 @@ pub struct PartitionProgress {
     pub position: Offset,
     /// End of the partition (high watermark) as last told by the broker.
     pub end: Offset,
-    /// Whether it is level (read to its end) rather than behind.
+    /// Whether storage keeps up with reading; while it does not, it reads again later what it missed.
     pub level: bool,
 }
 
@@ -111,7 +115,7 @@ impl Metrics {
         let series = &self.series;
         for input in Input::ALL {
             let labels = InputLabels { input };
-            for family in [&series.messages, &series.input_bytes, &series.events, &series.dead_letters] {
+            for family in [&series.messages, &series.input_bytes, &series.events] {
                 let _ = family.get_or_create(&labels);
             }
             for code in RejectionCode::ALL {
@@ -137,9 +141,10 @@ impl Metrics {
         }
     }
 
-    /// Counts records written to the dead-letter topic.
-    pub fn add_dead_letters(&self, input: Input, records: u64) {
-        self.series.dead_letters.get_or_create(&InputLabels { input }).inc_by(records);
+    /// Counts records that the dead-letter topic has acknowledged. Which input they came from is in the records, and in
+    /// the rejections.
+    pub fn add_dead_letters(&self, records: u64) {
+        self.series.dead_letters.inc_by(records);
     }
 
     /// Says where reading of an assigned partition stands.
@@ -171,6 +176,22 @@ impl Metrics {
     /// Event time up to which everything is decided. Its age is worked out when the metrics are read.
     pub fn set_watermark(&self, watermark: Timestamp) {
         self.series.watermark.get_or_create(&[]).set(seconds(watermark.as_millis()));
+    }
+
+    /// Counts what a bound made indistinct: combinations, strings, keys or findings past `flow.*_max` and the like.
+    pub fn add_indistinct(&self, count: u64) {
+        self.series.indistinct.inc_by(count);
+    }
+
+    /// Counts transitions and reports that found no room on their way to ClickHouse.
+    pub fn add_outputs_not_stored(&self, outputs: u64) {
+        self.series.outputs_not_stored.inc_by(outputs);
+    }
+
+    /// Counts messages read a second time, for storage only, and offsets that retention removed before that.
+    pub fn add_second_reads(&self, messages: u64, offsets_lost: u64) {
+        self.series.messages_read_again.inc_by(messages);
+        self.series.offsets_lost.inc_by(offsets_lost);
     }
 
     /// Counts a transition.

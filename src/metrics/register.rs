@@ -27,7 +27,19 @@ fn register_input(registry: &mut Registry, series: &Series) {
     plain(registry, "dead_letters", "Records written to the dead-letter topic", &series.dead_letters);
     plain(registry, "consumer_lag_messages", "Messages between our position and the partition's end", &series.lag);
     plain(registry, "consumer_position_offset", "Next offset to read", &series.position);
-    plain(registry, "partition_level", "1 when the partition is read to its end, 0 while behind", &series.level);
+    plain(
+        registry,
+        "partition_level",
+        "1 while storage keeps up with reading, 0 while it has to read again",
+        &series.level,
+    );
+    plain(
+        registry,
+        "messages_read_again",
+        "Messages read twice because storage fell behind",
+        &series.messages_read_again,
+    );
+    plain(registry, "offsets_lost", "Offsets that retention removed before they were stored", &series.offsets_lost);
     plain(registry, "queue_depth", "Entries waiting in a bounded queue", &series.queue_depth);
     plain(registry, "queue_bound", "Most entries that a bounded queue holds", &series.queue_bound);
 }
@@ -49,6 +61,18 @@ fn register_detection(registry: &mut Registry, series: &Series) {
     );
     plain(registry, "alerts_firing", "Alerts firing now", &series.alerts_firing);
     plain(registry, "incidents_open", "Incidents open now", &series.incidents_open);
+    plain(
+        registry,
+        "indistinct",
+        "Events, strings, keys and findings that a bound made indistinct",
+        &series.indistinct,
+    );
+    plain(
+        registry,
+        "outputs_not_stored",
+        "Transitions and reports that found no room on their way to ClickHouse; alerts went out all the same",
+        &series.outputs_not_stored,
+    );
     plain(registry, "alert_transitions", "Alert transitions", &series.transitions);
     plain(
         registry,

@@ -128,7 +128,7 @@ impl Simulation {
         if running.step == workflow.steps.len() {
             return self.end(attempt.running);
         }
-        let pause_us = self.clients.lognormal(workflow.think_time_us as f64, THINK_TIME_SIGMA) as Micros;
+        let pause_us = self.clients.lognormal_us(workflow.think_time_us, THINK_TIME_SIGMA);
         self.begin_request(attempt.running, self.now_us + pause_us);
     }
 

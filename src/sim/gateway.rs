@@ -54,8 +54,8 @@ impl Simulation {
     fn start_work(&mut self, handle: Handle) {
         let Some(attempt) = self.attempts.get_mut(handle) else { return };
         let time = self.plan.routes[attempt.route].spec.service_time;
-        let work_us = self.service_times.lognormal(micros(time.median) as f64, time.sigma);
-        self.schedule.at(self.now_us + work_us as Micros, Happening::WorkDone { attempt: handle });
+        let work_us = self.service_times.lognormal_us(micros(time.median), time.sigma);
+        self.schedule.at(self.now_us + work_us, Happening::WorkDone { attempt: handle });
     }
 
     pub(super) fn work_done(&mut self, handle: Handle) {

@@ -60,6 +60,12 @@ impl Stream {
         median * libm::exp(sigma * self.normal())
     }
 
+    /// Log-normal span of time, at most a day: the tail of a wide distribution has no end, a clock has one.
+    pub(super) fn lognormal_us(&mut self, median_us: i64, sigma: f64) -> i64 {
+        const DAY_US: f64 = 86_400e6;
+        self.lognormal(median_us as f64, sigma).min(DAY_US) as i64
+    }
+
     /// Geometric from 1 with the given mean (at least 1), at most `max`.
     pub(super) fn geometric(&mut self, mean: f64, max: u32) -> u32 {
         if mean <= 1.0 {

@@ -9,8 +9,11 @@ use crate::model::Text;
 use super::expiring::Expiring;
 use super::plan::{bytes, micros};
 use super::scenario::ServiceSpec;
-use super::schedule::Micros;
+use super::schedule::{Micros, SECOND_US};
 use super::slab::Handle;
+
+/// Containers were started half a day before: a fresh start would look like part of what happens.
+const UPTIME_AT_START_US: Micros = 12 * 3_600 * SECOND_US;
 
 /// A container of a service.
 #[derive(Debug)]
@@ -52,7 +55,7 @@ impl Service {
         let container = |number: u32| Container {
             host: Text::from(format!("{}-{number}", spec.name)),
             source: Text::from(format!("container/{}-{number}", spec.name)),
-            up_since_us: Some(start_us),
+            up_since_us: Some(start_us - UPTIME_AT_START_US),
             restarts_total: 0,
             oom_kills_total: 0,
             queue: VecDeque::new(),
@@ -99,9 +102,10 @@ impl Service {
         let memory = self.spec.memory;
         let state = &mut self.containers[container];
         let requests = (state.queue.len() + state.working.len()) as u64;
+        let connections = state.connections.total(now_us);
         bytes(memory.idle)
-            + requests * bytes(memory.per_request)
-            + state.connections.total(now_us) * bytes(memory.per_connection)
+            .saturating_add(requests.saturating_mul(bytes(memory.per_request)))
+            .saturating_add(connections.saturating_mul(bytes(memory.per_connection)))
     }
 
     /// Kills a container that is above its memory limit. Gives the requests that die with it.

@@ -1,1 +1,21 @@
-//! ClickHouse: schema, writer, ledger.
+//! ClickHouse as memory: schema, columnar inserts, and the task that keeps trying until a batch is stored.
+
+mod client;
+mod error;
+mod migrate;
+pub mod native_format;
+mod retention;
+mod rollup;
+mod rows;
+mod schema;
+mod task;
+mod writer;
+
+pub use client::{ClickHouse, Endpoint};
+pub use error::StoreError;
+pub use migrate::{MigrationError, migrate};
+pub use retention::apply_retention;
+pub use rollup::{ZERO_BUCKET, bucket};
+pub use schema::{MIGRATIONS, Migration};
+pub use task::{StoreHealth, StoreTask};
+pub use writer::{Writer, Written};

@@ -1,5 +1,6 @@
 //! Integration tests: one binary, a file a behaviour. Engines are real and started by the tests themselves.
 
+mod clickhouse_engine;
 mod config_files;
 mod decode;
 mod http;

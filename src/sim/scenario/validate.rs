@@ -12,6 +12,11 @@ const DURATION_MAX: Span = Span::from_days(400);
 /// Longest life of a key or connection: one counter a second is kept.
 const LIFE_MAX: Span = Span::from_days(2);
 
+/// Keys of one attempt, in bytes.
+const STORE_BYTES_MAX: u64 = 64 << 20;
+/// Store operations of one attempt.
+const STORE_OPERATIONS_MAX: u64 = 1_000_000;
+
 struct Problems(Vec<Problem>);
 
 impl Problems {
@@ -77,7 +82,8 @@ impl Scenario {
         problems.require(!self.services.is_empty(), "services", "must name at least one");
         problems.require(!self.routes.is_empty(), "routes", "must name at least one");
         problems.require(!self.cohorts.is_empty(), "cohorts", "must name at least one");
-        let running: u64 = self.cohorts.iter().map(|c| u64::from(c.subscriptions) * u64::from(c.concurrency)).sum();
+        let workflows = self.cohorts.iter().map(|c| u64::from(c.subscriptions) * u64::from(c.concurrency));
+        let running = workflows.fold(0_u64, u64::saturating_add);
         problems.require(
             running <= CONCURRENCY_MAX,
             "cohorts",
@@ -126,6 +132,16 @@ fn check_route(problems: &mut Problems, route: &RouteSpec, key: &str) {
         (0.0..=3.0).contains(&route.service_time.sigma),
         &format!("{key}.service_time.sigma"),
         "must lie between 0 and 3",
+    );
+    problems.require(
+        route.store_bytes <= STORE_BYTES_MAX,
+        &format!("{key}.store_bytes"),
+        "must be at most 67108864 (64 MiB)",
+    );
+    problems.require(
+        route.store_operations <= STORE_OPERATIONS_MAX,
+        &format!("{key}.store_operations"),
+        "must be at most 1000000",
     );
 }
 

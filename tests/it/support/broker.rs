@@ -49,6 +49,7 @@ impl TestBroker {
         let kafka = KafkaConfig {
             brokers: broker.address().to_owned(),
             idle_timeout: Span::from_millis(500),
+            properties: DemoBroker::client_properties(),
             ..KafkaConfig::default()
         };
         Self { broker, kafka, _log: log }

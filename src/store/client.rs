@@ -1,0 +1,140 @@
+//! The one client for ClickHouse: statements, queries, columnar inserts, each under a timeout.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use clickhouse::{Client, Compression};
+use serde::de::DeserializeOwned;
+
+use super::StoreError;
+use super::native_format::Block;
+
+/// Where ClickHouse is, and as whom to speak to it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// HTTP interface, `http://host:8123`.
+    pub url: String,
+    /// Database of all tables. Letters, digits and `_` (checked with the configuration).
+    pub database: String,
+    /// User name.
+    pub user: String,
+    /// Password; empty for none.
+    pub password: String,
+    /// A statement without an answer for this long has failed.
+    pub timeout: Duration,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Endpoint({} as {}, database {}, password redacted)", self.url, self.user, self.database)
+    }
+}
+
+/// A client of one database. Clones share the connections.
+#[derive(Clone)]
+pub struct ClickHouse {
+    client: Client,
+    database: String,
+    timeout: Duration,
+}
+
+impl ClickHouse {
+    /// Makes a client; connects with the first statement.
+    #[must_use]
+    pub fn new(endpoint: &Endpoint) -> Self {
+        // No database in the client: it is named in each statement, so that `CREATE DATABASE` works before it exists.
+        let client = Client::default()
+            .with_url(&endpoint.url)
+            .with_user(&endpoint.user)
+            .with_password(&endpoint.password)
+            .with_compression(Compression::None)
+            .with_product_info("floodmark", env!("CARGO_PKG_VERSION"))
+            // Errors arrive with the status line instead of after half an answer.
+            .with_setting("wait_end_of_query", "1");
+        Self { client, database: endpoint.database.clone(), timeout: endpoint.timeout }
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Runs a statement that has no answer. `{database}` in it stands for the database.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        let query = self.client.query_raw(&self.with_database(sql));
+        self.within_timeout(query.execute()).await
+    }
+
+    /// Runs a query and reads its rows by column name. `{database}` in it stands for the database, `{name:Type}` for
+    /// the parameter `name`.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; [`StoreError::Protocol`] when a row does not fit `T`.
+    pub async fn fetch<T: DeserializeOwned>(
+        &self,
+        sql: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Vec<T>, StoreError> {
+        let mut query = self.client.query_raw(&self.with_database(sql));
+        for (name, value) in parameters {
+            query = query.param(name, value);
+        }
+        let answer = self
+            .within_timeout(async {
+                let mut cursor = query.fetch_bytes("JSONEachRow")?;
+                cursor.collect().await
+            })
+            .await?;
+        let row = |line: &[u8]| serde_json::from_slice(line).map_err(|error| StoreError::Protocol(error.to_string()));
+        answer.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(row).collect()
+    }
+
+    /// Inserts one block. The same `token` for the same table is inserted once, however often it is sent.
+    pub(super) async fn insert(&self, table: &str, block: Block, token: Option<&str>) -> Result<(), StoreError> {
+        let columns = block.column_names().collect::<Vec<_>>().join(", ");
+        let sql = self.with_database(&format!("INSERT INTO {{database}}.{table} ({columns}) FORMAT Native"));
+        let mut insert = self
+            .client
+            .insert_formatted_with(sql)
+            // One block in, one block stored: the token is for all of it. The server's default would buffer it.
+            .with_setting("async_insert", "0")
+            .with_setting("insert_deduplicate", "1")
+            // A batch read late, or with wrong clocks, spans many days: slow, but never refused for good.
+            .with_setting("max_partitions_per_insert_block", "0")
+            .with_timeouts(Some(self.timeout), Some(self.timeout));
+        if let Some(token) = token {
+            insert = insert.with_setting("insert_deduplication_token", token);
+        }
+        self.within_timeout(async move {
+            for part in block.into_parts() {
+                insert.send(Bytes::from(part)).await?;
+            }
+            insert.end().await
+        })
+        .await
+    }
+
+    fn with_database(&self, sql: &str) -> String {
+        sql.replace("{database}", &self.database)
+    }
+
+    async fn within_timeout<T>(
+        &self,
+        statement: impl Future<Output = Result<T, clickhouse::error::Error>>,
+    ) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.timeout, statement).await {
+            Ok(result) => result.map_err(|error| StoreError::from_client(error, self.timeout)),
+            Err(_) => Err(StoreError::TimedOut(self.timeout)),
+        }
+    }
+}
+
+impl std::fmt::Debug for ClickHouse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClickHouse(database {})", self.database)
+    }
+}
