@@ -12,7 +12,10 @@ use crate::ingest::LineReader;
 use crate::model::{Event, Output, RejectionCode, RejectionReason, Summary, Timestamp};
 use crate::pipeline::{Pipeline, Settings};
 
-/// Rejections shown one by one, for each file and code; all are counted.
+/// What is wrong with records: the class of mistake and the field at fault.
+pub type Mistake = (RejectionCode, Option<&'static str>);
+
+/// Rejections shown one by one, for each file and mistake; all are counted.
 pub const REJECTIONS_SHOWN_MAX: u64 = 3;
 
 /// One input of a replay.
@@ -22,7 +25,7 @@ pub struct Source<R> {
     decoder: Decoder,
     /// Events decoded from the current line, not yet taken.
     next: VecDeque<Event>,
-    rejected: BTreeMap<RejectionCode, u64>,
+    rejected: BTreeMap<Mistake, u64>,
 }
 
 /// A record that was refused, for people.
@@ -65,7 +68,7 @@ impl<R: BufRead> Source<R> {
             line.decode(&self.decoder, &mut |_, decoded| match decoded {
                 Ok(event) => next.push_back(event),
                 Err(reason) => {
-                    let count = rejected.entry(reason.code).or_insert(0);
+                    let count = rejected.entry((reason.code, reason.field)).or_insert(0);
                     *count += 1;
                     if *count <= REJECTIONS_SHOWN_MAX {
                         on_rejection(&RejectedRecord { source: name, line: number, reason: &reason });
@@ -86,11 +89,11 @@ impl<R: BufRead> Source<R> {
 pub struct Replayed {
     /// The last line.
     pub summary: Summary,
-    /// Rejections by code, over all files.
-    pub rejected: BTreeMap<RejectionCode, u64>,
+    /// Rejections by mistake, over all files.
+    pub rejected: BTreeMap<Mistake, u64>,
 }
 
-/// Runs `sources` through a fresh core. Outputs go to `on_output` in order, refused records (the first of each kind) to
+/// Runs `sources` through a fresh core. Outputs go to `on_output` in order, refused records (the first of each mistake) to
 /// `on_rejection`; `on_progress` hears of bytes read, now and then.
 ///
 /// # Errors
@@ -125,8 +128,8 @@ pub fn replay<R: BufRead, E: From<ReplayError>>(
         on_output(&output)?;
     }
     let mut rejected = BTreeMap::new();
-    for (code, count) in sources.iter().flat_map(|source| &source.rejected) {
-        *rejected.entry(*code).or_insert(0) += count;
+    for (mistake, count) in sources.iter().flat_map(|source| &source.rejected) {
+        *rejected.entry(*mistake).or_insert(0) += count;
     }
     Ok(Replayed { summary: pipeline.summary(rejected.values().sum()), rejected })
 }

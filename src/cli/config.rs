@@ -15,6 +15,7 @@ const SECRET_PROPERTIES: [&str; 5] = ["password", "secret", "sasl.jaas.config", 
 
 /// Arguments of `config`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: floodmark config print --config floodmark.toml")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -90,7 +91,8 @@ fn redacted(config: &Config) -> Config {
     config
 }
 
-fn without_credentials(text: &str, path_is_secret: bool) -> String {
+/// A URL without user, password and query, and without its path where that is a secret too.
+pub(super) fn without_credentials(text: &str, path_is_secret: bool) -> String {
     let Ok(url) = reqwest::Url::parse(text) else { return REDACTED.to_owned() };
     let secret_path = path_is_secret && (url.path() != "/" || url.query().is_some());
     if url.username().is_empty() && url.password().is_none() && url.query().is_none() && !secret_path {

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 64 wrong usage, 78 configuration, rules or scenario unusable (`sysexits.h`).
 
+mod check;
 mod completions;
 mod config;
 mod demo;
@@ -27,7 +28,19 @@ use crate::telemetry::LogArgs;
 
 /// Finds who is flooding an API platform: which customer, client release, query or leak.
 #[derive(Debug, Parser)]
-#[command(name = "floodmark", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "floodmark",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  floodmark simulate kameleo-retry-storm --out storm.ndjson   a platform that its clients flood
+  floodmark replay storm.ndjson                               who does it, and what would have alerted
+  floodmark check --config floodmark.toml                     everything a start would trip over
+
+Exit codes: 0 done, 1 failed, 64 wrong usage, 78 configuration, rules or scenario unusable."
+)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -52,8 +65,14 @@ impl Globals {
     /// # Errors
     /// [`CliError::Config`], exit code 78.
     pub fn load_config(&self) -> Result<Config, CliError> {
-        Ok(Config::load(self.config.as_deref(), std::env::vars())?)
+        Ok(Config::load(self.config.as_deref(), environment())?)
     }
+}
+
+/// The process's environment. A value that is not UTF-8 is taken as near as it can be read, and then refused by the key.
+fn environment() -> Vec<(String, String)> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,6 +83,8 @@ enum Command {
     Demo(demo::Args),
     /// Run a log through the detectors and print what would have alerted
     Replay(replay::Args),
+    /// Find every problem of configuration, rules, limits and scenarios before a start does
+    Check(check::Args),
     /// Show the configuration in force, or what may be written
     Config(config::Args),
     /// Write the events of a simulated platform, calm or flooded
@@ -88,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, &cli.globals),
         Command::Demo(args) => demo::run(&args, &cli.globals),
         Command::Replay(args) => replay::run(&args, &cli.globals),
+        Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Completions(args) => completions::run(&args),

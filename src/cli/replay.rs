@@ -107,8 +107,9 @@ fn show(rejected: &RejectedRecord<'_>) {
 }
 
 fn count(replayed: &Replayed) {
-    for (code, count) in &replayed.rejected {
-        eprintln!("rejected {count} × {}", code.as_str());
+    for ((code, field), count) in &replayed.rejected {
+        let field = field.map(|field| format!(" ({field})")).unwrap_or_default();
+        eprintln!("rejected {count} × {}{field}", code.as_str());
     }
     if replayed.summary.late > 0 {
         eprintln!("late {}: not detected on (flow.allowed_lateness)", replayed.summary.late);

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::CliError;
-use crate::alert::Rules;
-use crate::config::Config;
-use crate::detect::Limits;
+use crate::alert::{Rules, RulesError};
+use crate::config::{Config, DetectConfig};
+use crate::detect::{Limits, LimitsError};
 use crate::pipeline::Settings;
 
 /// Rules from `rules_dir` (a flag), else from the configuration, else those built in; limits likewise.
@@ -13,22 +13,34 @@ use crate::pipeline::Settings;
 /// # Errors
 /// [`CliError::Config`] with every problem of the files.
 pub fn load(config: &Config, rules_dir: Option<&Path>) -> Result<Settings, CliError> {
-    let rules = match rules_dir.or(config.detect.rules_dir.as_deref()) {
+    match (rules(rules_dir, &config.detect), limits(&config.detect)) {
+        (Ok(rules), Ok(limits)) => Ok(Settings { flow: config.flow.clone(), rules, limits }),
+        (rules, limits) => {
+            let mut problems = rules.map_or_else(|error| error.0, |_| Vec::new());
+            problems.extend(limits.map_or_else(|error| error.0, |_| Vec::new()));
+            Err(CliError::Config(problems.join("\n")))
+        }
+    }
+}
+
+/// Rules from `rules_dir` (a flag), else from the configuration, else those built in.
+///
+/// # Errors
+/// Every problem of the files.
+pub fn rules(rules_dir: Option<&Path>, detect: &DetectConfig) -> Result<Rules, RulesError> {
+    match rules_dir.or(detect.rules_dir.as_deref()) {
         Some(directory) => Rules::load(directory),
         None => Rules::shipped(),
     }
-    .map_err(|error| CliError::Config(error.to_string()))?;
-    Ok(Settings { flow: config.flow.clone(), rules, limits: limits(config)? })
 }
 
-fn limits(config: &Config) -> Result<Limits, CliError> {
-    let invalid = |error: &dyn std::fmt::Display| CliError::Config(error.to_string());
-    match &config.detect.limits_file {
-        Some(path) => {
-            let origin = path.display().to_string();
-            let text = std::fs::read_to_string(path).map_err(|e| invalid(&format!("cannot read {origin}: {e}")))?;
-            Limits::parse(&text, &origin).map_err(|e| invalid(&e))
-        }
-        None => Limits::shipped().map_err(|e| invalid(&e)),
-    }
+/// Limits from the configuration's file, else those built in.
+///
+/// # Errors
+/// Every problem of the file.
+pub fn limits(detect: &DetectConfig) -> Result<Limits, LimitsError> {
+    let Some(path) = &detect.limits_file else { return Limits::shipped() };
+    let origin = path.display().to_string();
+    let unreadable = |error: std::io::Error| LimitsError(vec![format!("{origin}: {error}")]);
+    Limits::parse(&std::fs::read_to_string(path).map_err(unreadable)?, &origin)
 }

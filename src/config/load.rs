@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Config;
+use super::{Config, DetectConfig};
 
 /// Prefix of environment variables: `FLOODMARK__KAFKA__BROKERS` overrides `kafka.brokers`.
 const ENVIRONMENT_PREFIX: &str = "FLOODMARK__";
@@ -64,18 +64,33 @@ impl Config {
         path: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let (text, origin) = match path {
-            Some(path) => {
-                let origin = path.display().to_string();
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| ConfigError::Unreadable { path: origin.clone(), source })?;
-                (text, origin)
-            }
-            None => (String::new(), "defaults".to_owned()),
-        };
-        let config = Self::parse(&text, &origin, environment)?;
+        let config = Self::read(path, environment)?;
         config.validate().map_err(ConfigError::Invalid)?;
         Ok(config)
+    }
+
+    /// Like [`Config::load`], without the check: for whoever goes on looking when [`Config::validate`] finds problems.
+    ///
+    /// # Errors
+    /// See [`ConfigError`]; never [`ConfigError::Invalid`].
+    pub fn read(
+        path: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let (text, origin) = text_of(path)?;
+        Self::parse(&text, &origin, environment)
+    }
+
+    /// `[detect]` alone, although other sections may hold mistakes. `None` when it cannot be told.
+    #[must_use]
+    pub fn read_detect(
+        path: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Option<DetectConfig> {
+        let (text, _) = text_of(path).ok()?;
+        let mut table: toml::Table = toml::from_str(&text).ok()?;
+        apply(&mut table, &overrides(environment)).ok()?;
+        table.remove("detect").map_or(Some(DetectConfig::default()), |section| section.try_into().ok())
     }
 
     fn parse(
@@ -89,17 +104,12 @@ impl Config {
             message: e.to_string().trim_end().to_owned(),
         };
         let from_file: Self = toml::from_str(text).map_err(|e| syntax(origin, e))?;
-        let overrides: Vec<(String, String)> =
-            environment.into_iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect();
+        let overrides = overrides(environment);
         if overrides.is_empty() {
             return Ok(from_file);
         }
         let mut table: toml::Table = toml::from_str(text).map_err(|e| syntax(origin, e))?;
-        for (name, value) in &overrides {
-            set(&mut table, &name[ENVIRONMENT_PREFIX.len()..].to_ascii_lowercase(), value).map_err(|message| {
-                ConfigError::Syntax { origin: "environment".to_owned(), message: format!("{name}: {message}") }
-            })?;
-        }
+        apply(&mut table, &overrides)?;
         table.try_into().map_err(|e| syntax("environment", e))
     }
 
@@ -170,6 +180,28 @@ impl Config {
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
+}
+
+/// Text of the file and its name in messages; no text without a file.
+fn text_of(path: Option<&Path>) -> Result<(String, String), ConfigError> {
+    let Some(path) = path else { return Ok((String::new(), "defaults".to_owned())) };
+    let origin = path.display().to_string();
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: origin.clone(), source })?;
+    Ok((text, origin))
+}
+
+fn overrides(environment: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
+    environment.into_iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect()
+}
+
+fn apply(table: &mut toml::Table, overrides: &[(String, String)]) -> Result<(), ConfigError> {
+    for (name, value) in overrides {
+        set(table, &name[ENVIRONMENT_PREFIX.len()..].to_ascii_lowercase(), value).map_err(|message| {
+            ConfigError::Syntax { origin: "environment".to_owned(), message: format!("{name}: {message}") }
+        })?;
+    }
+    Ok(())
 }
 
 fn is_http_url(text: &str) -> bool {

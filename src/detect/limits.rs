@@ -33,13 +33,10 @@ pub struct Limit {
     pub per: Span,
 }
 
-/// A limits file that cannot be used.
+/// A limits file that cannot be used: every problem, with file and key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{origin}: {message}")]
-pub struct LimitsError {
-    origin: String,
-    message: String,
-}
+#[error("{}", .0.join("\n"))]
+pub struct LimitsError(pub Vec<String>);
 
 impl Limits {
     /// The limits built into the binary.
@@ -53,12 +50,15 @@ impl Limits {
     /// Reads and checks a limits file; `origin` names it in errors.
     ///
     /// # Errors
-    /// Syntax, an unknown key, or values that do not fit (all of them in one message).
+    /// Syntax, an unknown key, or values that do not fit (all of them).
     pub fn parse(text: &str, origin: &str) -> Result<Self, LimitsError> {
-        let error = |message: String| LimitsError { origin: origin.to_owned(), message };
-        let limits: Self = toml::from_str(text).map_err(|e| error(e.to_string().trim_end().to_owned()))?;
+        let at = |message: &str| format!("{origin}: {message}");
+        let limits: Self = toml::from_str(text).map_err(|e| LimitsError(vec![at(e.to_string().trim_end())]))?;
         let problems = limits.problems();
-        if problems.is_empty() { Ok(limits) } else { Err(error(problems.join("; "))) }
+        if problems.is_empty() {
+            return Ok(limits);
+        }
+        Err(LimitsError(problems.iter().map(|problem| at(problem)).collect()))
     }
 
     fn problems(&self) -> Vec<String> {
@@ -96,10 +96,9 @@ mod tests {
     #[test]
     fn mistakes_are_reported_together() {
         let text = "[[limits]]\nname='a'\nrequests=0\nper='2h'\n[[limits]]\nname='a'\nrequests=1\nper='1m'\n";
-        let message = Limits::parse(text, "my.toml").unwrap_err().to_string();
-        assert!(message.starts_with("my.toml: "));
-        for part in ["limits[0].requests", "limits[0].per", "limits[1].name"] {
-            assert!(message.contains(part), "{part} not in {message}");
-        }
+        let problems = Limits::parse(text, "my.toml").unwrap_err().0;
+        let keys: Vec<&str> = problems.iter().map(|p| p.split(": ").nth(1).unwrap()).collect();
+        assert_eq!(keys, ["limits[0].requests", "limits[0].per", "limits[1].name"]);
+        assert!(problems.iter().all(|problem| problem.starts_with("my.toml: ")));
     }
 }

@@ -1,0 +1,108 @@
+//! What can be checked without any engine, a function a subject.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::Outcome;
+use crate::cli::settings;
+use crate::config::{Config, ConfigError, DetectConfig};
+use crate::sim::{NAMES, Scenario, ScenarioError};
+
+/// The configuration, as far as it can be used.
+pub(super) struct Configuration {
+    /// What was found.
+    pub outcome: Outcome,
+    /// The configuration, when nothing is wrong with it.
+    pub usable: Option<Config>,
+    /// Where rules and limits are, although something else may be wrong.
+    pub detect: Option<DetectConfig>,
+}
+
+/// Checks file and environment.
+pub(super) fn configuration(path: Option<&Path>, environment: &[(String, String)]) -> Configuration {
+    let environment = || environment.iter().cloned();
+    let config = match Config::read(path, environment()) {
+        Ok(config) => config,
+        Err(error) => {
+            let detect = Config::read_detect(path, environment());
+            return Configuration { outcome: Outcome::Problems(problems_of(&error)), usable: None, detect };
+        }
+    };
+    let detect = Some(config.detect.clone());
+    match config.validate() {
+        Ok(()) => {
+            let origin = path.map_or_else(|| "no file: every key has its default".to_owned(), shown);
+            Configuration { outcome: Outcome::Well(origin), usable: Some(config), detect }
+        }
+        Err(problems) => {
+            let problems = problems_of(&ConfigError::Invalid(problems));
+            Configuration { outcome: Outcome::Problems(problems), usable: None, detect }
+        }
+    }
+}
+
+fn problems_of(error: &ConfigError) -> Vec<String> {
+    match error {
+        ConfigError::Invalid(problems) => problems.iter().map(|p| format!("{}: {}", p.key, p.message)).collect(),
+        ConfigError::Unreadable { .. } | ConfigError::Syntax { .. } => vec![error.to_string()],
+    }
+}
+
+/// Checks the rules in force.
+pub(super) fn rules(rules_dir: Option<&Path>, detect: Option<&DetectConfig>) -> Outcome {
+    let default = DetectConfig::default();
+    let Some(detect) = detect.or(rules_dir.map(|_| &default)) else { return unknown("rules") };
+    match settings::rules(rules_dir, detect) {
+        Ok(rules) => {
+            let alerts: BTreeSet<_> = rules.rules.iter().map(|rule| rule.alert).collect();
+            let origin = rules_dir.or(detect.rules_dir.as_deref()).map_or_else(built_in, shown);
+            Outcome::Well(format!("{} rules for {} alerts, {origin}", rules.rules.len(), alerts.len()))
+        }
+        Err(error) => Outcome::Problems(error.0),
+    }
+}
+
+/// Checks the limits in force.
+pub(super) fn limits(detect: Option<&DetectConfig>) -> Outcome {
+    let Some(detect) = detect else { return unknown("limits") };
+    match settings::limits(detect) {
+        Ok(limits) => {
+            let origin = detect.limits_file.as_deref().map_or_else(built_in, shown);
+            let count = limits.limits.len();
+            Outcome::Well(format!("{count} limit{}, {origin}", if count == 1 { "" } else { "s" }))
+        }
+        Err(error) => Outcome::Problems(error.0),
+    }
+}
+
+/// Checks the built-in scenarios and `files`.
+pub(super) fn scenarios(files: &[String]) -> Outcome {
+    let names: Vec<&str> = NAMES.iter().copied().chain(files.iter().map(String::as_str)).collect();
+    let problems: Vec<String> = names
+        .iter()
+        .filter_map(|name| Scenario::load(name).err())
+        .flat_map(|error| scenario_problems(&error))
+        .collect();
+    if problems.is_empty() { Outcome::Well(names.join(", ")) } else { Outcome::Problems(problems) }
+}
+
+fn scenario_problems(error: &ScenarioError) -> Vec<String> {
+    match error {
+        ScenarioError::Invalid { origin, problems } => {
+            problems.iter().map(|p| format!("{origin}: {}: {}", p.key, p.message)).collect()
+        }
+        other => vec![other.to_string()],
+    }
+}
+
+fn unknown(what: &str) -> Outcome {
+    Outcome::Skipped(format!("which {what} are in force cannot be told from this configuration"))
+}
+
+fn built_in() -> String {
+    "built in".to_owned()
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
