@@ -56,7 +56,6 @@ impl TestBroker {
     }
 
     /// Reads `count` messages of one partition from its start: key and value.
-    #[allow(clippy::disallowed_methods)] // A deadline for the test itself.
     #[allow(clippy::disallowed_methods)] // A deadline takes a clock.
     pub fn read(&self, topic: &str, partition: i32, count: usize) -> Vec<(String, Vec<u8>)> {
         let consumer: BaseConsumer = ClientConfig::new()
