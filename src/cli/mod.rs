@@ -111,7 +111,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args, &cli.globals),
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
-        Command::Simulate(args) => simulate::run(&args),
+        Command::Simulate(args) => simulate::run(&args, &cli.globals),
         Command::Completions(args) => completions::run(&args),
         Command::EngineClickhouse(args) => engine::run(&args),
         Command::Ingest(args) => ingest::run(&args, &cli.globals),
