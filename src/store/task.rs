@@ -31,6 +31,13 @@ pub enum StoreHealth {
     },
 }
 
+/// What is to be stored next.
+#[derive(Debug, Clone, Copy)]
+enum Work<'a> {
+    Batch(&'a Batch),
+    Output(&'a Output),
+}
+
 /// Stores batches and outputs until its queues are closed and empty.
 #[derive(Debug)]
 pub struct StoreTask {
@@ -51,9 +58,9 @@ impl StoreTask {
     /// return: bound it from outside; dropping it half way is safe, because a repeated batch is stored once.
     pub async fn run_batches(&self, mut batches: mpsc::Receiver<Batch>, stored: mpsc::Sender<Stored>) {
         while let Some(batch) = batches.recv().await {
-            let written = self.until_stored("batch", async || self.writer.write(&batch).await).await;
+            let rows = self.until_stored(Work::Batch(&batch)).await;
             let Batch { topic_partition, start, end, .. } = batch;
-            if stored.send(Stored { topic_partition, start, end, rows: written.rows }).await.is_err() {
+            if stored.send(Stored { topic_partition, start, end, rows }).await.is_err() {
                 return;
             }
         }
@@ -63,34 +70,39 @@ impl StoreTask {
     /// `outputs` are gone and the last one is stored.
     pub async fn run_outputs(&self, mut outputs: mpsc::Receiver<Output>) {
         while let Some(output) = outputs.recv().await {
-            match output {
-                Output::Transition(transition) => {
-                    let rows = [transition];
-                    self.until_stored("transition", async || self.writer.write_transitions(&rows).await).await;
-                }
-                Output::Incident(incident) => {
-                    let rows = [incident];
-                    self.until_stored("incident", async || self.writer.write_incidents(&rows).await).await;
-                }
-            }
+            self.until_stored(Work::Output(&output)).await;
         }
     }
 
-    async fn until_stored<T>(&self, what: &'static str, write: impl AsyncFn() -> Result<T, StoreError>) -> T {
+    /// Gives the number of rows written.
+    async fn until_stored(&self, work: Work<'_>) -> u64 {
         let mut pause = PAUSE_MIN;
         loop {
-            match write().await {
-                Ok(written) => {
+            match self.store(work).await {
+                Ok(rows) => {
                     self.up();
-                    return written;
+                    return rows;
                 }
                 Err(error) => {
-                    self.down(what, &error);
+                    self.down(&error);
                     tokio::time::sleep(if error.is_retryable() { pause } else { PAUSE_NOT_RETRYABLE }).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
             }
         }
+    }
+
+    async fn store(&self, work: Work<'_>) -> Result<u64, StoreError> {
+        match work {
+            Work::Batch(batch) => return Ok(self.writer.write(batch).await?.rows),
+            Work::Output(Output::Transition(transition)) => {
+                self.writer.write_transitions(std::slice::from_ref(transition)).await?;
+            }
+            Work::Output(Output::Incident(incident)) => {
+                self.writer.write_incidents(std::slice::from_ref(incident)).await?;
+            }
+        }
+        Ok(1)
     }
 
     fn up(&self) {
@@ -104,7 +116,7 @@ impl StoreTask {
         }
     }
 
-    fn down(&self, what: &'static str, error: &StoreError) {
+    fn down(&self, error: &StoreError) {
         let code = error.code();
         let message = error.to_string();
         let mut is_news = false;
@@ -118,9 +130,9 @@ impl StoreTask {
         });
         // Once for each kind of failure in an outage: an outage of hours must not fill the disk with its log.
         if is_news && error.is_retryable() {
-            tracing::warn!(what, code, message, "cannot store; kept and tried again");
+            tracing::warn!(code, message, "cannot store; kept and tried again");
         } else if is_news {
-            tracing::error!(what, code, message, "cannot store and waiting will not help; kept and tried again");
+            tracing::error!(code, message, "cannot store and waiting will not help; kept and tried again");
         }
     }
 }
