@@ -8,6 +8,8 @@ mod ingest_command;
 mod kafka_ingest;
 mod notify;
 mod pipeline;
+mod purity;
 mod samples;
 mod simulate;
+mod store;
 mod support;
