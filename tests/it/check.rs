@@ -110,7 +110,7 @@ fn engines_that_do_not_answer_are_named_with_the_reason() {
     assert!(kafka.starts_with(&format!("problem kafka.brokers: no answer from {free} within 10s: ")), "{kafka}");
     assert!(kafka.contains("refused"), "{kafka}");
     let clickhouse = line(&output, "clickhouse");
-    assert!(clickhouse.starts_with(&format!("problem clickhouse.url: http://{free}: ")), "{clickhouse}");
+    assert!(clickhouse.starts_with(&format!("problem clickhouse.url: http://{free}/: ")), "{clickhouse}");
     assert!(clickhouse.contains("refused") && !clickhouse.contains("secret"), "{clickhouse}");
 }
 

@@ -294,14 +294,14 @@ fn events_hours_out_of_order_are_counted_as_late() {
             r#"{{"timestamp":"2026-03-01T{hour:02}:00:{second:02}Z","subscription":"acme","route":"/a","status":200,"duration_ms":1}}"#
         )
     };
-    // Ten seconds of 12:00, then of 09:00, then of 15:00.
+    // A minute of 12:00, then of 09:00, then of 15:00.
     let file: Vec<String> =
-        [12, 9, 15].iter().flat_map(|hour| (0..10).map(move |second| line(*hour, second))).collect();
+        [12, 9, 15].iter().flat_map(|hour| (0..60).map(move |second| line(*hour, second))).collect();
     let output = run_with_input(&["replay", "-"], file.join("\n").as_bytes());
     let summary = summary(&output);
-    assert_eq!((&summary["events"], &summary["late"], &summary["rejected"]), (&json!(30), &json!(10), &json!(0)));
-    assert_eq!(summary["watermark"], "2026-03-01T15:00:10Z");
-    assert!(text(&output.stderr).contains("late 10"), "{}", text(&output.stderr));
+    assert_eq!((&summary["events"], &summary["late"], &summary["rejected"]), (&json!(180), &json!(60), &json!(0)));
+    assert_eq!(summary["watermark"], "2026-03-01T15:01:00Z");
+    assert!(text(&output.stderr).contains("late 60"), "{}", text(&output.stderr));
 }
 
 #[test]
