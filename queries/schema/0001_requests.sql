@@ -25,7 +25,8 @@ CREATE TABLE {database}.requests
     _topic LowCardinality(String),
     _partition Int32 CODEC(T64, ZSTD(1)),
     _offset Int64 CODEC(Delta, ZSTD(1)),
-    _index UInt16 CODEC(T64, ZSTD(1))
+    _index UInt16 CODEC(T64, ZSTD(1)),
+    inserted_at DateTime('UTC') DEFAULT now() CODEC(DoubleDelta, ZSTD(1))
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMMDD(timestamp)

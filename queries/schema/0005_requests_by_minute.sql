@@ -21,7 +21,8 @@ CREATE TABLE {database}.requests_by_minute
     resends SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
     request_bytes SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
     response_bytes SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    duration_ms SimpleAggregateFunction(sumMap, Map(Int16, UInt64)) CODEC(ZSTD(1))
+    duration_ms SimpleAggregateFunction(sumMap, Map(Int16, UInt64)) CODEC(ZSTD(1)),
+    inserted_at SimpleAggregateFunction(max, DateTime('UTC')) DEFAULT now() CODEC(DoubleDelta, ZSTD(1))
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(minute)

@@ -21,5 +21,5 @@ CREATE TABLE {database}.alert_transitions
 )
 ENGINE = ReplacingMergeTree(inserted_at)
 PARTITION BY toYYYYMM(at)
-ORDER BY (at, alert, labels, event)
+ORDER BY (at, alert, labels, severity, event)
 SETTINGS ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1;

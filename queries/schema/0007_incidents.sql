@@ -1,5 +1,5 @@
 -- Incident reports. A later report of the same incident replaces the earlier one.
--- `ended_at` is the epoch while the incident is open. `alerts`, `causes` and `ruled_out` hold JSON.
+-- `ended_at` is the epoch while the incident is open. `alerts`, `causes`, `ruled_out`, `customers` and `actions` hold JSON.
 CREATE TABLE {database}.incidents
 (
     incident String,
@@ -9,6 +9,8 @@ CREATE TABLE {database}.incidents
     alerts String,
     causes String CODEC(ZSTD(3)),
     ruled_out String CODEC(ZSTD(3)),
+    customers String CODEC(ZSTD(3)),
+    actions String CODEC(ZSTD(3)),
     affected_subscriptions UInt64,
     affected_requests_share Float64,
     summary String CODEC(ZSTD(3)),

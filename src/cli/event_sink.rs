@@ -2,7 +2,9 @@
 
 use std::io::{self, BufWriter, Write};
 
-use crate::model::Event;
+use crate::config::{FlowConfig, KafkaConfig};
+use crate::ingest::{EventProducer, ProducerCounts, WatermarkPolicy};
+use crate::model::{DurationMs, Event};
 
 /// Takes events one by one.
 pub trait EventSink {
@@ -47,6 +49,57 @@ impl<W: Write> EventSink for NdjsonSink<W> {
 
     fn flush(&mut self) -> anyhow::Result<()> {
         Ok(self.writer.flush()?)
+    }
+}
+
+/// Events into the topics of their kind, with watermarks; for sources in time order.
+pub struct KafkaSink {
+    producer: EventProducer,
+    /// The last watermark is this far past the newest event, so that everything up to it is decided.
+    settle_ms: DurationMs,
+}
+
+impl KafkaSink {
+    /// Connects.
+    ///
+    /// # Errors
+    /// No broker, or a topic is missing.
+    pub fn new(kafka: &KafkaConfig, flow: &FlowConfig) -> anyhow::Result<Self> {
+        let producer = EventProducer::new(kafka, Some(WatermarkPolicy::every_five_seconds(0)))?;
+        Ok(Self { producer, settle_ms: flow.allowed_lateness.as_millis() + flow.window.as_millis() })
+    }
+
+    /// Sends bytes to a topic as they are: what a broken producer would send.
+    ///
+    /// # Errors
+    /// What the client says.
+    pub fn send_raw(&mut self, topic: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        Ok(self.producer.send_raw(topic, None, bytes)?)
+    }
+
+    /// What became of what was sent.
+    #[must_use]
+    pub fn counts(&self) -> ProducerCounts {
+        self.producer.counts()
+    }
+}
+
+impl EventSink for KafkaSink {
+    fn send(&mut self, event: &Event) -> anyhow::Result<()> {
+        Ok(self.producer.send_event(event)?)
+    }
+
+    /// The client sends by itself within milliseconds.
+    fn flush(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> anyhow::Result<()> {
+        if let Some(newest) = self.producer.newest() {
+            self.producer.send_watermark_everywhere(newest.plus(self.settle_ms))?;
+        }
+        self.producer.flush()?;
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ mod demo;
 mod engine;
 mod error;
 pub mod event_sink;
+mod ingest;
 pub mod output;
 mod replay;
 mod run;
@@ -94,6 +95,8 @@ enum Command {
     /// The local ClickHouse engine in a process of its own; started by the service, not by people
     #[command(hide = true)]
     EngineClickhouse(engine::Args),
+    /// Bring request logs in: decode lines of a file and send them to Kafka or standard output
+    Ingest(ingest::Args),
 }
 
 /// Runs the command line of this process.
@@ -109,9 +112,10 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args, &cli.globals),
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
-        Command::Simulate(args) => simulate::run(&args),
+        Command::Simulate(args) => simulate::run(&args, &cli.globals),
         Command::Completions(args) => completions::run(&args),
         Command::EngineClickhouse(args) => engine::run(&args),
+        Command::Ingest(args) => ingest::run(&args, &cli.globals),
     };
     result.unwrap_or_else(|error| error.report())
 }

@@ -1,4 +1,4 @@
-//! `floodmark simulate`: a scenario as native events, on stdout or in a file.
+//! `floodmark simulate`: a scenario as native events, on stdout, in a file or into Kafka.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::CliError;
-use super::event_sink::{EventSink, NdjsonSink, is_broken_pipe};
-use crate::config::Span;
+use super::event_sink::{EventSink, KafkaSink, NdjsonSink, is_broken_pipe};
+use super::{CliError, Globals};
+use crate::config::{Format, Span};
 use crate::model::Timestamp;
 use crate::sim::{Description, NAMES, Pace, Scenario, ScenarioError, Simulation, WindowDescription};
 
@@ -29,7 +29,7 @@ const DESCRIBE_WINDOW_MS: i64 = 300_000;
   floodmark simulate kameleo-retry-storm --describe
   floodmark simulate kameleo-retry-storm --seed 7 --out storm.ndjson
   floodmark simulate quiet-day --duration 1h | floodmark replay -
-  floodmark simulate ./my-scenario.toml --speed 60 --out paced.ndjson
+  floodmark simulate ./my-scenario.toml --speed 60 --to kafka --brokers 127.0.0.1:9092
 
 The same scenario and seed give the same bytes on every machine.
 A scenario says what the platform and its customers are like; load, latency and failures come out of that.")]
@@ -49,12 +49,28 @@ pub struct Args {
     /// File to write, or - for stdout
     #[arg(long, value_name = "FILE", default_value = "-")]
     out: PathBuf,
+    /// Where events go
+    #[arg(long, value_enum, default_value_t)]
+    to: Destination,
+    /// Kafka brokers, instead of `kafka.brokers` of the configuration
+    #[arg(long, value_name = "HOST:PORT,...")]
+    brokers: Option<String>,
     /// Times real time, or max
     #[arg(long, value_name = "N|max", default_value = "max", value_parser = parse_speed)]
     speed: Speed,
     /// Print a table of load, attempts, failures, latency and memory in 5-minute windows instead of the events
-    #[arg(long, conflicts_with_all = ["out", "speed"])]
+    #[arg(long, conflicts_with_all = ["out", "speed", "to"])]
     describe: bool,
+}
+
+/// Where events go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum Destination {
+    /// The file of `--out`
+    #[default]
+    File,
+    /// The topics of `[kafka]`, followed by watermarks so that a service decides everything
+    Kafka,
 }
 
 /// How fast event time passes; `None` is as fast as possible.
@@ -87,9 +103,9 @@ impl From<ScenarioError> for CliError {
 ///
 /// # Errors
 /// [`CliError::Config`] for a scenario that is not usable, [`CliError::Failed`] when writing fails.
-pub fn run(args: &Args) -> Result<ExitCode, CliError> {
+pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     let result = match &args.scenario {
-        Some(name) if !args.list => run_scenario(name, args),
+        Some(name) if !args.list => run_scenario(name, args, globals),
         _ => list(&mut io::stdout().lock()),
     };
     match result {
@@ -98,7 +114,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CliError> {
     }
 }
 
-fn run_scenario(name: &str, args: &Args) -> Result<(), CliError> {
+fn run_scenario(name: &str, args: &Args, globals: &Globals) -> Result<(), CliError> {
     let mut scenario = Scenario::load(name)?;
     if let Some(duration) = args.duration {
         scenario.duration = duration;
@@ -113,12 +129,35 @@ fn run_scenario(name: &str, args: &Args) -> Result<(), CliError> {
         progress: progress_bar(&scenario, args.out == Path::new("-") && io::stdout().is_terminal()),
         start: scenario.start,
     };
+    if args.to == Destination::Kafka {
+        let mut sink = kafka_sink(args, globals)?;
+        feed.run(simulation, &mut sink)?;
+        let counts = sink.counts();
+        let records = counts.acknowledged - counts.watermarks;
+        eprintln!("{records} records and {} watermarks acknowledged by kafka", counts.watermarks);
+        return Ok(());
+    }
     if args.out == Path::new("-") {
         return Ok(feed.run(simulation, &mut NdjsonSink::new(io::stdout().lock()))?);
     }
     let path = args.out.display();
     let file = File::create(&args.out).with_context(|| format!("cannot create {path}"))?;
     Ok(feed.run(simulation, &mut NdjsonSink::new(file)).with_context(|| format!("cannot write {path}"))?)
+}
+
+fn kafka_sink(args: &Args, globals: &Globals) -> Result<KafkaSink, CliError> {
+    let config = globals.load_config()?;
+    if config.decode.requests_format != Format::Native {
+        return Err(CliError::Usage("simulated events are native; decode.requests_format is not".to_owned()));
+    }
+    let mut kafka = match (config.kafka, &args.brokers) {
+        (None, None) => return Err(CliError::Usage("--to kafka needs --brokers, or kafka.brokers".to_owned())),
+        (kafka, _) => kafka.unwrap_or_default(),
+    };
+    if let Some(brokers) = &args.brokers {
+        kafka.brokers.clone_from(brokers);
+    }
+    Ok(KafkaSink::new(&kafka, &config.flow)?)
 }
 
 /// Gives events to a sink, each when it is due.

@@ -33,7 +33,7 @@ impl Default for StoreConfig {
     }
 }
 
-/// How long rows are kept, by table. Counted from event time.
+/// How long rows are kept, by table. Counted from when they were stored, so that an old log brought in today is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionConfig {

@@ -147,27 +147,42 @@ impl RetryAmplification {
         }
     }
 
-    /// Suspects beyond chance, with their last minute, that amplify enough to matter.
+    /// Groups with repeats beyond any budget in the last minute: all versions, others only beyond chance.
     fn suspects(&self, scene: &Scene<'_>) -> FxHashMap<Group, Suspect> {
-        let beyond_chance: FxHashSet<Group> =
-            self.scores.iter().filter(|(_, s)| s.score >= self.threshold).map(|(group, _)| *group).collect();
+        let beyond_chance = |group: &Group| self.scores.get(group).is_some_and(|s| s.score >= self.threshold);
         let mut suspects: FxHashMap<Group, Suspect> = FxHashMap::default();
-        if beyond_chance.is_empty() {
+        if !self.scores.values().any(|s| s.score >= self.threshold) {
             return suspects;
         }
         for (key, cell) in scene.recent.cells() {
-            for group in Group::of(key).filter(|group| beyond_chance.contains(group)) {
-                let suspect = suspects.entry(group).or_default();
-                suspect.cell.add(cell);
-                suspect.by_subscription.entry(key.subscription).or_default().add(cell);
+            for group in Group::of(key) {
+                if matches!(group, Group::Version { .. }) || beyond_chance(&group) {
+                    let suspect = suspects.entry(group).or_default();
+                    suspect.cell.add(cell);
+                    suspect.by_subscription.entry(key.subscription).or_default().add(cell);
+                }
             }
         }
-        let load = scene.recent.edge_total().requests;
-        suspects.retain(|_, suspect| {
-            suspect.cell.attempts_per_request() >= self.spec.attempts_per_request_min
-                && ratio(suspect.cell.resends, load.max(suspect.cell.requests)) >= self.spec.load_share_min
-        });
+        suspects.retain(|_, suspect| suspect.cell.resends_beyond_budget > 0);
         suspects
+    }
+
+    /// Whether a suspect repeats beyond chance and enough to matter.
+    fn matters(&self, group: Group, suspect: &Suspect, scene: &Scene<'_>) -> bool {
+        let load = scene.recent.edge_total().requests.max(suspect.cell.requests);
+        self.scores.get(&group).is_some_and(|s| s.score >= self.threshold)
+            && suspect.cell.attempts_per_request() >= self.spec.attempts_per_request_min
+            && ratio(suspect.cell.resends, load) >= self.spec.load_share_min
+    }
+
+    /// The version that makes most of a subscription's repeats.
+    fn version_of(subscription: Name, repeats: u64, suspects: &FxHashMap<Group, Suspect>) -> Option<Group> {
+        let of_version = |(group, suspect): (&Group, &Suspect)| {
+            let own = suspect.by_subscription.get(&subscription)?.resends_beyond_budget;
+            let most = matches!(group, Group::Version { .. }) && ratio(own, repeats) >= SUBSCRIPTION_SHARE_MIN;
+            most.then_some(*group)
+        };
+        suspects.iter().find_map(of_version)
     }
 
     /// A version is to blame unless one subscription makes its repeats while others on it fail too and behave. When
@@ -192,30 +207,31 @@ impl RetryAmplification {
 
     /// The culprits: versions to blame, then subscriptions and callers that no such version explains.
     fn culprits(&mut self, suspects: &FxHashMap<Group, Suspect>, scene: &Scene<'_>) -> Vec<Group> {
-        let versions: FxHashSet<Group> = suspects
-            .iter()
-            .filter(|(group, suspect)| {
-                matches!(group, Group::Version { .. }) && self.version_is_to_blame(**group, suspect, scene.window.end)
-            })
-            .map(|(group, _)| *group)
-            .collect();
-        self.blamed.retain(|_, at| scene.window.end.since(*at) <= BLAME_MS);
-        self.blamed.extend(versions.iter().map(|version| (*version, scene.window.end)));
-        let mut explained: FxHashMap<Name, u64> = FxHashMap::default();
-        for version in &versions {
-            for (subscription, cell) in &suspects[version].by_subscription {
-                *explained.entry(*subscription).or_default() += cell.resends_beyond_budget;
+        let end = scene.window.end;
+        let blame = |version: &Group| self.version_is_to_blame(*version, &suspects[version], end);
+        let (mut versions, mut rest) = (FxHashSet::default(), Vec::new());
+        for (group, suspect) in suspects.iter().filter(|(group, suspect)| self.matters(**group, suspect, scene)) {
+            match group {
+                Group::Version { .. } => {
+                    versions.extend(blame(group).then_some(*group));
+                }
+                // Healthy customers on a version dilute it: one who stands out may show what the version does.
+                Group::Subscription(name) => {
+                    let version = Self::version_of(*name, suspect.cell.resends_beyond_budget, suspects);
+                    match version.filter(blame) {
+                        Some(version) => {
+                            versions.insert(version);
+                        }
+                        None => rest.push(*group),
+                    }
+                }
+                Group::Caller { .. } => rest.push(*group),
             }
         }
-        let unexplained = |group: &Group, suspect: &Suspect| match group {
-            Group::Subscription(name) => {
-                2 * explained.get(name).copied().unwrap_or(0) < suspect.cell.resends_beyond_budget
-            }
-            Group::Caller { .. } => true,
-            Group::Version { .. } => false,
-        };
-        let rest = suspects.iter().filter(|(group, suspect)| unexplained(group, suspect)).map(|(group, _)| *group);
-        let mut culprits: Vec<Group> = versions.iter().copied().chain(rest).collect();
+        self.blamed.retain(|_, at| end.since(*at) <= BLAME_MS);
+        self.blamed.extend(versions.iter().map(|version| (*version, end)));
+        rest.retain(|group| !explained_by(&versions, *group, suspects));
+        let mut culprits: Vec<Group> = versions.into_iter().chain(rest).collect();
         culprits.sort_by_cached_key(|group| group.labels(scene.names));
         culprits
     }
@@ -322,6 +338,14 @@ impl RetryAmplification {
         }];
         finding
     }
+}
+
+/// Whether versions to blame make at least half of a subscription's repeats.
+fn explained_by(versions: &FxHashSet<Group>, group: Group, suspects: &FxHashMap<Group, Suspect>) -> bool {
+    let Group::Subscription(name) = group else { return false };
+    let of = |version: &Group| suspects[version].by_subscription.get(&name).map_or(0, |c| c.resends_beyond_budget);
+    let explained: u64 = versions.iter().map(of).sum();
+    2 * explained >= suspects[&group].cell.resends_beyond_budget
 }
 
 /// The subscriptions that repeat most.

@@ -98,8 +98,7 @@ impl Incident {
         }
         if finding.role == Role::Cause && self.root.is_none() {
             // What was said before the culprit was known was about symptoms.
-            self.causes.clear();
-            self.headline_harm = f64::NEG_INFINITY;
+            self.forget_root();
             self.root = Some(Root {
                 labels: change.key.labels.clone(),
                 dimensions: causes.first().map(|c| c.dimensions.clone()).unwrap_or_default(),
@@ -170,9 +169,26 @@ impl Incident {
         }
     }
 
-    /// Forgets alerts that are not active any more: a pending one may go away without a transition.
+    /// Forgets alerts that are not active any more: a pending one may go away without a transition. A culprit that was
+    /// only suspected is forgotten with its alert.
     pub fn keep_active(&mut self, is_active: &dyn Fn(&AlertKey) -> bool) {
         self.active.retain(is_active);
+        let suspected = |root: &Root| {
+            !self.subjects.iter().any(|(_, labels)| *labels == root.labels)
+                && !self.active.iter().any(|key| key.labels == root.labels)
+        };
+        if self.root.as_ref().is_some_and(suspected) {
+            self.forget_root();
+        }
+    }
+
+    fn forget_root(&mut self) {
+        self.root = None;
+        self.causes.clear();
+        self.ruled_out.clear();
+        self.customers.clear();
+        self.headline.clear();
+        self.headline_harm = f64::NEG_INFINITY;
     }
 
     /// Marks the incident as alive at `at` if an alert keeps it open: of a critical incident, only critical ones do.
@@ -238,9 +254,7 @@ impl Incident {
 
     /// A narrower culprit gives way to the wider one that explains it.
     pub fn replace_root(&mut self, change: &AlertChange) {
-        self.root = None;
-        self.causes.clear();
-        self.ruled_out.clear();
+        self.forget_root();
         self.started_at = self.started_at.min(change.since);
     }
 

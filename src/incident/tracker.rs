@@ -141,8 +141,13 @@ impl Incidents {
         if let Some(place) = found {
             return place;
         }
+        let incident = Incident::new(change, at);
+        // The same alert of the same onset is the same incident, even when it went away for a while.
+        if let Some(place) = self.open.iter().position(|known| known.id() == incident.id()) {
+            return place;
+        }
         if self.open.len() < OPEN_MAX {
-            self.open.push(Incident::new(change, at));
+            self.open.push(incident);
         }
         self.open.len() - 1
     }

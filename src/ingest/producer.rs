@@ -11,6 +11,7 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
+use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use super::client;
@@ -62,17 +63,20 @@ pub struct ProducerCounts {
 pub enum ProducerError {
     /// The client says no.
     #[error("kafka: {0}")]
-    Client(#[from] KafkaError),
+    Client(String),
+    /// A record is longer than Kafka messages may be (`message.max.bytes`).
+    #[error("kafka: a record of {0} bytes is longer than a message may be (message.max.bytes)")]
+    TooLong(usize),
     /// A topic does not exist.
     #[error("kafka: topic {0} does not exist; create it first (see `kafka.topics` for the names)")]
     TopicMissing(String),
     /// Brokers did not answer.
-    #[error("kafka: no answer from {brokers}: {source}")]
+    #[error("kafka: no answer from {brokers}: {reason}")]
     NoAnswer {
         /// As configured.
         brokers: String,
         /// What the client says.
-        source: KafkaError,
+        reason: String,
     },
     /// Records were not taken.
     #[error("kafka: {failed} records were not taken by the broker; the last one because: {reason}")]
@@ -82,6 +86,13 @@ pub enum ProducerError {
         /// Why the last one was not.
         reason: String,
     },
+}
+
+/// As text: the client's errors repeat themselves when they are printed with their causes.
+impl From<KafkaError> for ProducerError {
+    fn from(error: KafkaError) -> Self {
+        Self::Client(error.to_string())
+    }
 }
 
 /// Sends events to the input topics.
@@ -114,11 +125,16 @@ impl EventProducer {
         }
         config.set("enable.idempotence", "true").set("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string());
         let producer: BaseProducer<Deliveries> = config.create_with_context(Deliveries::default())?;
+        // All topics at once: asking for one by name would create it on some brokers, with who knows how many partitions.
+        let metadata = producer
+            .client()
+            .fetch_metadata(None, METADATA_TIMEOUT)
+            .map_err(|error| ProducerError::NoAnswer { brokers: kafka.brokers.clone(), reason: error.to_string() })?;
         let mut partitions = [0; 3];
         for (count, topic) in partitions.iter_mut().zip(kafka.topics.inputs()) {
-            *count = partition_count(&producer, topic, &kafka.brokers)?;
+            *count = partition_count(&metadata, topic)?;
         }
-        partition_count(&producer, &kafka.topics.dead_letters, &kafka.brokers)?;
+        partition_count(&metadata, &kafka.topics.dead_letters)?;
         let topics = kafka.topics.clone();
         Ok(Self { producer, topics, partitions, policy, newest: None, next_watermark: None, sent: 0, watermarks: 0 })
     }
@@ -248,17 +264,16 @@ impl EventProducer {
                     self.producer.poll(QUEUE_FULL_WAIT);
                     record = back;
                 }
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), back)) => {
+                    return Err(ProducerError::TooLong(back.payload.map_or(0, <[u8]>::len)));
+                }
                 Err((error, _)) => return Err(error.into()),
             }
         }
     }
 }
 
-fn partition_count(producer: &BaseProducer<Deliveries>, topic: &str, brokers: &str) -> Result<i32, ProducerError> {
-    let metadata = producer
-        .client()
-        .fetch_metadata(Some(topic), METADATA_TIMEOUT)
-        .map_err(|source| ProducerError::NoAnswer { brokers: brokers.to_owned(), source })?;
+fn partition_count(metadata: &Metadata, topic: &str) -> Result<i32, ProducerError> {
     let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
     match found.map(|found| found.partitions().len()) {
         None | Some(0) => Err(ProducerError::TopicMissing(topic.to_owned())),

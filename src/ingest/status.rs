@@ -65,6 +65,8 @@ pub struct IngestCounts {
     pub messages_read_again: u64,
     /// How often a partition fell behind.
     pub fallen_behind: u64,
+    /// Commits that failed; each is repeated.
+    pub commits_failed: u64,
     /// Offsets that retention removed before they were stored. Never silent: a lost record is an incident of ours.
     pub offsets_lost: u64,
 }

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use super::{ClickHouse, StoreError};
 use crate::config::RetentionConfig;
 
+/// Retention counts from when a row was stored, not from event time: an old log that is brought in today is kept.
+const COUNTED_FROM: &str = "inserted_at";
 const SELECT_TABLES: &str = "SELECT name, create_table_query FROM system.tables WHERE database = {name:String}";
 
 #[derive(Debug, Deserialize)]
@@ -27,8 +29,8 @@ pub async fn apply_retention(
 ) -> Result<Vec<&'static str>, StoreError> {
     let tables: Vec<Table> = clickhouse.fetch(SELECT_TABLES, &[("name", clickhouse.database())]).await?;
     let mut changed = Vec::new();
-    for (name, time_column, keep) in wanted(retention) {
-        let ttl = format!("{time_column} + toIntervalSecond({})", keep.as_secs());
+    for (name, keep) in wanted(retention) {
+        let ttl = format!("{COUNTED_FROM} + toIntervalSecond({})", keep.as_secs());
         let is_applied =
             tables.iter().any(|table| table.name == name && table.create_table_query.contains(&format!("TTL {ttl} ")));
         if !is_applied {
@@ -40,18 +42,17 @@ pub async fn apply_retention(
     Ok(changed)
 }
 
-/// Table, the column that the retention counts from, how long.
-fn wanted(retention: &RetentionConfig) -> [(&'static str, &'static str, Duration); 8] {
+/// Table, and how long its rows are kept.
+fn wanted(retention: &RetentionConfig) -> [(&'static str, Duration); 8] {
     [
-        ("requests", "timestamp", retention.requests.0),
-        ("signals", "timestamp", retention.signals.0),
-        ("changes", "timestamp", retention.changes.0),
+        ("requests", retention.requests.0),
+        ("signals", retention.signals.0),
+        ("changes", retention.changes.0),
         // Queries are looked at together with the requests that caused them.
-        ("query_runs", "timestamp", retention.requests.0),
-        ("requests_by_minute", "minute", retention.rollups.0),
-        ("alert_transitions", "at", retention.alert_transitions.0),
-        ("incidents", "started_at", retention.alert_transitions.0),
-        // Offsets have no event time: the ledger counts from when a range was stored.
-        ("ingest_ledger", "inserted_at", retention.ingest_ledger.0),
+        ("query_runs", retention.requests.0),
+        ("requests_by_minute", retention.rollups.0),
+        ("alert_transitions", retention.alert_transitions.0),
+        ("incidents", retention.alert_transitions.0),
+        ("ingest_ledger", retention.ingest_ledger.0),
     ]
 }

@@ -324,3 +324,29 @@ async fn a_broker_that_is_away_is_waited_for() {
     let (report, ..) = service.stop().await;
     assert_eq!(report, ShutdownReport::default());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_member_takes_partitions_over_and_nothing_is_lost() {
+    let broker = TestBroker::start(4).await;
+    produce(&broker, 0..400);
+    let mut first = Service::start(&broker, &DecodeConfig::default(), &quick_batches());
+    first.run_until(true, "all is stored", |s| s.seen.stored.len() == 400).await;
+    let mut second = Service::start(&broker, &DecodeConfig::default(), &quick_batches());
+    let statuses = [first.status.clone(), second.status.clone()];
+    let sum = |of: fn(&IngestStatus) -> usize| statuses.each_ref().map(|status| of(&status.borrow()));
+    let shared = |_: &Service| {
+        let partitions = sum(|status| status.partitions.len());
+        partitions.iter().sum::<usize>() == 7 && !partitions.contains(&0)
+    };
+    tokio::join!(first.run_until(true, "both share", shared), second.run_until(true, "both share", shared));
+
+    produce(&broker, 400..800);
+    let all_read = |_: &Service| sum(|s| usize::try_from(s.counts.messages).unwrap()).iter().sum::<usize>() >= 800;
+    tokio::join!(first.run_until(true, "all is read", all_read), second.run_until(true, "all is read", all_read));
+    let ((_, one, _), (_, two, _)) = (first.stop().await, second.stop().await);
+    let mut all: Vec<_> = one.stored.keys().chain(two.stored.keys()).collect();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 800);
+    assert!(!two.stored.is_empty());
+}

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::cli::event_sink::{EventSink, KafkaSink};
 use crate::cli::simulate::Speed;
 use crate::config::{FlowConfig, KafkaConfig};
-use crate::ingest::{EventProducer, WatermarkPolicy};
-use crate::model::{DurationMs, Event, Timestamp};
+use crate::model::{Event, Timestamp};
 use crate::sim::{Pace, Scenario, Simulation};
 
 /// Waits shorter than this are not worth it.
@@ -69,15 +69,13 @@ impl Feed {
         flow: &FlowConfig,
     ) -> anyhow::Result<Self> {
         let simulation = Simulation::new(scenario, seed.unwrap_or(scenario.seed))?;
-        // The simulation is in time order, so its watermarks may be tight.
-        let mut producer = EventProducer::new(kafka, Some(WatermarkPolicy::every_five_seconds(0)))?;
+        let mut sink = KafkaSink::new(kafka, flow)?;
         let shared = Arc::new(Shared { at_ms: AtomicI64::new(scenario.start.as_millis()), ..Shared::default() });
         let pace = Pace::new(scenario.start, speed.0);
         let requests = kafka.topics.requests.clone();
-        let settle_ms = flow.allowed_lateness.as_millis() + flow.window.as_millis();
         let thread = Arc::clone(&shared);
         std::thread::Builder::new().name("feed".to_owned()).spawn(move || {
-            let fed = feed(simulation, pace, &mut producer, &requests, settle_ms, &thread);
+            let fed = feed(simulation, pace, &mut sink, &requests, &thread);
             let fed = fed.map_err(|error| format!("{error:#}"));
             *thread.done.lock().unwrap_or_else(PoisonError::into_inner) = Some(fed);
         })?;
@@ -104,9 +102,8 @@ impl Feed {
 fn feed(
     simulation: Simulation,
     pace: Pace,
-    producer: &mut EventProducer,
+    sink: &mut KafkaSink,
     requests: &str,
-    settle_ms: DurationMs,
     shared: &Shared,
 ) -> anyhow::Result<Produced> {
     let began = now();
@@ -120,19 +117,17 @@ fn feed(
         if shared.stop.load(Ordering::Relaxed) {
             break;
         }
-        producer.send_event(&event)?;
+        sink.send(&event)?;
         events += 1;
         shared.events.store(events, Ordering::Relaxed);
         shared.at_ms.fetch_max(timestamp.as_millis(), Ordering::Relaxed);
         if broken < BROKEN_RECORDS && events % EVENTS_A_BROKEN_RECORD == 0 {
-            producer.send_raw(requests, None, &torn(&event)?)?;
+            sink.send_raw(requests, &torn(&event)?)?;
             broken += 1;
         }
     }
-    if let Some(newest) = producer.newest() {
-        producer.send_watermark_everywhere(newest.plus(settle_ms))?;
-    }
-    let counts = producer.flush()?;
+    sink.finish()?;
+    let counts = sink.counts();
     Ok(Produced { records: counts.acknowledged - counts.watermarks, broken, watermarks: counts.watermarks })
 }
 

@@ -34,6 +34,8 @@ const REQUESTS_PARTITIONS: i32 = 4;
 const OBSERVER_BOUND: usize = 10_000;
 /// After the last event, everything must be stored within this time.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// The consumer group must have its partitions by then.
+const ASSIGNMENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often the live view is drawn.
 const DRAW_PAUSE: Duration = Duration::from_millis(200);
 
@@ -93,6 +95,7 @@ async fn demo(args: &Args, scenario: &Scenario, mut config: Config, settings: &S
     let mut app = start_app(&mut config, &kafka, settings, observer).await?;
     eprintln!("clickhouse and broker {} run; alerts, incidents and metrics: http://{}", broker.address(), app.http());
 
+    wait_for_assignment(&mut app.ingest()).await?;
     let feed = Feed::start(scenario, args.seed, args.speed, &kafka, &config.flow)?;
     let (view, ingest) = (app.view(), app.ingest());
     let settled = tokio::select! {
@@ -134,7 +137,11 @@ async fn start_broker(config: &Config, directory: &tempfile::TempDir) -> anyhow:
     anyhow::ensure!(binary.is_file(), "the demo broker is not at {}; fetch it with `make engines`", binary.display());
     let log = directory.path().join("broker.log");
     let broker = tokio::task::spawn_blocking(move || DemoBroker::start(&binary, &log)).await??;
-    let kafka = KafkaConfig { brokers: broker.address().to_owned(), ..config.kafka.clone().unwrap_or_default() };
+    let kafka = KafkaConfig {
+        brokers: broker.address().to_owned(),
+        properties: DemoBroker::client_properties(),
+        ..KafkaConfig::default()
+    };
     let topics = &kafka.topics;
     let partitions = [
         (topics.requests.as_str(), REQUESTS_PARTITIONS),
@@ -158,6 +165,13 @@ async fn start_app(
         config.http.listen.set_port(0);
     }
     App::start(config, kafka, settings, Some(observer)).await
+}
+
+/// Joining a group takes seconds; the traffic is to be seen from its beginning.
+async fn wait_for_assignment(ingest: &mut watch::Receiver<IngestStatus>) -> anyhow::Result<()> {
+    let assigned = ingest.wait_for(|status| !status.partitions.is_empty());
+    tokio::time::timeout(ASSIGNMENT_TIMEOUT, assigned).await.context("the broker assigned no partition in time")??;
+    Ok(())
 }
 
 /// Draws until everything fed is stored; `false` when the feed was stopped.

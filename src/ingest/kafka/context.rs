@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
@@ -67,6 +67,10 @@ impl ClientContext for Notices {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition is asked for (`enable.partition.eof`) and told by the poll as well: no trouble.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         self.push(Notice::Trouble(error, reason.to_owned()));
     }
 }

@@ -63,6 +63,7 @@ pub(super) struct Worker {
     committed_ms: i64,
     published_ms: i64,
     topics_ms: Option<i64>,
+    stopping_since: Option<Instant>,
     turn: usize,
 }
 
@@ -122,6 +123,7 @@ impl Worker {
             committed_ms: 0,
             published_ms: 0,
             topics_ms: None,
+            stopping_since: None,
             turn: 0,
         })
     }
@@ -237,7 +239,6 @@ impl Worker {
             Ok(()) | Err(TrySendError::Closed(_)) => return,
             Err(TrySendError::Full(input)) => Some(input),
         };
-        let mut stopping_since = None;
         while let Some(waiting) = input.take() {
             let detect = self.lanes.detect.clone();
             let reserved =
@@ -253,7 +254,7 @@ impl Worker {
                 }
             }
             if self.shell.stop.is_cancelled() {
-                let since = *stopping_since.get_or_insert_with(clock);
+                let since = *self.stopping_since.get_or_insert_with(clock);
                 if clock().duration_since(since) > self.shell.drain_timeout {
                     return;
                 }
@@ -267,8 +268,7 @@ impl Worker {
                 Notice::Assign(list) => self.assign(&list),
                 Notice::Revoke(list) => self.revoke(&list),
                 Notice::CommitFailed(error) => {
-                    tracing::debug!(%error, "commit failed, will be repeated");
-                    self.partitions.commit_failed();
+                    self.commit_failed(&error);
                 }
                 Notice::Statistics(statistics) => {
                     if statistics.brokers.values().any(|broker| broker.state == "UP") {
@@ -392,11 +392,16 @@ impl Worker {
         match self.consumer.commit(&commits, mode) {
             Ok(()) => true,
             Err(error) => {
-                tracing::debug!(%error, "commit failed, will be repeated");
-                self.partitions.commit_failed();
+                self.commit_failed(&error.to_string());
                 false
             }
         }
+    }
+
+    fn commit_failed(&mut self, error: &str) {
+        tracing::debug!(error, "commit failed, will be repeated");
+        self.status.counts.commits_failed += 1;
+        self.partitions.commit_failed();
     }
 
     fn mark_idle(&mut self) {
