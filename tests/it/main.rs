@@ -1,5 +1,7 @@
 //! Integration tests: one binary, a file a behaviour. Engines are real and started by the tests themselves.
 
+mod check;
+mod cli_contract;
 mod clickhouse_engine;
 mod config_files;
 mod decode;
