@@ -3,11 +3,15 @@
 mod clickhouse_engine;
 mod config_files;
 mod decode;
+mod demo;
 mod http;
 mod ingest_command;
 mod kafka_ingest;
 mod notify;
 mod pipeline;
 mod samples;
+mod service;
+mod service_outages;
+mod service_start_stop;
 mod simulate;
 mod support;
