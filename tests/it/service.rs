@@ -16,6 +16,7 @@ use crate::support::webhook::Webhook;
 /// Partitions of the requests topic; signals have two and changes one.
 const REQUESTS_PARTITIONS: i32 = 4;
 const PARTITIONS: usize = 7;
+const STORM: [&str; 4] = ["simulate", "kameleo-retry-storm", "--seed", "7"];
 
 /// The columns, under the names of the contract where they are the same.
 const TRANSITIONS: &str = "
@@ -23,23 +24,32 @@ const TRANSITIONS: &str = "
         labels, value, baseline, unit, causes, affected_subscriptions, affected_requests_share, summary, runbook
     FROM {database}.alert_transitions FINAL";
 
-/// The transitions among the lines of a replay, and the watermark of its summary.
-fn transitions_of(replayed: &str) -> (Vec<&str>, String) {
-    let (mut transitions, mut watermark) = (Vec::new(), String::new());
-    for line in replayed.lines() {
-        let object: Value = serde_json::from_str(line).unwrap();
-        match object["event"].as_str().unwrap() {
-            "incident" => {}
-            "summary" => watermark = object["watermark"].as_str().unwrap().to_owned(),
-            _ => transitions.push(line),
+/// The lines of a replay by what they are.
+#[derive(Default)]
+struct Replayed<'a> {
+    transitions: Vec<&'a str>,
+    incidents: Vec<Value>,
+    watermark: String,
+}
+
+impl<'a> Replayed<'a> {
+    fn parse(lines: &'a str) -> Self {
+        let mut replayed = Self::default();
+        for line in lines.lines() {
+            let object: Value = serde_json::from_str(line).unwrap();
+            match object["event"].as_str().unwrap() {
+                "incident" => replayed.incidents.push(object),
+                "summary" => replayed.watermark = object["watermark"].as_str().unwrap().to_owned(),
+                _ => replayed.transitions.push(line),
+            }
         }
+        replayed
     }
-    (transitions, watermark)
 }
 
 /// Waits until the service has decided everything up to `watermark` and told everybody, then compares.
 async fn assert_live_said(replayed: &str, service: &Service, webhook: &Webhook, database: &TestDatabase) {
-    let (expected, watermark) = transitions_of(replayed);
+    let Replayed { transitions: expected, mut incidents, watermark } = Replayed::parse(replayed);
     assert!(!expected.is_empty(), "nothing to compare");
     until("everything is decided", async || {
         (service.json("/api/v1/alerts").await["watermark"] == watermark.as_str()).then_some(())
@@ -47,6 +57,12 @@ async fn assert_live_said(replayed: &str, service: &Service, webhook: &Webhook, 
     .await;
     let told = webhook.until("every transition is told", |bodies| bodies.len() >= expected.len()).await;
     assert_eq!(told, expected, "the webhook gets the replay's transitions, byte for byte and in order");
+
+    let live = service.json("/api/v1/incidents").await;
+    let mut live = live["incidents"].as_array().unwrap().clone();
+    live.sort_by_key(Value::to_string);
+    incidents.sort_by_key(Value::to_string);
+    assert_eq!(live, incidents, "the reports say the same");
 
     let count = "SELECT count() AS number FROM {database}.alert_transitions";
     until("every transition is stored", async || {
@@ -98,30 +114,51 @@ fn with_json(mut row: Value) -> Value {
     row
 }
 
+/// A replay of the storm's first `duration`, made twice to be sure, and the number of its events.
+async fn replay_storm(setup: &Setup, duration: &str) -> (String, usize) {
+    let file = setup.directory.path().join("storm.ndjson");
+    let file = file.to_str().unwrap();
+    setup.stdout(&[&STORM[..], &["--duration", duration, "--out", file]].concat()).await;
+    let replayed = setup.stdout(&["replay", file]).await;
+    assert_eq!(setup.stdout(&["replay", file]).await, replayed, "twice the same");
+    let of_the_release = |line: &&str| line.contains(r#""client_version":"4.0.0""#);
+    assert!(Replayed::parse(&replayed).transitions.iter().any(of_the_release), "{replayed}");
+    (replayed, std::fs::read_to_string(file).unwrap().lines().count())
+}
+
+async fn feed_storm(setup: &Setup, duration: &str) {
+    setup.stdout(&[&STORM[..], &["--duration", duration, "--to", "kafka"]].concat()).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_is_told_live_as_a_replay_tells_it_byte_for_byte() {
     let (broker, webhook) = (TestBroker::start(REQUESTS_PARTITIONS).await, Webhook::start().await);
     let database = fresh_database().await;
     let mut setup = Setup::new(Some(&broker.kafka)).with_database(&database);
     setup.config.notify.webhooks.push(webhook.config.clone());
-    let storm = ["simulate", "kameleo-retry-storm", "--seed", "7", "--duration", "80m"];
-    let file = setup.directory.path().join("storm.ndjson");
-    let file = file.to_str().unwrap();
-    setup.stdout(&[&storm[..], &["--out", file]].concat()).await;
-    let replayed = setup.stdout(&["replay", file]).await;
-    assert_eq!(setup.stdout(&["replay", file]).await, replayed, "twice the same");
-    assert!(transitions_of(&replayed).0.iter().any(|line| line.contains(r#""client_version":"4.0.0""#)), "{replayed}");
-
+    let (replayed, events) = replay_storm(&setup, "80m").await;
     let service = Service::start(&setup).await;
     service.until_assigned(PARTITIONS).await;
-    setup.stdout(&[&storm[..], &["--to", "kafka"]].concat()).await;
+    feed_storm(&setup, "80m").await;
     assert_live_said(&replayed, &service, &webhook, &database).await;
 
-    let events = std::fs::read_to_string(file).unwrap().lines().count();
     until_stored(&database.reader, events as u64).await;
     let accounts = account_for_every_offset(&broker, &database.reader).await;
     assert_eq!((accounts.produced, accounts.dead_lettered), (events, 0));
     assert_eq!(accounts.rows, events as u64, "without a restart every row is stored once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_found_in_the_backlog_is_told_as_a_replay_tells_it() {
+    let (broker, webhook) = (TestBroker::start(REQUESTS_PARTITIONS).await, Webhook::start().await);
+    let database = fresh_database().await;
+    let mut setup = Setup::new(Some(&broker.kafka)).with_database(&database);
+    setup.config.notify.webhooks.push(webhook.config.clone());
+    let (replayed, _) = replay_storm(&setup, "70m").await;
+    // All partitions are full before anything is read: they are read at paces of their own.
+    feed_storm(&setup, "70m").await;
+    let service = Service::start(&setup).await;
+    assert_live_said(&replayed, &service, &webhook, &database).await;
 }
 
 /// Lines that no log has, and their neighbours.

@@ -147,6 +147,52 @@ async fn with_clickhouse_away_alerts_fire_and_everything_is_stored_once_it_is_ba
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_starts_and_stops_without_clickhouse_and_stores_everything_once_there_is_one() {
+    let broker = TestBroker::start(REQUESTS_PARTITIONS).await;
+    let database = fresh_database().await;
+    let proxy = Proxy::start(&shared_engine().url).await;
+    let mut setup = Setup::new(Some(&broker.kafka)).with_database(&database);
+    setup.config.clickhouse.url = Some(proxy.url.clone());
+    setup.config.store = small_batches();
+    proxy.switch(false);
+    let mut feed = Feed::new(&broker);
+    feed.send(5_000);
+    let mut service = Service::start(&setup).await;
+    until_ready(&service, "degraded", "down").await;
+    until_read(&service, &feed).await;
+    let status = service.terminate().await;
+    assert!(status.success(), "what is not stored is read again, so stopping has gone well: {status}");
+
+    let mut service = Service::start(&setup).await;
+    until_ready(&service, "degraded", "down").await;
+    until_read(&service, &feed).await;
+    proxy.switch(true);
+    until_stored(&database.reader, 5_000).await;
+    until_ready(&service, "ok", "ok").await;
+    proxy.switch(false);
+    feed.send(5_000);
+    until_ready(&service, "degraded", "down").await;
+    // The ordered end in the middle of an outage: batches are with storage, and nobody takes them.
+    let status = service.terminate().await;
+    assert!(status.success(), "{status}");
+
+    proxy.switch(true);
+    let service = Service::start(&setup).await;
+    until_stored(&database.reader, 10_000).await;
+    let accounts = account_for_every_offset(&broker, &database.reader).await;
+    assert_eq!((accounts.produced as u64, accounts.dead_lettered as u64), (feed.sent + feed.broken, feed.broken));
+    drop(service);
+}
+
+/// Waits until the service has read everything.
+async fn until_read(service: &Service, feed: &Feed) {
+    #[allow(clippy::cast_precision_loss)]
+    let messages = (feed.sent + feed.broken) as f64;
+    until("everything is read", async || (service.metric("floodmark_messages_total").await >= messages).then_some(()))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_local_clickhouse_is_restarted_when_it_is_killed_and_has_every_row() {
     let broker = TestBroker::start(REQUESTS_PARTITIONS).await;
     let mut setup = Setup::new(Some(&broker.kafka));

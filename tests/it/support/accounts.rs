@@ -76,14 +76,11 @@ pub async fn stored_count(clickhouse: &ClickHouse) -> u64 {
 
 /// Waits until `count` distinct records have rows.
 pub async fn until_stored(clickhouse: &ClickHouse, count: u64) {
-    let mut last = 0;
     until(&format!("{count} records are stored"), async || {
-        let now = stored_count(clickhouse).await;
-        if now != last {
-            last = now;
-            eprintln!("stored {now} of {count}");
-        }
-        (now >= count).then_some(())
+        let stored = stored_count(clickhouse).await;
+        // Shown when the test fails.
+        eprintln!("{stored} of {count} records are stored");
+        (stored >= count).then_some(())
     })
     .await;
 }

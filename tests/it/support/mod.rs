@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod broker;
 pub mod clickhouse;
+pub mod events;
 pub mod proxy;
 pub mod service;
 pub mod webhook;
