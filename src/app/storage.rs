@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::api::{Component, ComponentStatus, Health};
 use crate::clock;
@@ -17,6 +18,8 @@ use crate::store::{ClickHouse, Endpoint, StoreHealth, StoreTask, Writer, apply_r
 
 /// How long the end of reading waits for storage to confirm what it has; what it does not is read again.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long the end waits for a ClickHouse that is away to come back: long enough for a hiccup, not for an outage.
+const AWAY_PATIENCE: Duration = Duration::from_secs(3);
 /// Pause between tries to prepare the schema while ClickHouse is away.
 const SCHEMA_PAUSE: Duration = Duration::from_secs(2);
 
@@ -104,7 +107,7 @@ impl Storage {
                 prepared = prepare(&admin, &store, &health) => prepared?,
                 () = stop.cancelled() => return Ok(()),
             }
-            write(writer, queues, &metrics, &health).await;
+            write(writer, queues, &metrics, &health, &stop).await;
             Ok(())
         });
     }
@@ -141,9 +144,24 @@ async fn prepare(admin: &ClickHouse, store: &StoreConfig, health: &Health) -> Re
     Ok(())
 }
 
-/// Writes until both queues are closed.
-async fn write(writer: Writer, (batches, outputs, stored): Queues, metrics: &Arc<Metrics>, health: &Arc<Health>) {
+/// Writes until both queues are closed, or until the end comes while ClickHouse is away: waiting on would change
+/// nothing, for reading has ended by then and reads again at the next start what was not confirmed to it.
+async fn write(
+    writer: Writer,
+    (batches, outputs, stored): Queues,
+    metrics: &Arc<Metrics>,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
     let (task, mut state) = StoreTask::new(writer);
+    let mut state_at_end = state.clone();
+    let given_up = async {
+        stop.cancelled().await;
+        tokio::time::sleep(AWAY_PATIENCE).await;
+        // The sender lives in the task, which outlives this.
+        let _ = state_at_end.wait_for(|state| matches!(state, StoreHealth::Down { .. })).await;
+        tracing::warn!("clickhouse is away at the end; what it has not stored is read again at the next start");
+    };
     metrics.set_store_up(true);
     let (confirmed, mut confirmations) = mpsc::channel::<Stored>(1);
     let counted = async {
@@ -176,6 +194,7 @@ async fn write(writer: Writer, (batches, outputs, stored): Queues, metrics: &Arc
     tokio::select! {
         ((), ()) = async { tokio::join!(written, counted) } => {}
         () = watched => {}
+        () = given_up => {}
     }
 }
 

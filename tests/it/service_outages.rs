@@ -1,5 +1,7 @@
 //! The service through crashes and outages, its own and ClickHouse's: alerts go on and nothing is lost.
 
+use std::time::Duration;
+
 use floodmark::config::StoreConfig;
 use floodmark::ingest::{EventProducer, WatermarkPolicy};
 use floodmark::local::LocalClickHouse;
@@ -17,6 +19,9 @@ use crate::support::webhook::Webhook;
 const REQUESTS_PARTITIONS: i32 = 3;
 const PARTITIONS: usize = 6;
 const START: Timestamp = Timestamp::from_millis(1_772_360_105_000);
+
+/// An end that waits for an outage to pass would take longer.
+const STOP_MAX: Duration = Duration::from_secs(20);
 
 /// Batches so small that storage always has some in flight, waiting and not yet read again.
 fn small_batches() -> StoreConfig {
@@ -173,8 +178,10 @@ async fn it_starts_and_stops_without_clickhouse_and_stores_everything_once_there
     feed.send(5_000);
     until_ready(&service, "degraded", "down").await;
     // The ordered end in the middle of an outage: batches are with storage, and nobody takes them.
+    let asked = tokio::time::Instant::now();
     let status = service.terminate().await;
     assert!(status.success(), "{status}");
+    assert!(asked.elapsed() < STOP_MAX, "{:?}", asked.elapsed());
 
     proxy.switch(true);
     let service = Service::start(&setup).await;
