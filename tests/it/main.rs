@@ -3,6 +3,7 @@
 mod clickhouse_engine;
 mod config_files;
 mod decode;
+mod docs;
 mod http;
 mod ingest_command;
 mod kafka_ingest;
