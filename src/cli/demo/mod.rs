@@ -214,7 +214,9 @@ async fn watch(
 async fn conclude(args: &Args, feed: &Feed, app: &App) -> anyhow::Result<bool> {
     let Progress::Done(produced) = feed.progress() else { return Ok(false) };
     let produced = produced?;
-    let proof = Proof::collect(&produced, &app.ingest().borrow(), &app.storage().reader()).await?;
+    // A snapshot held over an await would stop the thread that publishes the next one.
+    let ingest = app.ingest().borrow().clone();
+    let proof = Proof::collect(&produced, &ingest, &app.storage().reader()).await?;
     let view = app.view().borrow().clone();
     report::print(&view, &proof, args.output, &mut std::io::stdout().lock())?;
     Ok(proof.adds_up())
