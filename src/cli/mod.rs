@@ -35,6 +35,7 @@ use crate::telemetry::LogArgs;
     arg_required_else_help = true,
     after_help = "\
 Examples:
+  floodmark demo --exit                                       see it catch an incident, on local engines
   floodmark simulate kameleo-retry-storm --out storm.ndjson   a platform that its clients flood
   floodmark replay storm.ndjson                               who does it, and what would have alerted
   floodmark check --config floodmark.toml                     everything a start would trip over

@@ -278,6 +278,21 @@ mod tests {
     }
 
     #[test]
+    fn detect_is_read_although_other_sections_hold_mistakes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("floodmark.toml");
+        let read = |text: &str, overrides: &[(&str, &str)]| {
+            std::fs::write(&path, text).unwrap();
+            Config::read_detect(Some(&path), environment(overrides))
+        };
+        let broken = "[flow]\nwindw = 5\n[detect]\nrules_dir = 'a'\n";
+        assert_eq!(read(broken, &[]).unwrap().rules_dir, Some("a".into()));
+        assert_eq!(read(broken, &[("FLOODMARK__DETECT__RULES_DIR", "b")]).unwrap().rules_dir, Some("b".into()));
+        assert_eq!(read("[flow]\nwindw = 5\n", &[]), Some(DetectConfig::default()));
+        assert_eq!((read("[detect]\nrules_dirr = 'a'\n", &[]), read("[detect", &[])), (None, None));
+    }
+
+    #[test]
     fn defaults_are_valid() {
         assert_eq!(Config::default().validate(), Ok(()));
     }

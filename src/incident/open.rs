@@ -14,6 +14,8 @@ use crate::model::{
 
 /// Causes kept of one incident.
 const CAUSES_MAX: usize = 10;
+/// Subjects of one alert that a summary names.
+const SUBJECTS_NAMED_MAX: usize = 3;
 /// Refused candidates kept of one incident.
 const RULED_OUT_MAX: usize = 20;
 
@@ -303,21 +305,32 @@ impl Incident {
     fn summary(&self, ended: bool) -> String {
         let span = duration(self.last_active.since(self.started_at));
         let time = if ended { format!("for {span}") } else { format!("for {span} so far") };
-        let named = self.root.is_some();
-        let symptoms: Vec<String> = self
-            .subjects
-            .iter()
-            .filter(|(alert, _)| named && *alert != AlertName::RetryAmplification)
-            .map(|(alert, labels)| match labels.0.values().next() {
-                Some(subject) => format!("{alert} ({subject})"),
-                None => alert.to_string(),
-            })
-            .collect();
+        let symptoms = self.symptoms();
         if symptoms.is_empty() {
             format!("{}; {time}", self.headline)
         } else {
             format!("{}; {time}, and with it {}", self.headline, symptoms.join(", "))
         }
+    }
+
+    /// What came with a named cause: `RestartLoop (container/api-1, container/api-2 and 4 more)`.
+    fn symptoms(&self) -> Vec<String> {
+        let Some(root) = &self.root else { return Vec::new() };
+        let mut subjects: BTreeMap<AlertName, Vec<&str>> = BTreeMap::new();
+        for (alert, labels) in self.subjects.iter().filter(|(_, labels)| *labels != root.labels) {
+            let subject = labels.get(Dimension::Subscription).or(labels.0.values().next().map(Text::as_str));
+            subjects.entry(*alert).or_default().extend(subject);
+        }
+        let named = |(alert, subjects): (AlertName, Vec<&str>)| {
+            let more = subjects.len().saturating_sub(SUBJECTS_NAMED_MAX);
+            let listed = subjects[..subjects.len() - more].join(", ");
+            match (subjects.len(), more) {
+                (0, _) => alert.to_string(),
+                (_, 0) => format!("{alert} ({listed})"),
+                _ => format!("{alert} ({listed} and {more} more)"),
+            }
+        };
+        subjects.into_iter().map(named).collect()
     }
 
     fn actions(&self) -> Vec<String> {

@@ -12,6 +12,9 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::client;
 use crate::config::KafkaConfig;
 
+/// Most complaints of the client that are looked at.
+const COMPLAINTS_MAX: usize = 100;
+
 /// What the brokers say of one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicProbe {
@@ -69,7 +72,7 @@ pub fn probe(kafka: &KafkaConfig, timeout: Duration) -> Result<Vec<TopicProbe>, 
         let metadata = consumer.fetch_metadata(Some(topic), left).map_err(|error| ProbeError::NoAnswer {
             brokers: kafka.brokers.clone(),
             timeout,
-            reason: consumer.context().last().unwrap_or_else(|| error.to_string()),
+            reason: last_words(&consumer).unwrap_or_else(|| error.to_string()),
         })?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         let partitions = match found.map(|found| (found.error(), found.partitions().len())) {
@@ -95,24 +98,27 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Remembers the client's last complaint: a failed question itself says no more than "time-out".
+/// What the client complained of last: the failed question itself says no more than that it failed.
+fn last_words(consumer: &BaseConsumer<LastWords>) -> Option<String> {
+    // Complaints wait in the client's queue until somebody asks for messages.
+    for _ in 0..COMPLAINTS_MAX {
+        let _ = consumer.poll(Duration::ZERO);
+    }
+    consumer.context().0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 #[derive(Default)]
 struct LastWords(Mutex<Option<String>>);
-
-impl LastWords {
-    fn last(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
 
 impl ClientContext for LastWords {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         client::log(level, facility, message);
-        use RDKafkaLogLevel::{Alert, Critical, Emerg, Error};
-        if matches!(level, Emerg | Alert | Critical | Error) {
-            // "[thrd:HOST/bootstrap]: HOST/bootstrap: Connect to …": the thread is of no use to people.
-            let words = message.split_once("]: ").map_or(message, |(_, words)| words);
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(words.to_owned());
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // "1/1 brokers are down" follows each reason and hides it.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
         }
     }
 }

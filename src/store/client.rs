@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::StoreError;
 use super::native_format::Block;
+use crate::config::ClickHouseConfig;
 
 /// Where ClickHouse is, and as whom to speak to it.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,6 +23,26 @@ pub struct Endpoint {
     pub password: String,
     /// A statement without an answer for this long has failed.
     pub timeout: Duration,
+}
+
+impl Endpoint {
+    /// The server at `url` as the configuration says; reads the password file.
+    ///
+    /// # Errors
+    /// The password file cannot be read.
+    pub fn from_config(config: &ClickHouseConfig, url: &str) -> std::io::Result<Self> {
+        let password = match &config.password_file {
+            Some(path) => std::fs::read_to_string(path)?.trim_end_matches(['\r', '\n']).to_owned(),
+            None => String::new(),
+        };
+        Ok(Self {
+            url: url.to_owned(),
+            database: config.database.clone(),
+            user: config.user.clone(),
+            password,
+            timeout: config.timeout.0,
+        })
+    }
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -136,5 +157,21 @@ impl ClickHouse {
 impl std::fmt::Debug for ClickHouse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ClickHouse(database {})", self.database)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_comes_from_its_file_and_is_never_printed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("password");
+        std::fs::write(&path, "a secret \n").unwrap();
+        let config = ClickHouseConfig { password_file: Some(path), ..ClickHouseConfig::default() };
+        let endpoint = Endpoint::from_config(&config, "http://127.0.0.1:8123").unwrap();
+        assert_eq!(endpoint.password, "a secret ");
+        assert!(!format!("{endpoint:?}").contains("secret"));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::{StoreError, Writer};
+use crate::clock;
 use crate::model::{Batch, Output, Stored, Timestamp};
 
 /// First pause after a failure; doubles with each failure in a row.
@@ -31,20 +32,11 @@ pub enum StoreHealth {
     },
 }
 
-/// What is to be written.
+/// What is to be stored next.
+#[derive(Debug, Clone, Copy)]
 enum Work<'a> {
     Batch(&'a Batch),
     Output(&'a Output),
-}
-
-impl Work<'_> {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Batch(_) => "batch",
-            Self::Output(Output::Transition(_)) => "transition",
-            Self::Output(Output::Incident(_)) => "incident",
-        }
-    }
 }
 
 /// Stores batches and outputs until its queues are closed and empty.
@@ -67,7 +59,7 @@ impl StoreTask {
     /// return: bound it from outside; dropping it half way is safe, because a repeated batch is stored once.
     pub async fn run_batches(&self, mut batches: mpsc::Receiver<Batch>, stored: mpsc::Sender<Stored>) {
         while let Some(batch) = batches.recv().await {
-            let rows = self.until_stored(&Work::Batch(&batch)).await;
+            let rows = self.until_stored(Work::Batch(&batch)).await;
             let Batch { topic_partition, start, end, .. } = batch;
             if stored.send(Stored { topic_partition, start, end, rows }).await.is_err() {
                 return;
@@ -79,21 +71,21 @@ impl StoreTask {
     /// `outputs` are gone and the last one is stored.
     pub async fn run_outputs(&self, mut outputs: mpsc::Receiver<Output>) {
         while let Some(output) = outputs.recv().await {
-            self.until_stored(&Work::Output(&output)).await;
+            self.until_stored(Work::Output(&output)).await;
         }
     }
 
-    /// Gives the number of raw rows.
-    async fn until_stored(&self, work: &Work<'_>) -> u64 {
+    /// Gives the number of rows written.
+    async fn until_stored(&self, work: Work<'_>) -> u64 {
         let mut pause = PAUSE_MIN;
         loop {
-            match self.try_once(work).await {
+            match self.store(work).await {
                 Ok(rows) => {
                     self.up();
                     return rows;
                 }
                 Err(error) => {
-                    self.down(work.name(), &error);
+                    self.down(&error);
                     tokio::time::sleep(if error.is_retryable() { pause } else { PAUSE_NOT_RETRYABLE }).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
@@ -101,18 +93,17 @@ impl StoreTask {
         }
     }
 
-    async fn try_once(&self, work: &Work<'_>) -> Result<u64, StoreError> {
+    async fn store(&self, work: Work<'_>) -> Result<u64, StoreError> {
         match work {
-            Work::Batch(batch) => Ok(self.writer.write(batch).await?.rows),
+            Work::Batch(batch) => return Ok(self.writer.write(batch).await?.rows),
             Work::Output(Output::Transition(transition)) => {
                 self.writer.write_transitions(std::slice::from_ref(transition)).await?;
-                Ok(0)
             }
             Work::Output(Output::Incident(incident)) => {
                 self.writer.write_incidents(std::slice::from_ref(incident)).await?;
-                Ok(0)
             }
         }
+        Ok(1)
     }
 
     fn up(&self) {
@@ -126,13 +117,13 @@ impl StoreTask {
         }
     }
 
-    fn down(&self, what: &'static str, error: &StoreError) {
+    fn down(&self, error: &StoreError) {
         let code = error.code();
         let message = error.to_string();
         let mut is_news = false;
         self.health.send_modify(|health| {
             let (since, known_code) = match health {
-                StoreHealth::Up => (crate::clock::now(), None),
+                StoreHealth::Up => (clock::now(), None),
                 StoreHealth::Down { since, code, .. } => (*since, Some(*code)),
             };
             is_news = known_code != Some(code);
@@ -140,9 +131,9 @@ impl StoreTask {
         });
         // Once for each kind of failure in an outage: an outage of hours must not fill the disk with its log.
         if is_news && error.is_retryable() {
-            tracing::warn!(what, code, message, "cannot store; kept and tried again");
+            tracing::warn!(code, message, "cannot store; kept and tried again");
         } else if is_news {
-            tracing::error!(what, code, message, "cannot store and waiting will not help; kept and tried again");
+            tracing::error!(code, message, "cannot store and waiting will not help; kept and tried again");
         }
     }
 }

@@ -89,6 +89,56 @@ async fn a_second_engine_on_the_same_directory_is_refused_and_disturbs_nobody() 
     engine.shutdown().await.unwrap();
 }
 
+/// Polls until `condition` holds.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let polled = async {
+        let mut interval = tokio::time::interval(Duration::from_millis(5));
+        while !condition() {
+            interval.tick().await;
+        }
+    };
+    tokio::time::timeout(STATE_TIMEOUT, polled).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// What a service that was killed leaves behind: an engine that nobody supervises, on the directory.
+async fn start_orphan(directory: &std::path::Path) -> std::process::Child {
+    let options = options(directory);
+    let port_path = directory.join("orphan-port");
+    let statements = format!(
+        "SYSTEM START LISTEN HTTP; SELECT 1 INTO OUTFILE '{}'; \
+         SELECT count() FROM file('/dev/stdin', LineAsString, 'l String') FORMAT Null",
+        port_path.display()
+    );
+    let child = std::process::Command::new(&options.program)
+        .args(["engine-clickhouse", "--library"])
+        .arg(&options.library)
+        .args(["--", "--config-file"])
+        .arg(directory.join("config.xml"))
+        .arg("--path")
+        .arg(directory.join("data"))
+        .args(["--listen_host", "127.0.0.1", "--http_port", "0", "--query", &statements])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    until("the orphan listens", || port_path.exists()).await;
+    child
+}
+
+#[tokio::test]
+async fn a_start_waits_for_the_engine_of_a_killed_service_to_end() {
+    let directory = tempfile::tempdir().unwrap();
+    LocalClickHouse::start(options(directory.path())).await.unwrap().shutdown().await.unwrap();
+    let mut orphan = start_orphan(directory.path()).await;
+    let stderr = directory.path().join("stderr");
+    let starting = tokio::spawn(LocalClickHouse::start(options(directory.path())));
+    // The orphan ends only after the start has been refused once.
+    let is_refused = || std::fs::read_to_string(&stderr).is_ok_and(|text| text.contains("Code: 76."));
+    until("the start is refused", || is_refused() || starting.is_finished()).await;
+    drop(orphan.stdin.take());
+    orphan.wait().unwrap();
+    starting.await.unwrap().unwrap().shutdown().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_failed_start_shows_the_engines_last_words() {
     let directory = tempfile::tempdir().unwrap();

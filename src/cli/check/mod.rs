@@ -15,8 +15,9 @@ use super::{CliError, Globals, environment};
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Checks the configuration, the rules, the limits and the scenarios, and reports every problem of all of them. With
---online, Kafka (do the topics exist?) and ClickHouse (does it answer?) too, for at most 10 seconds. Nothing is changed.
+Checks the configuration, the rules, the limits, the scenarios and the schema's SQL, and reports every problem of all of
+them. With --online, Kafka (do the topics exist?) and ClickHouse (does it answer?) too, for at most 10 seconds. Nothing
+is changed.
 
 Exit code: 0 all is well, 78 a file cannot be used, 1 only an engine is at fault.
 
@@ -46,6 +47,7 @@ enum Subject {
     Rules,
     Limits,
     Scenarios,
+    Schema,
     Kafka,
     ClickHouse,
 }
@@ -57,6 +59,7 @@ impl Subject {
             Self::Rules => "rules",
             Self::Limits => "limits",
             Self::Scenarios => "scenarios",
+            Self::Schema => "schema",
             Self::Kafka => "kafka",
             Self::ClickHouse => "clickhouse",
         }
@@ -116,6 +119,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         (Subject::Rules, subjects::rules(args.rules.as_deref(), detect)),
         (Subject::Limits, subjects::limits(detect)),
         (Subject::Scenarios, subjects::scenarios(&args.scenarios)),
+        (Subject::Schema, subjects::schema()),
     ];
     if args.online {
         findings.extend(online::probe(configuration.usable.as_ref()));

@@ -55,7 +55,8 @@ fn clickhouse(config: &Config) -> Outcome {
     let name = without_credentials(url, false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let asked = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-        let answer = runtime.block_on(tokio::time::timeout(DEADLINE, version(url, &config.clickhouse)));
+        // The deadline needs the runtime's timer: it is set inside.
+        let answer = runtime.block_on(async { tokio::time::timeout(DEADLINE, version(url, &config.clickhouse)).await });
         answer.unwrap_or_else(|_| Err(format!("no answer within {}", humantime::format_duration(DEADLINE))))
     });
     match asked {

@@ -7,6 +7,7 @@ use super::Outcome;
 use crate::cli::settings;
 use crate::config::{Config, ConfigError, DetectConfig};
 use crate::sim::{NAMES, Scenario, ScenarioError};
+use crate::store::{MIGRATIONS, Migration};
 
 /// The configuration, as far as it can be used.
 pub(super) struct Configuration {
@@ -84,6 +85,28 @@ pub(super) fn scenarios(files: &[String]) -> Outcome {
         .flat_map(|error| scenario_problems(&error))
         .collect();
     if problems.is_empty() { Outcome::Well(names.join(", ")) } else { Outcome::Problems(problems) }
+}
+
+/// Checks the SQL that makes the schema.
+pub(super) fn schema() -> Outcome {
+    let problems: Vec<String> =
+        MIGRATIONS.iter().zip(1..).filter_map(|(m, number)| schema_problem(m, number)).collect();
+    if problems.is_empty() {
+        Outcome::Well(format!("{} migrations, built in", MIGRATIONS.len()))
+    } else {
+        Outcome::Problems(problems)
+    }
+}
+
+fn schema_problem(migration: &Migration, number: u32) -> Option<String> {
+    let problem = if migration.number != number {
+        format!("is not number {number}: a number is missing or there twice")
+    } else if !migration.sql.contains("{database}") {
+        "does not say {database}".to_owned()
+    } else {
+        return None;
+    };
+    Some(format!("queries/schema/{:04}_{}.sql: {problem}", migration.number, migration.name))
 }
 
 fn scenario_problems(error: &ScenarioError) -> Vec<String> {

@@ -8,6 +8,7 @@ use floodmark::local::broker::DemoBroker;
 use rdkafka::Message;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 /// How long anything may take before a test gives up.
@@ -18,6 +19,12 @@ pub struct TestBroker {
     pub broker: DemoBroker,
     pub kafka: KafkaConfig,
     _log: tempfile::TempDir,
+}
+
+/// A message of a topic.
+pub struct Stored {
+    pub offset: i64,
+    pub body: Vec<u8>,
 }
 
 /// The demo broker's binary. It is required: a test without it fails, it is not skipped.
@@ -55,15 +62,25 @@ impl TestBroker {
         Self { broker, kafka, _log: log }
     }
 
+    /// Everything in a topic, by partition.
+    pub fn contents(&self, topic: &str) -> Vec<Vec<Stored>> {
+        let consumer = self.looker();
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
+        let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(|partition| partition.id()).collect();
+        assert!(partitions.is_sorted(), "{partitions:?}");
+        partitions.iter().map(|partition| partition_contents(&consumer, topic, *partition)).collect()
+    }
+
+    fn looker(&self) -> BaseConsumer {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.kafka.brokers).set("group.id", "a-test-that-looks");
+        config.set("enable.auto.commit", "false").set("enable.partition.eof", "true").create().unwrap()
+    }
+
     /// Reads `count` messages of one partition from its start: key and value.
     #[allow(clippy::disallowed_methods)] // A deadline takes a clock.
     pub fn read(&self, topic: &str, partition: i32, count: usize) -> Vec<(String, Vec<u8>)> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &self.kafka.brokers)
-            .set("group.id", "a-test-that-looks")
-            .set("enable.auto.commit", "false")
-            .create()
-            .unwrap();
+        let consumer = self.looker();
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
         consumer.assign(&list).unwrap();
@@ -77,5 +94,26 @@ impl TestBroker {
             }
         }
         messages
+    }
+}
+
+#[allow(clippy::disallowed_methods)] // A deadline takes a clock.
+fn partition_contents(consumer: &BaseConsumer, topic: &str, partition: i32) -> Vec<Stored> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    consumer.assign(&list).unwrap();
+    let mut messages: Vec<Stored> = Vec::new();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < deadline, "no end after {} messages in {topic}[{partition}]", messages.len());
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => {
+                assert_eq!(message.partition(), partition);
+                let body = message.payload().unwrap_or_default().to_vec();
+                messages.push(Stored { offset: message.offset(), body });
+            }
+            Some(Err(KafkaError::PartitionEOF(ended))) if ended == partition => return messages,
+            Some(Err(_)) | None => {}
+        }
     }
 }

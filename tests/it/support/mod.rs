@@ -1,4 +1,9 @@
-//! What several tests need: real engines, started once for the whole binary.
+//! What several tests need: real engines, started once for the whole binary, and the service as a process.
 
+pub mod accounts;
 pub mod broker;
 pub mod clickhouse;
+pub mod events;
+pub mod proxy;
+pub mod service;
+pub mod webhook;
