@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use floodmark::metrics::Metrics;
-use floodmark::model::{AlertName, RejectionCode, Timestamp};
+use floodmark::model::{AlertName, RejectionCode};
 use serde_json::Value;
 
 use crate::config_files::schema_keys;
@@ -148,10 +147,9 @@ fn every_command_line_is_one() {
 
 #[test]
 fn every_metric_is_served() {
-    let metrics = Metrics::new();
-    // Without a watermark it has no age.
-    metrics.set_watermark(Timestamp::from_millis(0));
-    let served = metrics.encode(Timestamp::from_millis(0));
+    // A scrape leaves out what has not happened yet; this snapshot, which a unit test holds to the code, has them all.
+    let served =
+        read("src/metrics/snapshots/floodmark__metrics__tests__every_metric_has_a_name_a_type_and_a_help_text.snap");
     let is_served = |name: &str| served.contains(&format!("# TYPE {name} "));
     let mut count = 0;
     for (document, text) in documents() {
