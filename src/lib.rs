@@ -3,6 +3,9 @@
 //! `ARCHITECTURE.md` is the map. The pure core (`model decode flow detect incident alert` without `alert::notify`)
 //! does no I/O and reads no clock; the shell around it does nothing else.
 
+// The documentation is for those who work on it, and built with private items (`make docs`).
+#![allow(rustdoc::private_intra_doc_links)]
+
 pub mod alert;
 pub mod api;
 pub mod app;

@@ -32,7 +32,6 @@ pub struct Storage {
     writer: Endpoint,
     /// May read.
     reader: Endpoint,
-    engine: Option<watch::Receiver<EngineState>>,
 }
 
 type Queues = (mpsc::Receiver<Batch>, mpsc::Receiver<Output>, mpsc::Sender<Stored>);
@@ -55,7 +54,7 @@ impl Storage {
             None => String::new(),
         };
         let endpoint = endpoint(config, url, &config.clickhouse.user, &password);
-        Ok(Self { admin: endpoint.clone(), writer: endpoint.clone(), reader: endpoint, engine: None })
+        Ok(Self { admin: endpoint.clone(), writer: endpoint.clone(), reader: endpoint })
     }
 
     async fn local(config: &Config, tasks: &mut Tasks, metrics: &Arc<Metrics>) -> anyhow::Result<Self> {
@@ -66,12 +65,7 @@ impl Storage {
             endpoint(config, engine.url(), credentials.user, &credentials.password)
         };
         let users = engine.users();
-        let storage = Self {
-            admin: user(&users.admin),
-            writer: user(&users.writer),
-            reader: user(&users.reader),
-            engine: Some(engine.state()),
-        };
+        let storage = Self { admin: user(&users.admin), writer: user(&users.writer), reader: user(&users.reader) };
         count_restarts(tasks, engine.state(), Arc::clone(metrics));
         let stop = tasks.token(Stage::Engines);
         tasks.spawn(Stage::Engines, "clickhouse", async move {
@@ -87,13 +81,12 @@ impl Storage {
         ClickHouse::new(&self.reader)
     }
 
-    /// Process id of the local engine while it runs.
+    /// A command line that asks the ClickHouse of a demo, with the rights of a reader. It holds the reader's password, so
+    /// it is for a terminal only.
     #[must_use]
-    pub fn engine_pid(&self) -> Option<u32> {
-        match &*self.engine.as_ref()?.borrow() {
-            EngineState::Running { pid, .. } => Some(*pid),
-            EngineState::Starting | EngineState::Down { .. } | EngineState::Stopped => None,
-        }
+    pub fn example_query(&self) -> String {
+        let Endpoint { url, database, user, password, .. } = &self.reader;
+        format!("curl -s {url} --user {user}:{password} --data-binary 'SELECT count() FROM {database}.requests'")
     }
 
     /// Starts the task that prepares the schema and then writes.

@@ -8,6 +8,12 @@ use super::{ChangeLog, Names, RequestKeys};
 use crate::config::FlowConfig;
 use crate::model::{DurationMs, Event, Request, Signal, Timestamp};
 
+/// Windows open at once: a day of five-second windows. Streams further apart than that, and clocks far in the future,
+/// find no window: their events are counted in `overflowed`, not detected on.
+const WINDOWS_OPEN_MAX: usize = 17_280;
+/// At the end of a log, events further ahead than this of every credible clock come from a broken one.
+const AHEAD_MS_MAX: DurationMs = 86_400_000;
+
 /// What went through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FlowCounts {
@@ -17,7 +23,7 @@ pub struct FlowCounts {
     pub late: u64,
     /// Windows closed (empty ones are skipped: absent data is not zero).
     pub windows_closed: u64,
-    /// Requests, readings, strings or keys that a bound made indistinct.
+    /// Events, strings or keys that a bound made indistinct or left out.
     pub overflowed: u64,
 }
 
@@ -34,7 +40,6 @@ pub struct Assembler {
     changes: ChangeLog,
     /// Every window that ends at or before this moment is closed.
     closed_until: Option<Timestamp>,
-    newest: Option<Timestamp>,
     counts: FlowCounts,
 }
 
@@ -52,7 +57,6 @@ impl Assembler {
             request_keys: RequestKeys::new(config.request_keys_max),
             changes: ChangeLog::default(),
             closed_until: None,
-            newest: None,
             counts: FlowCounts::default(),
         }
     }
@@ -78,14 +82,16 @@ impl Assembler {
             // A late change is still a fact about the past.
             Event::Change(change) => self.changes.insert(change),
             _ if late => self.counts.late += 1,
+            _ if !self.has_room_for(start) => self.counts.overflowed += 1,
             Event::Request(request) => self.add_request(start, request),
             Event::Signal(signal) => self.add_signal(start, signal),
             Event::Query(_) | Event::Watermark(_) => {}
         }
-        if !late {
-            self.newest = self.newest.max(Some(timestamp));
-        }
         self.watermark.observe(stream, timestamp);
+    }
+
+    fn has_room_for(&self, start: Timestamp) -> bool {
+        self.windows.len() < WINDOWS_OPEN_MAX || self.windows.contains_key(&start)
     }
 
     /// The next window that the watermark has passed, oldest first.
@@ -101,12 +107,19 @@ impl Assembler {
         Some(self.close(start, end, window))
     }
 
-    /// Closes what is left, at the end of a log.
+    /// Closes what is left, at the end of a log. Windows of broken clocks are left out and counted as overflowed.
     pub fn finish_next(&mut self) -> Option<ClosedWindow> {
-        let (start, window) = self.windows.pop_first()?;
-        let end = start.plus(self.window_ms);
-        self.closed_until = self.closed_until.max(Some(end));
-        Some(self.close(start, end, window))
+        let newest_credible = self.watermark.newest_credible();
+        while let Some((start, window)) = self.windows.pop_first() {
+            if newest_credible.is_some_and(|newest| start.since(newest) > AHEAD_MS_MAX) {
+                self.counts.overflowed += window.events();
+                continue;
+            }
+            let end = start.plus(self.window_ms);
+            self.closed_until = self.closed_until.max(Some(end));
+            return Some(self.close(start, end, window));
+        }
+        None
     }
 
     fn close(&mut self, start: Timestamp, end: Timestamp, window: Window) -> ClosedWindow {
@@ -160,12 +173,6 @@ impl Assembler {
     #[must_use]
     pub fn decided_until(&self) -> Option<Timestamp> {
         self.closed_until
-    }
-
-    /// The newest event time that was not late.
-    #[must_use]
-    pub fn newest(&self) -> Option<Timestamp> {
-        self.newest
     }
 
     /// What went through so far.

@@ -151,6 +151,12 @@ impl Watermark {
         clock.watermark(self.lateness_ms)
     }
 
+    /// The newest credible event time of any stream.
+    #[must_use]
+    pub fn newest_credible(&self) -> Option<Timestamp> {
+        self.streams.values().filter_map(|clock| clock.credible_max).max()
+    }
+
     /// The watermark as [`Self::current`] last found it.
     #[must_use]
     pub fn last(&self) -> Option<Timestamp> {

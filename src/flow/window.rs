@@ -209,6 +209,13 @@ impl Window {
         }
     }
 
+    /// Requests and series in it.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        let requests: u64 = self.cells.values().map(|cell| cell.requests).sum();
+        requests + self.signals.len() as u64
+    }
+
     /// Requests and readings that no cell of their own was left for.
     #[must_use]
     pub fn overflowed(&self) -> u64 {

@@ -42,7 +42,7 @@ fn stdout(output: &Output) -> String {
 }
 
 /// Paths of all keys that the schema allows: `kafka.topics.requests`, `notify.webhooks.url`.
-fn schema_keys() -> BTreeSet<String> {
+pub fn schema_keys() -> BTreeSet<String> {
     let schema: Value = serde_json::from_str(&stdout(&floodmark(&["config", "schema"], &[]))).unwrap();
     let mut keys = BTreeSet::new();
     collect_keys(&schema, &schema, "", &mut keys);

@@ -6,6 +6,7 @@ mod clickhouse_engine;
 mod config_files;
 mod decode;
 mod demo;
+mod docs;
 mod http;
 mod ingest_command;
 mod kafka_ingest;

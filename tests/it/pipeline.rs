@@ -358,6 +358,15 @@ fn late_events_are_counted_and_not_detected_on() {
     assert_eq!(pipeline.summary(0).alerts, 0);
 }
 
+#[test]
+fn a_broken_clock_in_the_far_future_changes_nothing() {
+    let mut events = storm().events(8);
+    let expected = run(&events);
+    let stray = Traffic::steady().request(70.0 * 365.0 * 86_400.0, 1, 1, 1, false);
+    events.insert(events.len() / 2, stray);
+    assert_eq!(run(&events), expected);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 

@@ -113,6 +113,7 @@ async fn demo(args: &Args, scenario: &Scenario, mut config: Config, settings: &S
     };
     if complete && !args.exit {
         eprintln!("serving until Ctrl-C: http://{}/api/v1/incidents", app.http());
+        eprintln!("ask ClickHouse: {}", app.storage().example_query());
         app.serve(&mut signals).await?;
     }
     signals.exit_on_next();
