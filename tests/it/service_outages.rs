@@ -9,7 +9,7 @@ use floodmark::model::{Event, Request, Timestamp};
 use floodmark::sim::{Scenario, Simulation};
 use serde_json::Value;
 
-use crate::support::accounts::{account_for_every_offset, number, stored_count, until_stored};
+use crate::support::accounts::{Accounts, account_for_every_offset, number, stored_count, until_stored};
 use crate::support::broker::TestBroker;
 use crate::support::clickhouse::{client, fresh_database, options, shared_engine};
 use crate::support::proxy::Proxy;
@@ -18,6 +18,8 @@ use crate::support::webhook::Webhook;
 
 const REQUESTS_PARTITIONS: i32 = 3;
 const PARTITIONS: usize = 6;
+/// A database of an engine of a service's own.
+const LOCAL_DATABASE: &str = "t_local";
 const START: Timestamp = Timestamp::from_millis(1_772_360_105_000);
 
 /// An end that waits for an outage to pass would take longer.
@@ -204,7 +206,7 @@ async fn the_local_clickhouse_is_restarted_when_it_is_killed_and_has_every_row()
     let broker = TestBroker::start(REQUESTS_PARTITIONS).await;
     let mut setup = Setup::new(Some(&broker.kafka));
     setup.config.store = small_batches();
-    setup.config.clickhouse.database = "t_local".to_owned();
+    setup.config.clickhouse.database = LOCAL_DATABASE.to_owned();
     let mut feed = Feed::new(&broker);
     let mut service = Service::start(&setup).await;
     feed.send(10_000);
@@ -223,12 +225,46 @@ async fn the_local_clickhouse_is_restarted_when_it_is_killed_and_has_every_row()
     until_ready(&service, "ok", "ok").await;
     assert!(service.terminate().await.success());
 
-    // The passwords of the service's engine went away with it.
-    let engine = LocalClickHouse::start(options(&setup.config.local.data_dir.join("clickhouse"))).await.unwrap();
-    let reader = client(engine.url(), &engine.users().reader, "t_local");
-    let accounts = account_for_every_offset(&broker, &reader).await;
+    let accounts = account_in_local_engine(&setup, &broker).await;
     let records = (accounts.produced as u64, accounts.stored as u64, accounts.dead_lettered as u64);
     assert_eq!(records, (feed.sent + feed.broken, feed.sent, feed.broken));
     assert_eq!(accounts.rows, feed.sent, "stored once, although the kill took answers with it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_service_takes_its_local_clickhouse_back_and_loses_nothing() {
+    let broker = TestBroker::start(REQUESTS_PARTITIONS).await;
+    let mut setup = Setup::new(Some(&broker.kafka));
+    setup.config.store = small_batches();
+    setup.config.clickhouse.database = LOCAL_DATABASE.to_owned();
+    let mut feed = Feed::new(&broker);
+    feed.send(10_000);
+    let service = Service::start(&setup).await;
+    until("rows are stored", async || (service.metric("floodmark_store_rows_total").await > 0.0).then_some(())).await;
+    service.kill_9();
+    // The engine of the killed service is still about to end. Batches hold everything now, so that storage keeps up and
+    // the ordered end stores all that was read.
+    setup.config.store = StoreConfig::default();
+    let mut service = Service::start(&setup).await;
+    feed.send(1_000);
+    // Every partition has new records, so the positions of all of them are shown; together they are all that was sent.
+    #[allow(clippy::cast_precision_loss)]
+    let sent = (feed.sent + feed.broken) as f64;
+    until("every partition is read to its end", async || {
+        (service.metric("floodmark_consumer_position_offset").await >= sent).then_some(())
+    })
+    .await;
+    assert!(service.terminate().await.success());
+    let accounts = account_in_local_engine(&setup, &broker).await;
+    let records = (accounts.produced as u64, accounts.stored as u64, accounts.dead_lettered as u64);
+    assert_eq!(records, (feed.sent + feed.broken, feed.sent, feed.broken));
+}
+
+/// Reads what a service that has ended left in its local engine. Its passwords went away with it.
+async fn account_in_local_engine(setup: &Setup, broker: &TestBroker) -> Accounts {
+    let engine = LocalClickHouse::start(options(&setup.config.local.data_dir.join("clickhouse"))).await.unwrap();
+    let reader = client(engine.url(), &engine.users().reader, LOCAL_DATABASE);
+    let accounts = account_for_every_offset(broker, &reader).await;
     engine.shutdown().await.unwrap();
+    accounts
 }
