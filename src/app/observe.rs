@@ -1,5 +1,6 @@
 //! What ingest does, as metrics and readiness show it; and its ordered end.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::clock;
 use crate::config::{KafkaConfig, TopicsConfig};
 use crate::ingest::{IngestCounts, IngestStatus, KafkaIngest};
 use crate::metrics::{Input, Metrics, PartitionProgress, Queue};
-use crate::model::{Batch, FlowInput, Output};
+use crate::model::{Batch, FlowInput, Output, TopicPartition};
 use crate::shutdown::{Stage, Tasks};
 
 /// How often what changes all the time is looked at.
@@ -65,9 +66,10 @@ async fn watch(
     health: &Health,
 ) {
     let mut counted = IngestCounts::default();
+    let mut shown: BTreeSet<TopicPartition> = BTreeSet::new();
     loop {
         let now = status.borrow_and_update().clone();
-        show_partitions(&now, topics, metrics);
+        show_partitions(&now, &mut shown, topics, metrics);
         let (kafka, detail) = readiness(&now);
         health.set(Component::Kafka, kafka, &detail, clock::now());
         count(&counted, &now.counts, metrics);
@@ -94,7 +96,20 @@ fn show_queue<T>(metrics: &Metrics, queue: Queue, sender: Option<&mpsc::Sender<T
     }
 }
 
-fn show_partitions(status: &IngestStatus, topics: &TopicsConfig, metrics: &Metrics) {
+/// Shows the partitions that are read here, and no longer those that another process reads now.
+fn show_partitions(
+    status: &IngestStatus,
+    shown: &mut BTreeSet<TopicPartition>,
+    topics: &TopicsConfig,
+    metrics: &Metrics,
+) {
+    let now: BTreeSet<TopicPartition> = status.partitions.iter().map(|p| p.topic_partition.clone()).collect();
+    for gone in shown.difference(&now) {
+        if let Some(input) = Input::of(topics, &gone.topic) {
+            metrics.remove_partition(input, gone.partition);
+        }
+    }
+    *shown = now;
     for partition in &status.partitions {
         let Some(input) = Input::of(topics, &partition.topic_partition.topic) else { continue };
         let Some(position) = partition.position else { continue };
@@ -120,6 +135,9 @@ fn readiness(status: &IngestStatus) -> (ComponentStatus, String) {
         (Some(false), true) => (ComponentStatus::Down, error),
         (Some(false), false) => (ComponentStatus::Degraded, error),
         (_, true) => (ComponentStatus::Starting, "no partition assigned yet".to_owned()),
+        (_, false) if status.dead_letters_waiting > 0 && status.last_error.is_some() => {
+            (ComponentStatus::Degraded, format!("{} dead letters are not taken: {error}", status.dead_letters_waiting))
+        }
         (_, false) => (ComponentStatus::Ok, behind(status)),
     }
 }

@@ -14,7 +14,7 @@ use crate::local::{EngineState, LocalClickHouse, LocalClickHouseOptions};
 use crate::metrics::{Metrics, StoreDelta};
 use crate::model::{Batch, Output, Stored};
 use crate::shutdown::{Stage, TaskError, Tasks};
-use crate::store::{ClickHouse, Endpoint, StoreHealth, StoreTask, Writer, apply_retention, migrate};
+use crate::store::{ClickHouse, Endpoint, MigrationError, StoreHealth, StoreTask, Writer, apply_retention, migrate};
 
 /// How long the end of reading waits for storage to confirm what it has; what it does not is read again.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
@@ -123,20 +123,19 @@ fn endpoint(config: &Config, url: &str, user: &str, password: &str) -> Endpoint 
     }
 }
 
-/// Creates or checks the schema; waits for a ClickHouse that is away. A schema that does not fit ends the service: its
-/// rows would have no place.
+/// Creates or checks the schema. A schema that is not this binary's ends the service: its rows would have no place.
+/// Whatever else is wrong is waited out, because detection works without storage.
 async fn prepare(admin: &ClickHouse, store: &StoreConfig, health: &Health) -> Result<(), TaskError> {
     loop {
         let error = match migrate(admin).await {
             Ok(_) => match apply_retention(admin, &store.retention).await {
                 Ok(_) => break,
-                Err(error) if !error.is_retryable() => return Err(error.into()),
                 Err(error) => error.to_string(),
             },
-            Err(error) if !error.is_retryable() => return Err(error.into()),
-            Err(error) => error.to_string(),
+            Err(MigrationError::Store(error)) => error.to_string(),
+            Err(error) => return Err(error.into()),
         };
-        tracing::warn!(error, "clickhouse is away; detection goes on, storage waits");
+        tracing::warn!(error, "clickhouse cannot be prepared yet; detection goes on, storage waits");
         health.set(Component::Clickhouse, ComponentStatus::Down, &error, clock::now());
         tokio::time::sleep(SCHEMA_PAUSE).await;
     }

@@ -1,13 +1,19 @@
 //! `floodmark run`: the service.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 
 use super::{CliError, Globals, settings};
 use crate::app::App;
+use crate::config::{Config, KafkaConfig};
+use crate::pipeline::Settings;
 use crate::shutdown::Signals;
 use crate::telemetry;
+
+/// What is still blocked after the ordered end is left behind after this long.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -33,14 +39,19 @@ pub fn run(_: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     telemetry::init(&globals.log, false).map_err(|error| CliError::Usage(error.to_string()))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(async {
-        let mut signals = Signals::install().context("cannot take over signals")?;
-        let mut app = App::start(&config, &kafka, &settings, None).await?;
-        tracing::info!(address = %app.http(), brokers = kafka.brokers, "serving");
-        let served = app.serve(&mut signals).await;
-        signals.exit_on_next();
-        let stopped = app.stop().await;
-        served.and(stopped)
-    })?;
+    let served = runtime.block_on(serve(&config, &kafka, &settings));
+    // A Kafka client that waits for brokers that are gone must not hold up the end.
+    runtime.shutdown_timeout(LINGER);
+    served?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(config: &Config, kafka: &KafkaConfig, settings: &Settings) -> anyhow::Result<()> {
+    let mut signals = Signals::install().context("cannot take over signals")?;
+    let mut app = App::start(config, kafka, settings, None).await?;
+    tracing::info!(address = %app.http(), brokers = kafka.brokers, "serving");
+    let served = app.serve(&mut signals).await;
+    signals.exit_on_next();
+    let stopped = app.stop().await;
+    served.and(stopped)
 }

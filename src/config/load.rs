@@ -8,7 +8,11 @@ use super::{Config, DetectConfig};
 const ENVIRONMENT_PREFIX: &str = "FLOODMARK__";
 
 /// Kafka properties that the delivery guarantee rests on, and may not be overridden.
-const KAFKA_PROPERTIES_REFUSED: [&str; 6] = [
+const KAFKA_PROPERTIES_REFUSED: [&str; 10] = [
+    "acks",
+    "request.required.acks",
+    "statistics.interval.ms",
+    "metadata.broker.list",
     "enable.auto.commit",
     "enable.auto.offset.store",
     "group.id",
@@ -153,6 +157,11 @@ impl Config {
             );
         }
         if let Some(alertmanager) = &self.notify.alertmanager {
+            require(
+                (1_000..=86_400_000).contains(&alertmanager.resend_interval.as_millis()),
+                "notify.alertmanager.resend_interval",
+                "must lie between 1s and 1d",
+            );
             require(!alertmanager.urls.is_empty(), "notify.alertmanager.urls", "must name at least one replica");
             for (i, url) in alertmanager.urls.iter().enumerate() {
                 require(

@@ -63,3 +63,18 @@ impl Default for RetentionConfig {
         }
     }
 }
+
+impl RetentionConfig {
+    /// Every key with its value.
+    #[must_use]
+    pub fn by_table(&self) -> [(&'static str, Span); 6] {
+        [
+            ("requests", self.requests),
+            ("signals", self.signals),
+            ("changes", self.changes),
+            ("rollups", self.rollups),
+            ("alert_transitions", self.alert_transitions),
+            ("ingest_ledger", self.ingest_ledger),
+        ]
+    }
+}

@@ -180,16 +180,12 @@ impl DeadLetterQueue {
         if now_ms >= self.retry_at_ms {
             self.unsent.extend(self.failed.drain(..));
         }
-        self.send_unsent();
+        self.send_unsent(now_ms);
         self.producer.poll(Duration::ZERO);
         for (number, error) in self.producer.context().take() {
             match error {
                 None => self.mark_safe(number),
-                Some(error) => {
-                    self.last_error = Some(error);
-                    self.failed.push(number);
-                    self.retry_at_ms = now_ms + RETRY_AFTER_MS;
-                }
+                Some(error) => self.refused(number, error, now_ms),
             }
         }
         while self.letters.front().is_some_and(|waiting| waiting.safe) {
@@ -199,6 +195,20 @@ impl DeadLetterQueue {
         if self.letters.is_empty() {
             self.last_error = None;
         }
+    }
+
+    /// A letter that was not taken is sent again after a while; until then its records are not stored.
+    fn refused(&mut self, number: u64, error: String, now_ms: i64) {
+        if self.last_error.as_ref() != Some(&error) {
+            tracing::warn!(
+                topic = self.topic,
+                error,
+                "dead letters are not taken; their records wait and are not stored"
+            );
+        }
+        self.last_error = Some(error);
+        self.failed.push(number);
+        self.retry_at_ms = now_ms + RETRY_AFTER_MS;
     }
 
     fn waiting(&mut self, number: u64) -> Option<&mut Waiting> {
@@ -212,7 +222,7 @@ impl DeadLetterQueue {
         }
     }
 
-    fn send_unsent(&mut self) {
+    fn send_unsent(&mut self, now_ms: i64) {
         while let Some(&number) = self.unsent.front() {
             let place = usize::try_from(number - self.acknowledged).unwrap_or(usize::MAX);
             if let Some(Waiting { letter, .. }) = self.letters.get(place) {
@@ -223,8 +233,7 @@ impl DeadLetterQueue {
                     Ok(()) => {}
                     Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => return,
                     Err((error, _)) => {
-                        self.last_error = Some(error.to_string());
-                        self.failed.push(number);
+                        self.refused(number, error.to_string(), now_ms);
                     }
                 }
             }

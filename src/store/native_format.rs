@@ -6,6 +6,8 @@
 //! `LowCardinality(String)`): the server converts.
 //! Source: the server's `src/Formats/NativeReader.cpp`, revision 0, which is what HTTP uses.
 
+use sha2::{Digest as _, Sha256};
+
 /// A block of rows, ready to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
@@ -42,6 +44,18 @@ impl Block {
     /// Names of the columns, in order.
     pub fn column_names(&self) -> impl Iterator<Item = &'static str> {
         self.columns.iter().map(|(name, ..)| *name)
+    }
+
+    /// Hash of the values, the same for the same rows: tells a repeat from other rows at the same offsets.
+    #[must_use]
+    pub fn content_hash(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (name, type_name, data) in &self.columns {
+            hasher.update(name);
+            hasher.update(type_name);
+            data.0.iter().for_each(|part| hasher.update(part));
+        }
+        hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The bytes, in parts that follow each other: nothing is copied.

@@ -47,7 +47,8 @@ impl Writer {
             ("ingest_ledger", rows::ledger(batch, counts)),
         ];
         for (table, block) in blocks {
-            self.insert(table, block, Some(&token(batch, table))).await?;
+            let token = token(batch, table, &block);
+            self.insert(table, block, Some(&token)).await?;
         }
         Ok(Written { rows: counts.rows, rollup_rows })
     }
@@ -76,7 +77,10 @@ impl Writer {
     }
 }
 
-fn token(batch: &Batch, table: &str) -> String {
+/// The range, and what is in it: a topic that was made anew has other records at the same offsets, and they must not be
+/// taken for a repeat.
+fn token(batch: &Batch, table: &str, block: &Block) -> String {
     let Batch { topic_partition, start, end, .. } = batch;
-    format!("{}:{}:{start}:{end}:{table}", topic_partition.topic, topic_partition.partition)
+    let content = block.content_hash();
+    format!("{}:{}:{start}:{end}:{table}:{content}", topic_partition.topic, topic_partition.partition)
 }

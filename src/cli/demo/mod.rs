@@ -36,6 +36,8 @@ const OBSERVER_BOUND: usize = 10_000;
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// The consumer group must have its partitions by then.
 const ASSIGNMENT_TIMEOUT: Duration = Duration::from_secs(60);
+/// What is still blocked after the ordered end is left behind after this long.
+const LINGER: Duration = Duration::from_secs(2);
 /// How often the live view is drawn.
 const DRAW_PAUSE: Duration = Duration::from_millis(200);
 
@@ -81,8 +83,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     config.clickhouse.url = None;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    let complete = runtime.block_on(demo(args, &scenario, config, &settings))?;
-    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let complete = runtime.block_on(demo(args, &scenario, config, &settings));
+    runtime.shutdown_timeout(LINGER);
+    Ok(if complete? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn demo(args: &Args, scenario: &Scenario, mut config: Config, settings: &Settings) -> anyhow::Result<bool> {
