@@ -9,7 +9,7 @@ use std::io::BufRead;
 use crate::decode::Decoder;
 use crate::flow::StreamId;
 use crate::ingest::LineReader;
-use crate::model::{Event, Output, RejectionCode, RejectionReason, Summary, Timestamp};
+use crate::model::{DurationMs, Event, Output, RejectionCode, RejectionReason, Summary, Timestamp};
 use crate::pipeline::{Pipeline, Settings};
 
 /// What is wrong with records: the class of mistake and the field at fault.
@@ -91,6 +91,9 @@ pub struct Replayed {
     pub summary: Summary,
     /// Rejections by mistake, over all files.
     pub rejected: BTreeMap<Mistake, u64>,
+    /// How far the log is out of order: the furthest that an event came after a newer one, in milliseconds. A clock
+    /// that is ahead makes it large.
+    pub out_of_order_ms_max: DurationMs,
 }
 
 /// Runs `sources` through a fresh core. Outputs go to `on_output` in order, refused records (the first of each mistake) to
@@ -108,6 +111,7 @@ pub fn replay<R: BufRead, E: From<ReplayError>>(
     const EVENTS_A_PROGRESS: u64 = 8_192;
     let mut pipeline = Pipeline::new(settings);
     let mut events = 0_u64;
+    let (mut newest, mut out_of_order_ms_max) = (None, 0);
     for source in &mut sources {
         source.fill(on_rejection)?;
     }
@@ -119,6 +123,9 @@ pub fn replay<R: BufRead, E: From<ReplayError>>(
         for output in pipeline.apply(StreamId(0), &event) {
             on_output(&output)?;
         }
+        newest = newest.max(Some(event.timestamp()));
+        let behind_ms = newest.map_or(0, |newest: Timestamp| newest.since(event.timestamp()));
+        out_of_order_ms_max = behind_ms.max(out_of_order_ms_max);
         events += 1;
         if events.is_multiple_of(EVENTS_A_PROGRESS) {
             on_progress(sources.iter().map(|s| s.reader.bytes_read()).sum());
@@ -131,5 +138,5 @@ pub fn replay<R: BufRead, E: From<ReplayError>>(
     for (mistake, count) in sources.iter().flat_map(|source| &source.rejected) {
         *rejected.entry(*mistake).or_insert(0) += count;
     }
-    Ok(Replayed { summary: pipeline.summary(rejected.values().sum()), rejected })
+    Ok(Replayed { summary: pipeline.summary(rejected.values().sum()), rejected, out_of_order_ms_max })
 }

@@ -35,6 +35,9 @@ pub struct Args {
     rules: Option<PathBuf>,
 }
 
+/// The greatest `flow.allowed_lateness`.
+const LATENESS_SECONDS_MAX: i64 = 3_600;
+
 /// The command failed at reading or at writing.
 enum Failure {
     Read(ReplayError),
@@ -112,7 +115,14 @@ fn count(replayed: &Replayed) {
         eprintln!("rejected {count} × {}{field}", code.as_str());
     }
     if replayed.summary.late > 0 {
-        eprintln!("late {}: not detected on (flow.allowed_lateness)", replayed.summary.late);
+        let late = replayed.summary.late;
+        let seconds = replayed.out_of_order_ms_max.div_euclid(1_000) + 1;
+        eprintln!(
+            "late {late}: not detected on; the log is out of order by up to {seconds} s (see flow.allowed_lateness)"
+        );
+        if seconds <= LATENESS_SECONDS_MAX {
+            eprintln!("to detect on all of it: FLOODMARK__FLOW__ALLOWED_LATENESS={seconds}s floodmark replay ...");
+        }
     }
 }
 

@@ -15,11 +15,12 @@ pub(super) fn message(transition: &Transition) -> Message {
     Message { id: Some(webhook_id(transition)), body: body.into() }
 }
 
-/// `msg_` and a hash of what makes a transition one: alert, labels, event and moment. A retry, a restart and a replay
+/// `msg_` and a hash of what makes a transition one: alert, severity, labels, event and moment. A retry, a restart and a replay
 /// all give the same id, so a receiver can tell a repeat (Standard Webhooks, `webhook-id`).
 #[must_use]
 pub fn webhook_id(transition: &Transition) -> String {
-    let identity = (transition.alert, &transition.labels, transition.event, transition.at);
+    let Transition { alert, severity, labels, event, at, .. } = transition;
+    let identity = (alert, severity, labels, event, at);
     let hash = Sha256::digest(serde_json::to_vec(&identity).unwrap_or_default());
     let hex: String = hash.iter().take(ID_BYTES).map(|byte| format!("{byte:02x}")).collect();
     format!("msg_{hex}")
