@@ -26,7 +26,6 @@ pub struct Settings {
 /// The core's state. One owner; no clock, no I/O.
 #[derive(Debug)]
 pub struct Pipeline {
-    window_ms: DurationMs,
     assembler: Assembler,
     recent: Recent,
     signals: SignalHistory,
@@ -45,7 +44,6 @@ impl Pipeline {
         // Critical rules first: in the same window they silence the warning of the same name.
         rules.sort_by_key(|(rule, _)| std::cmp::Reverse(rule.labels.severity));
         Self {
-            window_ms: settings.flow.window.as_millis(),
             assembler: Assembler::new(&settings.flow),
             recent: Recent::default(),
             signals: SignalHistory::default(),
@@ -108,7 +106,7 @@ impl Pipeline {
         let judged = |labels: &Dimensions| judged(labels, &scene);
         for (rule, detector) in &mut self.rules {
             let findings = detector.observe(&scene);
-            let changes = self.states.step(rule, at, self.window_ms, findings, &judged);
+            let changes = self.states.step(rule, at, findings, &judged);
             for change in changes {
                 self.fired_total += u64::from(change.event == TransitionEvent::Firing);
                 let log = self.assembler.changes();

@@ -12,6 +12,9 @@ use crate::model::{AlertName, Dimensions, DurationMs, Severity, Timestamp, Trans
 /// Alerts that may be active at once; further ones are counted, not tracked.
 const ACTIVE_MAX: usize = 10_000;
 
+/// Of a silence between two judgements at most this much counts as time without the condition.
+const SILENCE_COUNTED_MS: DurationMs = 120_000;
+
 /// Identity of an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AlertKey {
@@ -41,7 +44,9 @@ struct Active {
     firing: bool,
     pending_at: Timestamp,
     since: Timestamp,
+    /// How long the condition has been judged and gone.
     cleared_ms: DurationMs,
+    judged_at: Timestamp,
     latest: Finding,
     peak: Finding,
 }
@@ -54,13 +59,12 @@ pub struct AlertStates {
 }
 
 impl AlertStates {
-    /// Takes in what `rule` found at the end of a window (`at`, `window_ms` long). `judged` says whether an alert's
+    /// Takes in what `rule` found at the end of a window (`at`). `judged` says whether an alert's
     /// condition could be judged in this window.
     pub fn step(
         &mut self,
         rule: &Rule,
         at: Timestamp,
-        window_ms: DurationMs,
         findings: Vec<Finding>,
         judged: &dyn Fn(&Dimensions) -> bool,
     ) -> Vec<AlertChange> {
@@ -82,7 +86,7 @@ impl AlertStates {
         let gone: Vec<AlertKey> =
             self.of_rule(rule).filter(|key| !holds.contains(*key) && judged(&key.labels)).cloned().collect();
         for key in gone {
-            changes.extend(self.clear(rule, &key, window_ms));
+            changes.extend(self.clear(rule, &key, at));
         }
         changes
     }
@@ -108,10 +112,12 @@ impl AlertStates {
             pending_at: at,
             since: finding.since.min(at),
             cleared_ms: 0,
+            judged_at: at,
             latest: finding.clone(),
             peak: finding.clone(),
         });
         active.cleared_ms = 0;
+        active.judged_at = at;
         if finding.harm > active.peak.harm {
             active.peak = finding.clone();
         }
@@ -129,9 +135,11 @@ impl AlertStates {
         Some(AlertChange { key, event, since: active.since, finding: active.latest.clone() })
     }
 
-    fn clear(&mut self, rule: &Rule, key: &AlertKey, window_ms: DurationMs) -> Option<AlertChange> {
+    fn clear(&mut self, rule: &Rule, key: &AlertKey, at: Timestamp) -> Option<AlertChange> {
         let active = self.active.get_mut(key)?;
-        active.cleared_ms += window_ms;
+        // Readings may be far apart, windows between them empty; a long silence does not count as calm, though.
+        active.cleared_ms += at.since(active.judged_at).clamp(0, SILENCE_COUNTED_MS);
+        active.judged_at = at;
         if active.firing && active.cleared_ms < rule.keep_firing_for.as_millis() {
             return None;
         }

@@ -74,8 +74,10 @@ impl Limits {
             if limit.requests == 0 {
                 problems.push(format!("{at}.requests: must be at least 1"));
             }
-            if !(1_000..=3_600_000).contains(&limit.per.as_millis()) {
-                problems.push(format!("{at}.per: must lie between 1s and 1h"));
+            let per_ms = limit.per.as_millis();
+            if !(10_000..=3_600_000).contains(&per_ms) || per_ms % 5_000 != 0 {
+                // Counting is by window: a shorter span would be mostly rounding.
+                problems.push(format!("{at}.per: must lie between 10s and 1h, in steps of 5s"));
             }
         }
         problems

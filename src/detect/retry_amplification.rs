@@ -12,16 +12,14 @@ use super::statistics::{BernoulliCusum, cusum_threshold, wilson_lower};
 use super::words::{count, percent, rate, rounded};
 use super::{Detector, Finding, Role, Scene};
 use crate::flow::{Cell, Name, ratio};
-use crate::model::{
-    Affected, AlertName, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, DurationMs, Timestamp,
-};
+use crate::model::{Affected, AlertName, Cause, Confidence, Customer, Dimension, Dimensions, DurationMs, Timestamp};
 
 /// One false alarm in 10⁵ subscriptions × 60,480 ten-second steps (a week), over three kinds of group.
 const RUNS_A_FALSE_ALARM: f64 = 1e5 * 60_480.0 * 3.0;
 /// Groups with a score of their own. Groups without repeats need none.
 const GROUPS_MAX: usize = 100_000;
-/// Pairs of subscription and version remembered; further ones are taken as old.
-const FIRST_SEEN_MAX: usize = 200_000;
+/// Subscriptions whose first version is remembered; further ones are taken to have been on theirs for ever.
+const FIRST_VERSION_MAX: usize = 200_000;
 /// One subscription with this share of a version's repeats, while others on the version behave, is the culprit itself.
 const SUBSCRIPTION_SHARE_MIN: f64 = 0.8;
 /// Requests others must have made for "the others behave" to mean something.
@@ -30,8 +28,12 @@ const OTHERS_REQUESTS_MIN: u64 = 20;
 const SUBSCRIPTIONS_APART_MAX: usize = 5;
 /// Failed requests others must have had: who never fails has nothing to repeat.
 const OTHERS_FAILURES_MIN: u64 = 10;
-/// A subscription seen on a version only this long after the log began has moved to it.
-const MOVED_MS_MIN: DurationMs = 300_000;
+/// A suspect without traffic for this long is a suspect no more: its next storm is another one.
+const SILENT_MS: DurationMs = 600_000;
+/// Among many subscriptions, one with this share of the repeats is named alone.
+const DOMINANT_SHARE_MIN: f64 = 0.5;
+/// Customers a finding tells of; reports name fewer.
+const CUSTOMERS_TOLD_MAX: usize = 1_000;
 /// A version once blamed stays so for this long while it remains a suspect: culprits do not change by the second.
 const BLAME_MS: DurationMs = 600_000;
 /// Half-life of the platform's normal attempts per request, in windows (an hour of five-second windows).
@@ -66,6 +68,7 @@ impl Default for RetryAmplificationSpec {
 struct Score {
     score: f64,
     since: Timestamp,
+    last: Timestamp,
 }
 
 /// The detector's state.
@@ -75,9 +78,8 @@ pub struct RetryAmplification {
     cusum: BernoulliCusum,
     threshold: f64,
     scores: FxHashMap<Group, Score>,
-    first_window: Option<Timestamp>,
-    /// When each subscription was first seen on each version.
-    first_seen: FxHashMap<(Name, Group), Timestamp>,
+    /// The version each subscription was first seen on.
+    first_version: FxHashMap<Name, Group>,
     /// When each version was last blamed.
     blamed: FxHashMap<Group, Timestamp>,
     baseline_requests: f64,
@@ -92,6 +94,14 @@ struct Suspect {
     by_subscription: FxHashMap<Name, Cell>,
 }
 
+/// Who is to blame.
+struct Culprits {
+    /// Each by name.
+    named: Vec<Group>,
+    /// Subscriptions that are only together worth a word.
+    spread: Vec<Group>,
+}
+
 impl RetryAmplification {
     /// Nothing seen yet.
     #[must_use]
@@ -101,8 +111,7 @@ impl RetryAmplification {
             threshold: cusum_threshold(RUNS_A_FALSE_ALARM),
             spec,
             scores: FxHashMap::default(),
-            first_window: None,
-            first_seen: FxHashMap::default(),
+            first_version: FxHashMap::default(),
             blamed: FxHashMap::default(),
             baseline_requests: 0.0,
             baseline_firsts: 0.0,
@@ -114,7 +123,7 @@ impl RetryAmplification {
         let mut sums: FxHashMap<Group, (u64, u64)> = FxHashMap::default();
         for (key, cell) in &scene.window.cells {
             for group in Group::of(key) {
-                self.remember(key.subscription, group, scene.window.start);
+                self.remember(key.subscription, group);
                 let known = cell.resends_beyond_budget > 0 || self.scores.contains_key(&group);
                 if known || matches!(group, Group::Version { .. }) {
                     let sum = sums.entry(group).or_default();
@@ -123,15 +132,16 @@ impl RetryAmplification {
                 }
             }
         }
+        self.scores.retain(|_, score| scene.window.start.since(score.last) <= SILENT_MS);
         for (group, (beyond, requests)) in sums {
             self.step_score(group, beyond, requests, scene.window.start);
         }
     }
 
-    fn remember(&mut self, subscription: Name, group: Group, start: Timestamp) {
-        let room = self.first_seen.len() < FIRST_SEEN_MAX;
-        if matches!(group, Group::Version { .. }) && (room || self.first_seen.contains_key(&(subscription, group))) {
-            self.first_seen.entry((subscription, group)).or_insert(start);
+    fn remember(&mut self, subscription: Name, group: Group) {
+        let room = self.first_version.len() < FIRST_VERSION_MAX;
+        if matches!(group, Group::Version { .. }) && (room || self.first_version.contains_key(&subscription)) {
+            self.first_version.entry(subscription).or_insert(group);
         }
     }
 
@@ -141,7 +151,7 @@ impl RetryAmplification {
         if score <= 0.0 {
             self.scores.remove(&group);
         } else if before.is_some() || self.scores.len() < GROUPS_MAX {
-            self.scores.insert(group, Score { score, since: before.map_or(start, |s| s.since) });
+            self.scores.insert(group, Score { score, since: before.map_or(start, |s| s.since), last: start });
         } else {
             self.overflowed += 1;
         }
@@ -167,12 +177,16 @@ impl RetryAmplification {
         suspects
     }
 
-    /// Whether a suspect repeats beyond chance and enough to matter.
-    fn matters(&self, group: Group, suspect: &Suspect, scene: &Scene<'_>) -> bool {
-        let load = scene.recent.edge_total().requests.max(suspect.cell.requests);
+    /// Whether a suspect repeats beyond chance, however little it is of the load.
+    fn repeats(&self, group: Group, suspect: &Suspect) -> bool {
         self.scores.get(&group).is_some_and(|s| s.score >= self.threshold)
             && suspect.cell.attempts_per_request() >= self.spec.attempts_per_request_min
-            && ratio(suspect.cell.resends, load) >= self.spec.load_share_min
+    }
+
+    /// Whether repeats are enough of the load to matter.
+    fn matters(&self, resends: u64, requests: u64, scene: &Scene<'_>) -> bool {
+        let load = scene.recent.edge_total().requests.max(requests);
+        ratio(resends, load) >= self.spec.load_share_min
     }
 
     /// The version that makes most of a subscription's repeats.
@@ -186,7 +200,7 @@ impl RetryAmplification {
     }
 
     /// A version is to blame unless one subscription makes its repeats while others on it fail too and behave. When
-    /// nobody else on it fails, it is to blame if that subscription has only just moved to it.
+    /// nobody else on it fails, it is to blame if that subscription came to it from another version.
     fn version_is_to_blame(&self, version: Group, suspect: &Suspect, end: Timestamp) -> bool {
         if self.blamed.get(&version).is_some_and(|at| end.since(*at) <= BLAME_MS) {
             return true;
@@ -201,39 +215,58 @@ impl RetryAmplification {
         if others.failures >= OTHERS_FAILURES_MIN && others.requests >= OTHERS_REQUESTS_MIN {
             return wilson_lower(others.resends_beyond_budget, others.requests, 3.0) > self.spec.beyond_budget_allowed;
         }
-        let first_seen = self.first_seen.get(&(*subscription, version)).copied();
-        first_seen.zip(self.first_window).is_some_and(|(seen, log_start)| seen.since(log_start) >= MOVED_MS_MIN)
+        self.first_version.get(subscription).is_some_and(|first| *first != version)
     }
 
     /// The culprits: versions to blame, then subscriptions and callers that no such version explains.
-    fn culprits(&mut self, suspects: &FxHashMap<Group, Suspect>, scene: &Scene<'_>) -> Vec<Group> {
+    fn culprits(&mut self, suspects: &FxHashMap<Group, Suspect>, scene: &Scene<'_>) -> Culprits {
         let end = scene.window.end;
+        let matters = |group: &Group| {
+            let cell = &suspects[group].cell;
+            self.matters(cell.resends, cell.requests, scene)
+        };
         let blame = |version: &Group| self.version_is_to_blame(*version, &suspects[version], end);
-        let (mut versions, mut rest) = (FxHashSet::default(), Vec::new());
-        for (group, suspect) in suspects.iter().filter(|(group, suspect)| self.matters(**group, suspect, scene)) {
+        let (mut versions, mut callers, mut subscriptions) = (FxHashSet::default(), Vec::new(), Vec::new());
+        for (group, suspect) in suspects.iter().filter(|(group, suspect)| self.repeats(**group, suspect)) {
             match group {
-                Group::Version { .. } => {
-                    versions.extend(blame(group).then_some(*group));
-                }
+                Group::Version { .. } => versions.extend((matters(group) && blame(group)).then_some(*group)),
                 // Healthy customers on a version dilute it: one who stands out may show what the version does.
                 Group::Subscription(name) => {
                     let version = Self::version_of(*name, suspect.cell.resends_beyond_budget, suspects);
-                    match version.filter(blame) {
-                        Some(version) => {
-                            versions.insert(version);
-                        }
-                        None => rest.push(*group),
+                    match version.filter(|version| matters(group) && blame(version)) {
+                        Some(version) => versions.extend([version]),
+                        None => subscriptions.push(*group),
                     }
                 }
-                Group::Caller { .. } => rest.push(*group),
+                Group::Caller { .. } => callers.extend(matters(group).then_some(*group)),
             }
+        }
+        subscriptions.retain(|group| !explained_by(&versions, *group, suspects));
+        let spread = self.is_spread(&subscriptions, suspects, scene);
+        if !spread {
+            subscriptions.retain(matters);
         }
         self.blamed.retain(|_, at| end.since(*at) <= BLAME_MS);
         self.blamed.extend(versions.iter().map(|version| (*version, end)));
-        rest.retain(|group| !explained_by(&versions, *group, suspects));
-        let mut culprits: Vec<Group> = versions.into_iter().chain(rest).collect();
-        culprits.sort_by_cached_key(|group| group.labels(scene.names));
-        culprits
+        let mut named: Vec<Group> = versions.into_iter().chain(callers).collect();
+        let pooled = if spread { std::mem::take(&mut subscriptions) } else { Vec::new() };
+        named.append(&mut subscriptions);
+        let sorted = |mut groups: Vec<Group>| {
+            groups.sort_by_cached_key(|group| group.labels(scene.names));
+            groups
+        };
+        Culprits { named: sorted(named), spread: sorted(pooled) }
+    }
+
+    /// Whether many subscriptions repeat, none of them most of it, and all of them enough to matter together.
+    fn is_spread(&self, subscriptions: &[Group], suspects: &FxHashMap<Group, Suspect>, scene: &Scene<'_>) -> bool {
+        let resends = |group: &Group| suspects[group].cell.resends;
+        let all: u64 = subscriptions.iter().map(resends).sum();
+        let requests: u64 = subscriptions.iter().map(|group| suspects[group].cell.requests).sum();
+        let top = subscriptions.iter().map(resends).max().unwrap_or(0);
+        subscriptions.len() > SUBSCRIPTIONS_APART_MAX
+            && ratio(top, all) < DOMINANT_SHARE_MIN
+            && self.matters(all, requests, scene)
     }
 
     fn learn_baseline(&mut self, scene: &Scene<'_>) {
@@ -360,7 +393,7 @@ fn customers(suspect: &Suspect, scene: &Scene<'_>) -> Vec<Customer> {
         })
         .collect();
     customers.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.subscription.cmp(&b.subscription)));
-    customers.truncate(CUSTOMERS_MAX);
+    customers.truncate(CUSTOMERS_TOLD_MAX);
     customers
 }
 
@@ -397,23 +430,18 @@ impl Detector for RetryAmplification {
         if scene.window.total.requests == 0 {
             return Vec::new();
         }
-        self.first_window.get_or_insert(scene.window.start);
         self.step_scores(scene);
         let suspects = self.suspects(scene);
         let culprits = self.culprits(&suspects, scene);
-        if culprits.is_empty() {
+        if culprits.named.is_empty() && culprits.spread.is_empty() {
             self.learn_baseline(scene);
             return Vec::new();
         }
-        let (subscriptions, mut named): (Vec<Group>, Vec<Group>) =
-            culprits.into_iter().partition(|group| matches!(group, Group::Subscription(_)));
         let mut findings = Vec::new();
-        if subscriptions.len() > SUBSCRIPTIONS_APART_MAX {
-            findings.push(self.spread(&subscriptions, &suspects, scene));
-        } else {
-            named.extend(subscriptions);
+        if !culprits.spread.is_empty() {
+            findings.push(self.spread(&culprits.spread, &suspects, scene));
         }
-        findings.extend(named.into_iter().map(|group| self.finding(group, &suspects[&group], scene)));
+        findings.extend(culprits.named.into_iter().map(|group| self.finding(group, &suspects[&group], scene)));
         findings
     }
 

@@ -40,6 +40,12 @@ pub fn wilson_lower(hits: u64, trials: u64, z: f64) -> f64 {
     ((centre - spread) / (1.0 + z * z / n)).max(0.0)
 }
 
+/// Upper end of the same interval; 1 for no trials: nothing is known.
+#[must_use]
+pub fn wilson_upper(hits: u64, trials: u64, z: f64) -> f64 {
+    if trials == 0 { 1.0 } else { 1.0 - wilson_lower(trials - hits.min(trials), trials, z) }
+}
+
 /// Trend of a short series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Trend {

@@ -12,7 +12,7 @@ use crate::model::{DurationMs, Event, Request, Signal, Timestamp};
 /// find no window: their events are counted in `overflowed`, not detected on.
 const WINDOWS_OPEN_MAX: usize = 17_280;
 /// At the end of a log, events further ahead than this of every credible clock come from a broken one.
-const AHEAD_MS_MAX: DurationMs = 86_400_000;
+const AHEAD_MS_MAX: DurationMs = 60_000;
 
 /// What went through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

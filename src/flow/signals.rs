@@ -18,6 +18,8 @@ const FINE_BUCKETS_MAX: usize = 40;
 /// Long memory: five-minute buckets for a day, for leaks.
 pub const COARSE_MS: DurationMs = 300_000;
 const COARSE_BUCKETS_MAX: usize = 288;
+/// Readings further apart than this leave a gap.
+const GAP_MS: DurationMs = 300_000;
 /// Restarts remembered a source; a loop is three.
 const RESTARTS_MAX: usize = 64;
 
@@ -109,6 +111,7 @@ impl SourceHistory {
     }
 
     fn push(&mut self, window: &ClosedWindow, cells: &[(&str, SignalCell)]) {
+        let silent_ms = window.end.since(self.last_seen);
         self.last_seen = window.end;
         let read = |name: &str| cells.iter().find(|(metric, _)| *metric == name).map(|(_, cell)| *cell);
         if let Some(limit) = read(metric::MEMORY_LIMIT_BYTES) {
@@ -121,9 +124,10 @@ impl SourceHistory {
         let restarted = counted(&mut self.restarts_total, read(metric::RESTARTS_TOTAL));
         let killed = counted(&mut self.oom_kills_total, read(metric::OOM_KILLS_TOTAL));
         let reset = self.uptime_reset(read(metric::UPTIME_SECONDS));
-        let restarts = if self.restarts_total.is_some() { restarted.max(killed) } else { killed.max(reset) };
-        remember(&mut self.restarts, window.end, restarts);
-        remember(&mut self.oom_kills, window.end, killed);
+        // Where restarts are counted they count alone: a kill is one of them, told at another moment.
+        let restarts = if self.restarts_total.is_some() { restarted } else { killed.max(reset) };
+        remember(&mut self.restarts, window.end, restarts, silent_ms);
+        remember(&mut self.oom_kills, window.end, killed, silent_ms);
     }
 
     fn uptime_reset(&mut self, reading: Option<SignalCell>) -> usize {
@@ -172,8 +176,14 @@ fn counted(last: &mut Option<f64>, reading: Option<SignalCell>) -> usize {
     increase
 }
 
-fn remember(times: &mut VecDeque<Timestamp>, at: Timestamp, count: usize) {
-    times.extend(std::iter::repeat_n(at, count.min(RESTARTS_MAX)));
+/// Remembers `count` restarts at `at`. After a gap in the readings nobody knows when they happened: they are spread over
+/// it, so that a gap's worth of restarts is no loop.
+fn remember(times: &mut VecDeque<Timestamp>, at: Timestamp, count: usize, silent_ms: DurationMs) {
+    let count = i64::try_from(count.min(RESTARTS_MAX)).unwrap_or(0);
+    for i in (0..count).rev() {
+        let back_ms = if silent_ms > GAP_MS { silent_ms / count * i } else { 0 };
+        times.push_back(at.plus(-back_ms));
+    }
     while times.len() > RESTARTS_MAX {
         times.pop_front();
     }

@@ -123,7 +123,7 @@ pub struct SignalCell {
 /// A request without an attempt number above one, but with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeySighting {
-    /// Hash of subscription and key.
+    /// Hash of subscription, hop and key.
     pub hash: u64,
     /// When.
     pub timestamp: Timestamp,
@@ -186,7 +186,7 @@ impl Window {
         // An attempt number above one is trusted. "First" is not: proxies number their own attempts, not the client's.
         if let Some(request_key) = request.request_key.as_ref().filter(|_| attempt <= 1) {
             if self.sightings.len() < sightings_max {
-                let hash = hash_key(&request.subscription, request_key);
+                let hash = hash_key(request, request_key);
                 self.sightings.push(KeySighting { hash, timestamp: request.timestamp, cell: key });
             } else {
                 self.sightings_overflowed += 1;
@@ -241,10 +241,11 @@ fn duration_us(duration_ms: f64) -> u64 {
     us
 }
 
-fn hash_key(subscription: &str, request_key: &str) -> u64 {
+/// A key is one logical request on one hop: services that pass it on do not repeat it.
+fn hash_key(request: &Request, request_key: &str) -> u64 {
     use std::hash::{Hash, Hasher};
     let mut hasher = rustc_hash::FxHasher::default();
-    subscription.hash(&mut hasher);
+    (&request.subscription, &request.caller, &request.service, &request.route).hash(&mut hasher);
     request_key.hash(&mut hasher);
     hasher.finish()
 }

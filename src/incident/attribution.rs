@@ -5,12 +5,15 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::detect::statistics::{wilson_lower, wilson_upper};
 use crate::detect::{percent, rounded};
 use crate::flow::{Cell, CellKey, Name, Names, Recent, ratio};
 use crate::model::{Cause, Confidence, Dimension, Dimensions};
 
 const EXPLANATORY_POWER_MIN: f64 = 0.67;
 const RISK_RATIO_MIN: f64 = 3.0;
+/// Confidence of the compared intervals, in standard deviations (one-sided 97.5 %).
+const INTERVAL_Z: f64 = 1.96;
 /// Fewer failures have nothing in common but chance.
 const FAILURES_MIN: u64 = 10;
 
@@ -85,11 +88,11 @@ fn narrowest(cells: &[(&CellKey, &Cell)], all: &Cell, names: &Names) -> Option<C
 }
 
 fn explains(inside: &Cell, all: &Cell) -> bool {
-    let outside = (all.server_errors - inside.server_errors, all.requests - inside.requests);
-    // Nothing outside to compare with: the slice is everything.
-    outside.1 > 0
-        && ratio(inside.server_errors, all.server_errors) >= EXPLANATORY_POWER_MIN
-        && ratio(inside.server_errors, inside.requests) >= RISK_RATIO_MIN * ratio(outside.0, outside.1)
+    let (failures, requests) = (all.server_errors - inside.server_errors, all.requests - inside.requests);
+    // Little outside to compare with says little: the interval's ends are compared, not the ratios.
+    ratio(inside.server_errors, all.server_errors) >= EXPLANATORY_POWER_MIN
+        && wilson_lower(inside.server_errors, inside.requests, INTERVAL_Z)
+            >= RISK_RATIO_MIN * wilson_upper(failures, requests, INTERVAL_Z)
 }
 
 /// Share of a service's requests over the last minute that a culprit makes.

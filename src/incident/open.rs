@@ -107,7 +107,7 @@ impl Incident {
                 since: change.since,
             });
         }
-        if self.speaks_for(change) {
+        if self.speaks_for(change) && change.event != TransitionEvent::Resolved {
             self.note(finding, causes);
         }
     }

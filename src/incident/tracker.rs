@@ -1,5 +1,7 @@
 //! Which alert belongs to which incident, and the words and causes of its transitions.
 
+use std::collections::BTreeMap;
+
 use super::Adoption;
 use super::attribution::{failing_slices, share_of_requests};
 use super::open::Incident;
@@ -36,6 +38,8 @@ pub struct Incidents {
     open: Vec<Incident>,
     adoption: Adoption,
     fired_total: u64,
+    /// Incident and last told causes of each active alert: they stay its own even when the incident ends before it.
+    told: BTreeMap<AlertKey, (Text, Vec<Cause>)>,
 }
 
 impl Incidents {
@@ -55,18 +59,41 @@ impl Incidents {
         changes: &ChangeLog,
         runbook: &Text,
     ) -> Transition {
+        if change.event == TransitionEvent::Resolved
+            && let Some((id, told)) = self.told.remove(&change.key)
+        {
+            let causes = if change.finding.role == Role::Symptom { told } else { change.finding.causes.clone() };
+            // What it was about was said while it lasted; the calm minute at its end knows nothing of it.
+            if let Some(incident) = self.open.iter_mut().find(|incident| incident.holds(&change.key)) {
+                incident.apply(change, &causes, scene.window.end);
+                Self::rule_out(incident, change, scene, changes, &self.adoption);
+            }
+            return transition(change, id, causes, scene.window.end, runbook);
+        }
         let place = self.place(change, scene.window.end);
         let causes = self.causes(place, change, scene, changes);
         let incident = &mut self.open[place];
         let had_fired = incident.has_fired();
         incident.apply(change, &causes, scene.window.end);
         self.fired_total += u64::from(!had_fired && incident.has_fired());
+        Self::rule_out(incident, change, scene, changes, &self.adoption);
+        let id = incident.id().clone();
+        self.told.insert(change.key.clone(), (id.clone(), causes.clone()));
+        transition(change, id, causes, scene.window.end, runbook)
+    }
+
+    fn rule_out(
+        incident: &mut Incident,
+        change: &AlertChange,
+        scene: &Scene<'_>,
+        changes: &ChangeLog,
+        adoption: &Adoption,
+    ) {
         if change.key.severity.0 == Severity::Critical
             && let Some(root) = incident.root().cloned()
         {
-            incident.rule_out(refuse(&root, scene, changes, &self.adoption));
+            incident.rule_out(refuse(&root, scene, changes, adoption));
         }
-        transition(change, incident.id().clone(), causes, scene.window.end, runbook)
     }
 
     /// While an alert holds, its newest finding may be the strongest picture of the incident.
@@ -84,6 +111,7 @@ impl Incidents {
     /// Forgets alerts that are not active any more.
     pub fn keep_active(&mut self, is_active: &dyn Fn(&AlertKey) -> bool) {
         self.open.iter_mut().for_each(|incident| incident.keep_active(is_active));
+        self.told.retain(|key, _| is_active(key));
     }
 
     /// Ends what has been over for long enough at `at`.
@@ -113,13 +141,8 @@ impl Incidents {
     /// An active alert as its transition would say it now.
     #[must_use]
     pub fn describe(&self, change: &AlertChange, at: Timestamp, runbook: &Text) -> Transition {
-        let incident = self.open.iter().find(|incident| incident.holds(&change.key));
-        let id = incident.map(|incident| incident.id().clone()).unwrap_or_default();
-        let causes = if change.finding.causes.is_empty() {
-            incident.map(|incident| incident.report(false).causes).unwrap_or_default()
-        } else {
-            change.finding.causes.clone()
-        };
+        let (id, told) = self.told.get(&change.key).cloned().unwrap_or_default();
+        let causes = if change.finding.causes.is_empty() { told } else { change.finding.causes.clone() };
         transition(change, id, causes, at, runbook)
     }
 

@@ -367,6 +367,118 @@ fn a_broken_clock_in_the_far_future_changes_nothing() {
     assert_eq!(run(&events), expected);
 }
 
+#[test]
+fn a_key_passed_on_between_services_is_no_repeat() {
+    let mut events = Vec::new();
+    for i in 0..6_000 {
+        let hops =
+            [(None, "gateway"), (Some("gateway"), "api"), (Some("api"), "profiles"), (Some("profiles"), "storage")];
+        for (caller, service) in hops {
+            let mut event =
+                Traffic { with_key: true, ..Traffic::steady() }.request(f64::from(i) / 10.0, 1, 1, i as u32, false);
+            if let Event::Request(request) = &mut event {
+                request.caller = caller.map(Text::from);
+                request.service = Some(Text::from(service));
+            }
+            events.push(event);
+        }
+    }
+    let (transitions, _) = run(&events);
+    assert!(firing(&transitions, AlertName::RetryAmplification).is_empty(), "{transitions:#?}");
+}
+
+#[test]
+fn a_new_customer_storming_on_a_good_version_is_named_itself() {
+    // Nobody else fails, so nobody else shows how the version behaves; the customer came to it from no other version.
+    let mut events = Traffic { seconds: 1_500.0, failing: |_| 0.0, ..Traffic::steady() }.events(9);
+    let bad =
+        Traffic { subscriptions: 1, per_second: 1.0, failing: |_| 0.9, attempts_max: |_, _| 100, ..Traffic::steady() };
+    for mut event in bad.events(10).into_iter().filter(|event| event.timestamp() >= at(600.0)) {
+        if let Event::Request(request) = &mut event {
+            request.subscription = Text::from("sub-new");
+        }
+        events.push(event);
+    }
+    events.sort_by_key(Event::timestamp);
+    let (transitions, _) = run(&events);
+    let pages = firing(&transitions, AlertName::RetryAmplification);
+    assert!(!pages.is_empty());
+    assert!(pages.iter().all(|page| page.labels.get(Dimension::Subscription) == Some("sub-new")), "{pages:#?}");
+}
+
+#[test]
+fn many_customers_without_a_client_field_are_one_page() {
+    let mut events = storm().events(11);
+    for event in &mut events {
+        if let Event::Request(request) = event {
+            (request.client, request.client_version) = (None, None);
+        }
+    }
+    let (transitions, incidents) = run(&events);
+    let critical: Vec<_> = firing(&transitions, AlertName::RetryAmplification)
+        .into_iter()
+        .filter(|t| t.severity == Severity::Critical)
+        .collect();
+    assert_eq!(critical.len(), 1, "{critical:#?}");
+    assert!(critical[0].labels.is_empty() && critical[0].causes[0].evidence.contains("no narrower culprit"));
+    assert_eq!(incidents.iter().filter(|i| i.severity == Severity::Critical).count(), 1);
+}
+
+#[test]
+fn the_failing_slice_is_kept_after_the_failures_are_over_and_chance_names_none() {
+    let mut events = Traffic { seconds: 1_800.0, ..Traffic::steady() }.events(12);
+    for event in &mut events {
+        if let Event::Request(request) = event {
+            let failing = request.route == "CreateProfile" && (at(600.0)..at(900.0)).contains(&request.timestamp);
+            request.status = if failing { 500 } else { 200 };
+        }
+    }
+    let (transitions, incidents) = run(&events);
+    let burn: Vec<_> = transitions.iter().filter(|t| t.alert == AlertName::ErrorBudgetBurn).collect();
+    assert_eq!(burn.len(), 3, "pending, firing, resolved");
+    assert!(burn.iter().all(|t| t.causes[0].dimensions.get(Dimension::Route) == Some("CreateProfile")), "{burn:#?}");
+    assert_eq!(incidents[0].causes.len(), 1);
+    let even = Traffic {
+        failing: |s| if s > 300.0 { 0.05 } else { 0.0 },
+        attempts_max: |_, _| 1,
+        version: |subscription, _| if subscription == 0 { "3.3.0" } else { "3.4.1" },
+        ..Traffic::steady()
+    };
+    for seed in 0..10 {
+        let (transitions, _) = run(&even.events(seed));
+        for t in firing(&transitions, AlertName::ErrorBudgetBurn) {
+            assert!(t.causes[0].dimensions.is_empty(), "{:#?}", t.causes);
+        }
+    }
+}
+
+#[test]
+fn two_kills_told_by_two_counters_and_a_gap_in_the_readings_are_no_loop() {
+    let mut events = Vec::new();
+    for i in 0..120 {
+        let s = f64::from(i) * 10.0;
+        let kills = |from: f64| f64::from(u8::from(s >= from)) + f64::from(u8::from(s >= from + 200.0));
+        events.push(signal(s + 1.0, "container/api-1", "restarts_total", kills(300.0)));
+        events.push(signal(s + 8.0, "container/api-1", "oom_kills_total", kills(310.0)));
+    }
+    assert!(run(&events).0.is_empty());
+    let gap = [(0.0, 2.0), (60.0, 2.0), (3_060.0, 5.0), (3_120.0, 5.0)];
+    let events: Vec<Event> = gap.iter().map(|(s, v)| signal(*s, "container/api-2", "restarts_total", *v)).collect();
+    assert!(run(&events).0.is_empty());
+}
+
+#[test]
+fn alerts_on_readings_a_minute_apart_resolve_in_time() {
+    let total = |minute: u32| f64::from(minute.saturating_sub(10).min(4));
+    let events: Vec<Event> = (0..60)
+        .map(|minute| signal(f64::from(minute) * 60.0, "container/api-1", "restarts_total", total(minute)))
+        .collect();
+    let (transitions, _) = run(&events);
+    let resolved = transitions.iter().find(|t| t.event == TransitionEvent::Resolved).expect("resolved");
+    let minute = resolved.at.since(at(0.0)) / 60_000;
+    assert!((19..=27).contains(&minute), "the last restart was at minute 14, resolved at minute {minute}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
