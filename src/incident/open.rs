@@ -120,9 +120,15 @@ impl Incident {
 
     /// Keeps the strongest picture of what the incident is about.
     pub fn note(&mut self, finding: &Finding, causes: &[Cause]) {
+        let worst = finding.harm > self.headline_harm || self.headline.is_empty();
         for cause in causes {
-            self.causes.retain(|known| known.dimensions != cause.dimensions);
-            self.causes.push(cause.clone());
+            let known = self.causes.iter().position(|known| known.dimensions == cause.dimensions);
+            match known {
+                // Causes tell of the worst moment too: the calm at the end explains nothing.
+                Some(place) if worst => self.causes[place] = cause.clone(),
+                Some(_) => {}
+                None => self.causes.push(cause.clone()),
+            }
         }
         self.causes.sort_by(|a, b| {
             let strength = |c: &Cause| (c.confidence, c.share);
@@ -130,7 +136,6 @@ impl Incident {
             order.then_with(|| a.dimensions.cmp(&b.dimensions))
         });
         self.causes.truncate(CAUSES_MAX);
-        let worst = finding.harm > self.headline_harm || self.headline.is_empty();
         if worst {
             // Shares are those of the worst moment; whoever took part at another one stays on the list.
             self.customers.values_mut().for_each(|share| *share = 0.0);
