@@ -2,9 +2,11 @@
 
 mod chunks;
 mod context;
+mod group;
 mod partitions;
 mod reread;
 mod shutdown;
+mod storage;
 mod worker;
 
 use std::thread::JoinHandle;

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use rdkafka::Message;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::watch;
@@ -17,8 +16,8 @@ use super::super::client;
 use super::super::dead_letters::DeadLetterQueue;
 use super::super::status::IngestStatus;
 use super::super::store_lane::{BatchLimits, Mode};
-use super::context::{Notice, Notices, agree_to_assignment, agree_to_revocation};
-use super::partitions::{Key, Partitions};
+use super::context::Notices;
+use super::partitions::{Key, Partition, Partitions};
 use super::reread::Reread;
 use super::{IngestError, Lanes, ShutdownReport};
 use crate::config::{DecodeConfig, Format, KafkaConfig, StoreConfig};
@@ -29,13 +28,8 @@ use crate::model::FlowInput;
 const ROUND: Duration = Duration::from_millis(50);
 /// While storage has to catch up, a round waits only this long for the first reader's next message.
 const ROUND_WHILE_BEHIND: Duration = Duration::from_millis(2);
-/// Commits are cheap but not free: one every so often is enough, as a crash repeats no more than this.
-const COMMIT_INTERVAL_MS: i64 = 200;
 /// How often the status is published.
 const STATUS_INTERVAL_MS: i64 = 250;
-/// How often missing topics are looked for, and how long the broker may take to answer.
-const TOPICS_INTERVAL_MS: i64 = 5_000;
-const TOPICS_TIMEOUT: Duration = Duration::from_millis(500);
 /// While detection is full, storage is served this often.
 const DETECT_PATIENCE: Duration = Duration::from_millis(50);
 
@@ -54,17 +48,17 @@ pub(super) struct Worker {
     pub(super) partitions: Partitions,
     pub(super) lanes: Lanes,
     pub(super) letters: DeadLetterQueue,
-    decoders: Vec<Decoder>,
-    reread: Reread,
-    status: IngestStatus,
-    idle_timeout_ms: i64,
-    gathered_bytes_max: usize,
-    started: Instant,
-    committed_ms: i64,
+    pub(super) decoders: Vec<Decoder>,
+    pub(super) reread: Reread,
+    pub(super) status: IngestStatus,
+    pub(super) idle_timeout_ms: i64,
+    pub(super) gathered_bytes_max: usize,
+    pub(super) started: Instant,
+    pub(super) committed_ms: i64,
     published_ms: i64,
-    topics_ms: Option<i64>,
-    stopping_since: Option<Instant>,
-    turn: usize,
+    pub(super) topics_ms: Option<i64>,
+    pub(super) stopping_since: Option<Instant>,
+    pub(super) turn: usize,
 }
 
 #[allow(clippy::disallowed_methods)] // The one clock of this thread; everything else is told the time.
@@ -192,8 +186,7 @@ impl Worker {
     }
 
     pub(super) fn hand_all_on(&mut self) {
-        let building =
-            |(key, partition): (&Key, &super::partitions::Partition)| (!partition.building.is_empty()).then_some(*key);
+        let building = |(key, partition): (&Key, &Partition)| (!partition.building.is_empty()).then_some(*key);
         for key in self.partitions.by_key.iter().filter_map(building).collect::<Vec<_>>() {
             self.hand_on(key);
         }
@@ -233,8 +226,10 @@ impl Worker {
         self.hand_over();
     }
 
-    /// Waits for room in the lane of detection: it may slow reading down. Storage is served meanwhile.
-    fn tell_detection(&mut self, input: FlowInput) {
+    /// Waits for room in the lane of detection: it may slow reading down. Storage is served meanwhile; the group is not
+    /// (a message could come of it), so a detection that stands still for `max.poll.interval.ms` (5 min) costs us the
+    /// partitions. Another member then has them, which is what the group is for.
+    pub(super) fn tell_detection(&mut self, input: FlowInput) {
         let mut input = match self.lanes.detect.try_send(input) {
             Ok(()) | Err(TrySendError::Closed(_)) => return,
             Err(TrySendError::Full(input)) => Some(input),
@@ -262,55 +257,10 @@ impl Worker {
         }
     }
 
-    fn take_notices(&mut self) {
-        for notice in self.consumer.context().take() {
-            match notice {
-                Notice::Assign(list) => self.assign(&list),
-                Notice::Revoke(list) => self.revoke(&list),
-                Notice::CommitFailed(error) => {
-                    self.commit_failed(&error);
-                }
-                Notice::Statistics(statistics) => {
-                    if statistics.brokers.values().any(|broker| broker.state == "UP") {
-                        self.status.broker_reachable = Some(true);
-                    }
-                    self.partitions.observe(&statistics);
-                }
-                Notice::Trouble(error, reason) => self.note_trouble(&error, &reason),
-            }
-        }
-    }
-
-    fn assign(&mut self, list: &TopicPartitionList) {
-        agree_to_assignment(&self.consumer, list);
-        let now_ms = self.now_ms();
-        for key in self.partitions.keys(list) {
-            let topic_partition = self.partitions.insert(key, now_ms);
-            tracing::info!(%topic_partition, "partition assigned");
-            self.tell_detection(FlowInput::Assigned(topic_partition));
-        }
-    }
-
-    /// Commits what is stored, forgets the rest (its new owner reads it again) and only then lets go.
-    fn revoke(&mut self, list: &TopicPartitionList) {
-        self.take_answers();
-        let keys = self.partitions.keys(list);
-        let commits = self.partitions.take_commits(keys.iter().copied());
-        if commits.count() > 0
-            && let Err(error) = self.consumer.commit(&commits, CommitMode::Sync)
-        {
-            tracing::warn!(%error, "offsets cannot be committed before a partition is given away; some rows will be repeated");
-        }
-        for key in keys {
-            let Some(partition) = self.partitions.by_key.remove(&key) else { continue };
-            self.reread.remove(key, &partition.topic_partition);
-            tracing::info!(topic_partition = %partition.topic_partition, "partition revoked");
-            self.tell_detection(FlowInput::Revoked(partition.topic_partition));
-        }
-        agree_to_revocation(&self.consumer, list);
-    }
-
     fn read_again_round(&mut self) {
+        if self.partitions.gathered_bytes() > self.gathered_bytes_max {
+            return;
+        }
         let now_ms = self.now_ms();
         let result = self.reread.round(&mut self.partitions, &self.decoders, &mut self.letters, now_ms);
         if let Err(error) = result {
@@ -318,90 +268,6 @@ impl Worker {
         }
         self.status.counts.messages_read_again = self.reread.messages;
         self.status.counts.offsets_lost = self.reread.offsets_lost;
-    }
-
-    /// Takes storage's answers, hands batches over, commits.
-    fn serve_storage(&mut self) {
-        self.take_answers();
-        self.keep_within_memory();
-        let now_ms = self.now_ms();
-        self.partitions.by_key.values_mut().for_each(|partition| partition.lane.seal_when_due(now_ms));
-        self.hand_over();
-        if now_ms - self.committed_ms >= COMMIT_INTERVAL_MS {
-            self.committed_ms = now_ms;
-            self.commit(CommitMode::Async);
-        }
-    }
-
-    pub(super) fn take_answers(&mut self) {
-        while let Ok(stored) = self.lanes.stored.try_recv() {
-            self.partitions.stored(&stored);
-        }
-    }
-
-    /// Gives waiting batches to storage while it has room; each partition is first in turn.
-    fn hand_over(&mut self) {
-        let acknowledged = self.letters.acknowledged();
-        let ready = |(key, partition): (&Key, &super::partitions::Partition)| {
-            partition.lane.has_batch(acknowledged).then_some(*key)
-        };
-        let mut keys: Vec<Key> = self.partitions.by_key.iter().filter_map(ready).collect();
-        if keys.is_empty() {
-            return;
-        }
-        self.turn = self.turn.wrapping_add(1);
-        let first = self.turn % keys.len();
-        keys.rotate_left(first);
-        for key in keys {
-            let Ok(permit) = self.lanes.store.try_reserve() else { return };
-            let Some(partition) = self.partitions.by_key.get_mut(&key) else { continue };
-            if let Some(batch) = partition.lane.hand_over(&partition.topic_partition) {
-                permit.send(batch);
-                self.status.counts.batches += 1;
-            }
-        }
-    }
-
-    /// Seals early when memory fills up, and lets the fullest partitions fall behind when it is full.
-    fn keep_within_memory(&mut self) {
-        let mut gathered = self.partitions.gathered_bytes();
-        if gathered <= self.gathered_bytes_max / 2 {
-            return;
-        }
-        self.partitions.by_key.values_mut().for_each(|partition| partition.lane.seal());
-        self.hand_over();
-        gathered = self.partitions.gathered_bytes();
-        while gathered > self.gathered_bytes_max {
-            let level = self.partitions.by_key.values_mut().filter(|partition| partition.lane.mode() == Mode::Level);
-            let Some(fullest) = level.max_by_key(|p| p.lane.gathered_bytes()).filter(|p| p.lane.is_gathering()) else {
-                return;
-            };
-            fullest.lane.forget();
-            self.status.counts.fallen_behind += 1;
-            gathered = self.partitions.gathered_bytes();
-        }
-    }
-
-    /// Commits what is stored; true when nothing was refused.
-    pub(super) fn commit(&mut self, mode: CommitMode) -> bool {
-        let keys: Vec<Key> = self.partitions.by_key.keys().copied().collect();
-        let commits = self.partitions.take_commits(keys.into_iter());
-        if commits.count() == 0 {
-            return true;
-        }
-        match self.consumer.commit(&commits, mode) {
-            Ok(()) => true,
-            Err(error) => {
-                self.commit_failed(&error.to_string());
-                false
-            }
-        }
-    }
-
-    fn commit_failed(&mut self, error: &str) {
-        tracing::debug!(error, "commit failed, will be repeated");
-        self.status.counts.commits_failed += 1;
-        self.partitions.commit_failed();
     }
 
     fn mark_idle(&mut self) {
@@ -418,46 +284,6 @@ impl Worker {
         for topic_partition in idle {
             self.tell_detection(FlowInput::Idle(topic_partition));
         }
-    }
-
-    fn note_trouble(&mut self, error: &KafkaError, reason: &str) {
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                self.topics_ms.get_or_insert(i64::MIN / 2);
-            }
-            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
-                if self.status.broker_reachable != Some(false) {
-                    tracing::warn!(reason, "no Kafka broker is reachable; trying on");
-                }
-                self.status.broker_reachable = Some(false);
-            }
-            _ => tracing::warn!(%error, reason, "kafka client in trouble; it goes on by itself"),
-        }
-        self.status.last_error = Some(if reason.is_empty() { error.to_string() } else { reason.to_owned() });
-    }
-
-    /// Once the client has complained of a missing topic, says which ones are, until none is.
-    fn look_for_topics(&mut self) {
-        let now_ms = self.now_ms();
-        if self.topics_ms.is_none_or(|looked_ms| now_ms - looked_ms < TOPICS_INTERVAL_MS) {
-            return;
-        }
-        self.topics_ms = Some(now_ms);
-        let mut missing = Vec::new();
-        for topic in self.partitions.topic_names() {
-            let Ok(metadata) = self.consumer.fetch_metadata(Some(topic), TOPICS_TIMEOUT) else { return };
-            if metadata.topics().iter().any(|found| found.error().is_some() || found.partitions().is_empty()) {
-                missing.push(topic.to_string());
-            }
-        }
-        if missing != self.status.topics_missing {
-            tracing::warn!(topics = ?missing, "topics do not exist; waiting for them to be created");
-        }
-        if missing.is_empty() {
-            self.topics_ms = None;
-            self.status.last_error = None;
-        }
-        self.status.topics_missing = missing;
     }
 
     fn publish(&mut self, stopped: bool) {

@@ -1,0 +1,105 @@
+//! The consumer group: partitions come and go, brokers and topics are missed and found.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::context::{Notice, agree_to_assignment, agree_to_revocation};
+use super::worker::Worker;
+use crate::model::FlowInput;
+
+/// How often missing topics are looked for, and how long the broker may take to answer.
+const TOPICS_INTERVAL_MS: i64 = 5_000;
+const TOPICS_TIMEOUT: Duration = Duration::from_millis(500);
+
+impl Worker {
+    pub(super) fn take_notices(&mut self) {
+        for notice in self.consumer.context().take() {
+            match notice {
+                Notice::Assign(list) => self.assign(&list),
+                Notice::Revoke(list) => self.revoke(&list),
+                Notice::CommitFailed(error) => {
+                    self.commit_failed(&error);
+                }
+                Notice::Statistics(statistics) => {
+                    if statistics.brokers.values().any(|broker| broker.state == "UP") {
+                        self.status.broker_reachable = Some(true);
+                    }
+                    self.partitions.observe(&statistics);
+                }
+                Notice::Trouble(error, reason) => self.note_trouble(&error, &reason),
+            }
+        }
+    }
+
+    pub(super) fn assign(&mut self, list: &TopicPartitionList) {
+        agree_to_assignment(&self.consumer, list);
+        let now_ms = self.now_ms();
+        for key in self.partitions.keys(list) {
+            let topic_partition = self.partitions.insert(key, now_ms);
+            tracing::info!(%topic_partition, "partition assigned");
+            self.tell_detection(FlowInput::Assigned(topic_partition));
+        }
+    }
+
+    /// Commits what is stored, forgets the rest (its new owner reads it again) and only then lets go.
+    pub(super) fn revoke(&mut self, list: &TopicPartitionList) {
+        self.take_answers();
+        let keys = self.partitions.keys(list);
+        let commits = self.partitions.take_commits(keys.iter().copied());
+        if commits.count() > 0
+            && let Err(error) = self.consumer.commit(&commits, CommitMode::Sync)
+        {
+            tracing::warn!(%error, "offsets cannot be committed before a partition is given away; some rows will be repeated");
+        }
+        for key in keys {
+            let Some(partition) = self.partitions.by_key.remove(&key) else { continue };
+            self.reread.remove(key, &partition.topic_partition);
+            tracing::info!(topic_partition = %partition.topic_partition, "partition revoked");
+            self.tell_detection(FlowInput::Revoked(partition.topic_partition));
+        }
+        agree_to_revocation(&self.consumer, list);
+    }
+
+    pub(super) fn note_trouble(&mut self, error: &KafkaError, reason: &str) {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                self.topics_ms.get_or_insert(i64::MIN / 2);
+            }
+            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
+                if self.status.broker_reachable != Some(false) {
+                    tracing::warn!(reason, "no Kafka broker is reachable; trying on");
+                }
+                self.status.broker_reachable = Some(false);
+            }
+            _ => tracing::warn!(%error, reason, "kafka client in trouble; it goes on by itself"),
+        }
+        self.status.last_error = Some(if reason.is_empty() { error.to_string() } else { reason.to_owned() });
+    }
+
+    /// Once the client has complained of a missing topic, says which ones are, until none is.
+    pub(super) fn look_for_topics(&mut self) {
+        let now_ms = self.now_ms();
+        if self.topics_ms.is_none_or(|looked_ms| now_ms - looked_ms < TOPICS_INTERVAL_MS) {
+            return;
+        }
+        self.topics_ms = Some(now_ms);
+        let mut missing = Vec::new();
+        for topic in self.partitions.topic_names() {
+            let Ok(metadata) = self.consumer.fetch_metadata(Some(topic), TOPICS_TIMEOUT) else { return };
+            if metadata.topics().iter().any(|found| found.error().is_some() || found.partitions().is_empty()) {
+                missing.push(topic.to_string());
+            }
+        }
+        if missing != self.status.topics_missing {
+            tracing::warn!(topics = ?missing, "topics do not exist; waiting for them to be created");
+        }
+        if missing.is_empty() {
+            self.topics_ms = None;
+            self.status.last_error = None;
+        }
+        self.status.topics_missing = missing;
+    }
+}

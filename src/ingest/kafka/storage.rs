@@ -1,0 +1,94 @@
+//! The way to storage: answers in, batches out, commits. Nothing here waits.
+
+use rdkafka::consumer::{CommitMode, Consumer};
+
+use super::super::store_lane::Mode;
+use super::partitions::{Key, Partition};
+use super::worker::Worker;
+
+/// Commits are cheap but not free: one every so often is enough, as a crash repeats no more than this.
+const COMMIT_INTERVAL_MS: i64 = 200;
+
+impl Worker {
+    /// Takes storage's answers, hands batches over, commits.
+    pub(super) fn serve_storage(&mut self) {
+        self.take_answers();
+        self.keep_within_memory();
+        let now_ms = self.now_ms();
+        self.partitions.by_key.values_mut().for_each(|partition| partition.lane.seal_when_due(now_ms));
+        self.hand_over();
+        if now_ms - self.committed_ms >= COMMIT_INTERVAL_MS {
+            self.committed_ms = now_ms;
+            self.commit(CommitMode::Async);
+        }
+    }
+
+    pub(super) fn take_answers(&mut self) {
+        while let Ok(stored) = self.lanes.stored.try_recv() {
+            self.partitions.stored(&stored);
+        }
+    }
+
+    /// Gives waiting batches to storage while it has room; each partition is first in turn.
+    pub(super) fn hand_over(&mut self) {
+        let acknowledged = self.letters.acknowledged();
+        let ready = |(key, partition): (&Key, &Partition)| partition.lane.has_batch(acknowledged).then_some(*key);
+        let mut keys: Vec<Key> = self.partitions.by_key.iter().filter_map(ready).collect();
+        if keys.is_empty() {
+            return;
+        }
+        self.turn = self.turn.wrapping_add(1);
+        let first = self.turn % keys.len();
+        keys.rotate_left(first);
+        for key in keys {
+            let Ok(permit) = self.lanes.store.try_reserve() else { return };
+            let Some(partition) = self.partitions.by_key.get_mut(&key) else { continue };
+            if let Some(batch) = partition.lane.hand_over(&partition.topic_partition) {
+                permit.send(batch);
+                self.status.counts.batches += 1;
+            }
+        }
+    }
+
+    /// Seals early when memory fills up, and lets the fullest partitions fall behind when it is full.
+    pub(super) fn keep_within_memory(&mut self) {
+        let mut gathered = self.partitions.gathered_bytes();
+        if gathered <= self.gathered_bytes_max / 2 {
+            return;
+        }
+        self.partitions.by_key.values_mut().for_each(|partition| partition.lane.seal());
+        self.hand_over();
+        gathered = self.partitions.gathered_bytes();
+        while gathered > self.gathered_bytes_max {
+            let level = self.partitions.by_key.values_mut().filter(|partition| partition.lane.mode() == Mode::Level);
+            let Some(fullest) = level.max_by_key(|p| p.lane.gathered_bytes()).filter(|p| p.lane.is_gathering()) else {
+                return;
+            };
+            fullest.lane.forget();
+            self.status.counts.fallen_behind += 1;
+            gathered = self.partitions.gathered_bytes();
+        }
+    }
+
+    /// Commits what is stored; true when nothing was refused.
+    pub(super) fn commit(&mut self, mode: CommitMode) -> bool {
+        let keys: Vec<Key> = self.partitions.by_key.keys().copied().collect();
+        let commits = self.partitions.take_commits(keys.into_iter());
+        if commits.count() == 0 {
+            return true;
+        }
+        match self.consumer.commit(&commits, mode) {
+            Ok(()) => true,
+            Err(error) => {
+                self.commit_failed(&error.to_string());
+                false
+            }
+        }
+    }
+
+    pub(super) fn commit_failed(&mut self, error: &str) {
+        tracing::debug!(error, "commit failed, will be repeated");
+        self.status.counts.commits_failed += 1;
+        self.partitions.commit_failed();
+    }
+}
