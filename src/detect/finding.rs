@@ -41,12 +41,3 @@ pub enum Role {
     /// It stands alone (a ticket about one customer, a slow leak): never joins an incident by time only.
     Separate,
 }
-
-/// Which input a condition needs to be judged: without it, nothing begins and nothing ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Evidence {
-    /// Requests were seen in the window.
-    Requests,
-    /// The source has reported lately.
-    Source(String),
-}

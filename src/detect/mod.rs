@@ -13,7 +13,7 @@ pub mod statistics;
 mod words;
 
 pub use error_budget_burn::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec};
-pub use finding::{Evidence, Finding, Role};
+pub use finding::{Finding, Role};
 pub use limits::{Limit, Limits, LimitsError};
 pub use memory_exhaustion::{MemoryExhaustion, MemoryExhaustionSpec};
 pub use memory_leak::{LeakTrend, MemoryLeak, MemoryLeakSpec, leak_trend};

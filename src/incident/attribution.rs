@@ -119,7 +119,7 @@ pub fn matches(key: &CellKey, dimensions: &Dimensions, names: &Names) -> bool {
             Dimension::Service => key.service,
             Dimension::Caller => key.caller,
             Dimension::Route => key.route,
-            Dimension::Source | Dimension::Limit | Dimension::Version => return false,
+            Dimension::Source | Dimension::Limit => return false,
         };
         names.text(name) == value
     })

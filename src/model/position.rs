@@ -21,12 +21,3 @@ impl std::fmt::Display for TopicPartition {
         write!(f, "{}[{}]", self.topic, self.partition)
     }
 }
-
-/// One Kafka message. A file's line `n` has partition 0 and offset `n` (from 0).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Position {
-    /// Topic and partition.
-    pub topic_partition: TopicPartition,
-    /// Offset of the message.
-    pub offset: Offset,
-}

@@ -107,8 +107,6 @@ pub enum Dimension {
     Source,
     /// Name of the rate limit (from the limits file).
     Limit,
-    /// Version of a change.
-    Version,
 }
 
 impl Dimension {
@@ -124,7 +122,6 @@ impl Dimension {
             Self::Route => "route",
             Self::Source => "source",
             Self::Limit => "limit",
-            Self::Version => "version",
         }
     }
 }
