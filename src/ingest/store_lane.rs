@@ -169,7 +169,7 @@ impl StoreLane {
     pub fn hand_over(&mut self, topic_partition: &TopicPartition) -> Option<Batch> {
         let Gathered { chunks, start, end, .. } = self.sealed.take()?;
         self.offsets.sent(start, end);
-        Some(Batch { topic_partition: topic_partition.clone(), start, end, chunks })
+        Some(Batch { topic_partition: topic_partition.clone(), epoch: "".into(), start, end, chunks })
     }
 
     /// Storage has `[start, end)`.

@@ -11,6 +11,9 @@ use super::{Chunk, Offset, TopicPartition};
 pub struct Batch {
     /// Where the records came from.
     pub topic_partition: TopicPartition,
+    /// Which topic of this name it is, for topics are deleted and made anew: Kafka's topic id. Empty when the broker does
+    /// not tell it.
+    pub epoch: Arc<str>,
     /// First offset covered.
     pub start: Offset,
     /// One past the last offset covered.

@@ -12,7 +12,7 @@ pub struct Migration {
 }
 
 /// Every migration, in order. A file that has been released is never edited: its checksum is recorded where it ran.
-pub const MIGRATIONS: [Migration; 8] = [
+pub const MIGRATIONS: [Migration; 10] = [
     migration(1, "requests", include_str!("../../queries/schema/0001_requests.sql")),
     migration(2, "signals", include_str!("../../queries/schema/0002_signals.sql")),
     migration(3, "changes", include_str!("../../queries/schema/0003_changes.sql")),
@@ -21,6 +21,8 @@ pub const MIGRATIONS: [Migration; 8] = [
     migration(6, "alert_transitions", include_str!("../../queries/schema/0006_alert_transitions.sql")),
     migration(7, "incidents", include_str!("../../queries/schema/0007_incidents.sql")),
     migration(8, "ingest_ledger", include_str!("../../queries/schema/0008_ingest_ledger.sql")),
+    migration(9, "ingest_ledger_epoch", include_str!("../../queries/schema/0009_ingest_ledger_epoch.sql")),
+    migration(10, "ingest_intents", include_str!("../../queries/schema/0010_ingest_intents.sql")),
 ];
 
 const fn migration(number: u32, name: &'static str, sql: &'static str) -> Migration {

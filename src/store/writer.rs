@@ -78,9 +78,10 @@ impl Writer {
 }
 
 /// The range, and what is in it: a topic that was made anew has other records at the same offsets, and they must not be
-/// taken for a repeat.
+/// taken for a repeat. Where the broker tells which topic it is, that keeps them apart, and rows that a later version
+/// decodes differently are still taken for the repeat that they are.
 fn token(batch: &Batch, table: &str, block: &Block) -> String {
-    let Batch { topic_partition, start, end, .. } = batch;
-    let content = block.content_hash();
-    format!("{}:{}:{start}:{end}:{table}:{content}", topic_partition.topic, topic_partition.partition)
+    let Batch { topic_partition, epoch, start, end, .. } = batch;
+    let told_apart_by = if epoch.is_empty() { &block.content_hash() } else { &**epoch };
+    format!("{}:{told_apart_by}:{}:{start}:{end}:{table}", topic_partition.topic, topic_partition.partition)
 }

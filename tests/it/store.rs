@@ -290,7 +290,7 @@ async fn a_stored_request_takes_an_eighth_of_its_json_or_less() {
 }
 
 fn stored_of(batch: &Batch) -> Stored {
-    let Batch { topic_partition, start, end, chunks } = batch;
+    let Batch { topic_partition, start, end, chunks, .. } = batch;
     let rows = chunks.iter().map(|chunk| chunk.events.len() as u64).sum();
     Stored { topic_partition: topic_partition.clone(), start: *start, end: *end, rows }
 }

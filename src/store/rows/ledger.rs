@@ -34,8 +34,11 @@ impl LedgerCounts {
 pub(in crate::store) fn ledger(batch: &Batch, counts: LedgerCounts) -> Block {
     let mut topic = StringColumn::default();
     topic.push(batch.topic_partition.topic.as_bytes());
+    let mut epoch = StringColumn::default();
+    epoch.push(batch.epoch.as_bytes());
     Block::new(1)
         .column("topic", topic)
+        .column("epoch", epoch)
         .column("partition", one(batch.topic_partition.partition))
         .column("offset_start", one(batch.start))
         .column("offset_end", one(batch.end))
