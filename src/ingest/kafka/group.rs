@@ -33,7 +33,7 @@ impl Worker {
     }
 
     pub(super) fn assign(&mut self, list: &TopicPartitionList) {
-        agree_to_assignment(&self.consumer, list);
+        agree_to_assignment(&self.consumer, &self.without_probe(list));
         let now_ms = self.now_ms();
         for key in self.partitions.keys(list) {
             let topic_partition = self.partitions.insert(key, now_ms);
