@@ -75,6 +75,12 @@ impl ClickHouse {
         Self { client, database: endpoint.database.clone(), timeout: endpoint.timeout }
     }
 
+    /// The same client with `times` as much patience for a statement.
+    #[must_use]
+    pub fn with_patience(&self, times: u32) -> Self {
+        Self { timeout: self.timeout.saturating_mul(times), ..self.clone() }
+    }
+
     /// The database.
     #[must_use]
     pub fn database(&self) -> &str {
