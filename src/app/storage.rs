@@ -46,14 +46,7 @@ impl Storage {
     }
 
     fn remote(config: &Config, url: &str) -> anyhow::Result<Self> {
-        let password = match &config.clickhouse.password_file {
-            Some(path) => std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read clickhouse.password_file {}", path.display()))?
-                .trim_end_matches(['\r', '\n'])
-                .to_owned(),
-            None => String::new(),
-        };
-        let endpoint = endpoint(config, url, &config.clickhouse.user, &password);
+        let endpoint = Endpoint::from_config(&config.clickhouse, url)?;
         Ok(Self { admin: endpoint.clone(), writer: endpoint.clone(), reader: endpoint })
     }
 
@@ -120,6 +113,8 @@ fn endpoint(config: &Config, url: &str, user: &str, password: &str) -> Endpoint 
         user: user.to_owned(),
         password: password.to_owned(),
         timeout: config.clickhouse.timeout.0,
+        // The local engine speaks plain HTTP on loopback.
+        tls: None,
     }
 }
 

@@ -4,11 +4,23 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 use crate::config::KafkaConfig;
 
-/// Brokers, name and the configured further properties.
+/// Brokers, name, TLS and SASL, and the configured further properties.
 pub(super) fn base_config(kafka: &KafkaConfig) -> ClientConfig {
     let mut config = ClientConfig::new();
     for (name, value) in &kafka.properties {
         config.set(name, value);
+    }
+    match kafka.security_properties() {
+        Ok(properties) => {
+            for (name, value) in properties {
+                config.set(name, value);
+            }
+        }
+        Err(error) => {
+            tracing::error!(error = %error, "kafka cannot be reached without this secret");
+            // The client refuses a mechanism without a password: it ends with its settings, not with a broker's refusal.
+            config.set("security.protocol", "sasl_ssl").set("sasl.mechanism", "PLAIN");
+        }
     }
     config.set("bootstrap.servers", &kafka.brokers).set("client.id", "floodmark");
     config

@@ -92,5 +92,6 @@ pub fn client(url: &str, credentials: &Credentials, database: &str) -> ClickHous
         user: credentials.user.to_owned(),
         password: credentials.password.clone(),
         timeout: Duration::from_secs(60),
+        tls: None,
     })
 }
