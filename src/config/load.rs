@@ -105,7 +105,7 @@ impl Config {
         // The file alone first: its errors then carry line numbers, and never blame the environment.
         let syntax = |origin: &str, e: toml::de::Error| ConfigError::Syntax {
             origin: origin.to_owned(),
-            message: e.to_string().trim_end().to_owned(),
+            message: without_secrets(e.to_string().trim_end()),
         };
         let from_file: Self = toml::from_str(text).map_err(|e| syntax(origin, e))?;
         let overrides = overrides(environment);
@@ -225,6 +225,17 @@ fn is_identifier(text: &str) -> bool {
         && !text.starts_with(|c: char| c.is_ascii_digit())
 }
 
+/// A parser's message, which quotes the line at fault, without the value of a key that may be a secret, misspelt or not.
+fn without_secrets(message: &str) -> String {
+    let line = |line: &str| match line.split_once('=') {
+        Some((key, _)) if ["pass", "token", "secret"].iter().any(|part| key.to_ascii_lowercase().contains(part)) => {
+            format!("{key}= ***")
+        }
+        _ => line.to_owned(),
+    };
+    message.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// Whether a key holds a secret: `password`, `bearer_token` and their like, not the files that hold them.
 fn is_secret(key: &str) -> bool {
     key.ends_with("password") || key.ends_with("token")
@@ -316,6 +327,15 @@ mod tests {
     fn an_unknown_key_is_an_error_that_names_line_and_key() {
         let error = Config::parse("[store]\nbatch_record_max = 5\n", "floodmark.toml", []).unwrap_err().to_string();
         assert!(error.contains("floodmark.toml") && error.contains("line 2") && error.contains("batch_record_max"));
+    }
+
+    #[test]
+    fn a_line_with_a_secret_is_not_quoted() {
+        for line in ["password = 12345", "pasword = '12345'", "password = '12345", "bearer_token = [12345]"] {
+            let text = format!("[clickhouse]\n{line}\n");
+            let error = Config::parse(&text, "floodmark.toml", []).unwrap_err().to_string();
+            assert!(error.contains("line 2") && !error.contains("12345"), "{error}");
+        }
     }
 
     #[test]

@@ -7,8 +7,10 @@
 mod client;
 mod dead_letters;
 mod file;
+mod intent;
 mod kafka;
 mod offsets;
+mod patience;
 pub mod probes;
 mod producer;
 mod status;
@@ -22,4 +24,5 @@ pub use file::{Line, LineReader};
 pub use kafka::{IngestError, KafkaIngest, Lanes, ShutdownReport};
 pub use producer::{EventProducer, ProducerCounts, ProducerError, WatermarkPolicy};
 pub use status::{IngestCounts, IngestStatus, PartitionStatus};
+pub use store_lane::IntentKeeper;
 pub use topic_check::{TopicCheck, TopicCheckError, TopicProblem, check_topics};

@@ -10,7 +10,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::client;
-use crate::config::KafkaConfig;
+use crate::config::{KafkaConfig, SecretFileError};
 
 /// Most complaints of the client that are looked at.
 const COMPLAINTS_MAX: usize = 100;
@@ -38,6 +38,9 @@ pub enum TopicProblem {
 /// Kafka cannot be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum TopicCheckError {
+    /// A file that holds a secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretFileError),
     /// The client refuses its settings.
     #[error("the kafka client refuses its settings: {0}")]
     Settings(KafkaError),
@@ -57,9 +60,11 @@ pub enum TopicCheckError {
 /// created, no group is joined.
 ///
 /// # Errors
-/// Settings refused, or no answer in time.
+/// A secret cannot be read, settings refused, or no answer in time.
 pub fn check_topics(kafka: &KafkaConfig, timeout: Duration) -> Result<Vec<TopicCheck>, TopicCheckError> {
     let deadline = now() + timeout;
+    // The clients only log it: here it is the answer.
+    kafka.security_properties()?;
     let mut config = client::base_config(kafka);
     // To look must not make: brokers may be set to create whatever topic is asked for.
     config.set("allow.auto.create.topics", "false");

@@ -124,8 +124,22 @@ impl Probes {
             tasks.spawn(watch_target(probe, reporter, stop.clone()));
         }
         drop(out);
-        // A service without probes must not end for it.
-        stop.cancelled().await;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(ended) = tasks.join_next() => {
+                    // A probe that panics is a mistake of ours: it must not go on missing unseen.
+                    if let Err(error) = ended && let Ok(panic) = error.try_into_panic() {
+                        std::panic::resume_unwind(panic);
+                    }
+                }
+                // A service without probes must not end for it.
+                else => {
+                    stop.cancelled().await;
+                    break;
+                }
+            }
+        }
         tasks.shutdown().await;
     }
 
@@ -150,7 +164,8 @@ struct Reporter {
 }
 
 async fn watch_target(mut probe: Probe, reporter: Reporter, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(probe.interval);
+    // The timer takes no 0; a configuration that was checked has at least a second.
+    let mut ticks = tokio::time::interval(probe.interval.max(Duration::from_millis(1)));
     // After a stall one look is enough.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
