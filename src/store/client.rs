@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::StoreError;
 use super::native_format::Block;
 use crate::client_tls::{self, TlsError};
-use crate::config::{ClickHouseConfig, SecretFileError};
+use crate::config::{ClickHouseConfig, Secret, SecretFileError};
 
 /// An idle connection is closed before the server does it: by default it waits 3 s.
 const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -38,7 +38,7 @@ pub struct Endpoint {
     /// User name.
     pub user: String,
     /// Password; empty for none.
-    pub password: String,
+    pub password: Secret,
     /// A statement without an answer for this long has failed.
     pub timeout: Duration,
     /// Whom to trust instead of the system's certificate authorities, for `https://`.
@@ -51,7 +51,7 @@ impl Endpoint {
     /// # Errors
     /// One of them cannot be used.
     pub fn from_config(config: &ClickHouseConfig, url: &str) -> Result<Self, EndpointError> {
-        let password = config.secret()?.map_or_else(String::new, |secret| secret.expose().to_owned());
+        let password = config.secret()?.unwrap_or_default();
         let tls = config.ca_file.as_deref().map(|path| client_tls::client_config(Some(path))).transpose()?;
         Ok(Self {
             url: url.to_owned(),
@@ -86,7 +86,7 @@ impl ClickHouse {
         let client = http_client(endpoint.tls.as_deref())
             .with_url(&endpoint.url)
             .with_user(&endpoint.user)
-            .with_password(&endpoint.password)
+            .with_password(endpoint.password.expose())
             .with_compression(Compression::None)
             .with_product_info("floodmark", env!("CARGO_PKG_VERSION"))
             // Errors arrive with the status line instead of after half an answer.
@@ -206,7 +206,7 @@ mod tests {
         std::fs::write(&path, "a secret \n").unwrap();
         let config = ClickHouseConfig { password_file: Some(path), ..ClickHouseConfig::default() };
         let endpoint = Endpoint::from_config(&config, "http://127.0.0.1:8123").unwrap();
-        assert_eq!(endpoint.password, "a secret ");
+        assert_eq!(endpoint.password.expose(), "a secret ");
         assert!(!format!("{endpoint:?}").contains("secret"));
     }
 }
