@@ -12,6 +12,8 @@ mod ingest_command;
 mod kafka_ingest;
 mod notify;
 mod pipeline;
+mod probes;
+mod probes_clickhouse;
 mod purity;
 mod samples;
 mod service;
