@@ -187,6 +187,7 @@ impl Config {
                 );
             }
         }
+        problems.extend(self.http.problems());
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

@@ -19,7 +19,7 @@ pub use clickhouse::ClickHouseConfig;
 pub use decode::{CombinedConfig, CombinedRoute, CombinedSubscription, DecodeConfig, Format};
 pub use detect::DetectConfig;
 pub use flow::FlowConfig;
-pub use http::HttpConfig;
+pub use http::{HttpConfig, Scope, TlsConfig, TokenConfig};
 pub use kafka::{KafkaConfig, TopicsConfig};
 pub use load::{ConfigError, Problem};
 pub use local::LocalConfig;
@@ -33,9 +33,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The HTTP server: health, metrics, API.
+    /// The HTTP server: health, metrics, API, and records that come over HTTP.
     pub http: HttpConfig,
-    /// Kafka to read from. Absent: `run` refuses to start, `demo` starts its own broker.
+    /// Kafka to read from. Absent: `run` takes records over HTTP only, `demo` starts its own broker.
     pub kafka: Option<KafkaConfig>,
     /// ClickHouse to write to. Without `url` the local engine is started.
     pub clickhouse: ClickHouseConfig,

@@ -1,11 +1,13 @@
-//! Records in: Kafka and files, offsets, dead letters.
+//! Records in: Kafka, files and what comes over HTTP; offsets, dead letters.
 //!
 //! [`KafkaIngest`] reads a consumer group's share of the topics and feeds two lanes: detection (which may slow reading
-//! down) and storage (which may not). [`LineReader`] reads lines in bounded memory; [`EventProducer`] writes to Kafka.
+//! down) and storage (which may not). [`LineReader`] reads lines in bounded memory; [`EventProducer`] writes to Kafka. [`Intake`] takes
+//! what senders bring and answers once it is safe.
 
 mod client;
 mod dead_letters;
 mod file;
+mod intake;
 mod kafka;
 mod offsets;
 mod probe;
@@ -17,6 +19,10 @@ mod store_lane_tests;
 
 pub use dead_letters::DeadLetter;
 pub use file::{Line, LineReader};
+pub use intake::{
+    Destination, HTTP_TOPIC, Identity, Intake, IntakeError, IntakeStatus, IntakeTask, PROBES_TOPIC, Pressure,
+    REQUESTS_NOT_NATIVE, Receipt, Reservation, requests_are_native,
+};
 pub use kafka::{IngestError, KafkaIngest, Lanes, ShutdownReport};
 pub use probe::{ProbeError, TopicProbe, TopicProblem, probe};
 pub use producer::{EventProducer, ProducerCounts, ProducerError, WatermarkPolicy};

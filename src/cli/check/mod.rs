@@ -48,6 +48,7 @@ enum Subject {
     Limits,
     Scenarios,
     Schema,
+    Http,
     Kafka,
     ClickHouse,
 }
@@ -60,6 +61,7 @@ impl Subject {
             Self::Limits => "limits",
             Self::Scenarios => "scenarios",
             Self::Schema => "schema",
+            Self::Http => "http",
             Self::Kafka => "kafka",
             Self::ClickHouse => "clickhouse",
         }
@@ -120,6 +122,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         (Subject::Limits, subjects::limits(detect)),
         (Subject::Scenarios, subjects::scenarios(&args.scenarios)),
         (Subject::Schema, subjects::schema()),
+        (Subject::Http, subjects::http(configuration.usable.as_ref())),
     ];
     if args.online {
         findings.extend(online::probe(configuration.usable.as_ref()));

@@ -32,7 +32,9 @@ pub(super) fn probe(config: Option<&Config>) -> [(Subject, Outcome); 2] {
 
 fn kafka(kafka: Option<&KafkaConfig>) -> Outcome {
     let Some(kafka) = kafka else {
-        return Outcome::Skipped("no [kafka] section: `run` needs one, `demo` starts a broker of its own".to_owned());
+        return Outcome::Skipped(
+            "no [kafka] section: `run` takes records over HTTP only, `demo` starts a broker of its own".to_owned(),
+        );
     };
     let topics = match ingest::probe(kafka, DEADLINE) {
         Ok(topics) => topics,

@@ -48,7 +48,7 @@ impl Setup {
             data_dir: directory.path().join("data"),
             ..LocalConfig::default()
         };
-        let http = HttpConfig { listen: ([127, 0, 0, 1], 0).into() };
+        let http = HttpConfig { listen: ([127, 0, 0, 1], 0).into(), ..HttpConfig::default() };
         let config = Config { http, kafka, local, ..Config::default() };
         Self { directory, config }
     }
