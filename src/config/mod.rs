@@ -5,6 +5,7 @@
 
 mod clickhouse;
 mod decode;
+mod decode_fields;
 mod detect;
 mod flow;
 mod http;
@@ -17,6 +18,7 @@ mod units;
 
 pub use clickhouse::ClickHouseConfig;
 pub use decode::{CombinedConfig, CombinedRoute, CombinedSubscription, DecodeConfig, Format};
+pub use decode_fields::{FieldRule, FieldsConfig, RequestField, TimeUnit};
 pub use detect::DetectConfig;
 pub use flow::FlowConfig;
 pub use http::{HttpConfig, Scope, TlsConfig, TokenConfig};

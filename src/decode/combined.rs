@@ -18,7 +18,7 @@ use crate::model::{Attributes, Event, RejectionCode, RejectionReason, Request, T
 const METHOD_BYTES_MAX: usize = 20;
 
 /// Route of a request line that is no request.
-const ROUTE_MALFORMED: &str = "(malformed)";
+pub(super) const ROUTE_MALFORMED: &str = "(malformed)";
 
 const SHAPE: &str = "not an access-log line";
 
@@ -142,7 +142,7 @@ fn subscription(
 }
 
 /// `METHOD TARGET [PROTOCOL]`; the target may hold spaces when a client did not encode them.
-fn method_and_target(request: &str) -> Option<(&str, &str)> {
+pub(super) fn method_and_target(request: &str) -> Option<(&str, &str)> {
     let (method, rest) = request.split_once(' ')?;
     let plausible = method.bytes().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'));
     if method.is_empty() || method.len() > METHOD_BYTES_MAX || !plausible {
@@ -163,7 +163,7 @@ fn timestamp(text: &str) -> Result<Timestamp, RejectionReason> {
         .map_err(|_| reject::value(RejectionCode::OutOfRange, "timestamp", expected, text))
 }
 
-fn moment(text: &str) -> Option<jiff::Timestamp> {
+pub(super) fn moment(text: &str) -> Option<jiff::Timestamp> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (date_time, zone) = text.split_once(' ')?;
     let (date, time) = date_time.split_once(':')?;

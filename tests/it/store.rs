@@ -66,11 +66,11 @@ async fn a_drifted_a_newer_and_a_gapped_schema_are_refused_with_what_differs() {
     assert!(error.to_string().contains("0002_signals") && error.to_string().contains("edited"), "{error}");
 
     let database = migrated().await;
-    let add = "INSERT INTO {database}.schema_migrations (number, name, sha256) VALUES (9, 'later', 'x')";
+    let add = "INSERT INTO {database}.schema_migrations (number, name, sha256) VALUES (9999, 'later', 'x')";
     database.admin.execute(add).await.unwrap();
     let error = migrate(&database.admin).await.unwrap_err();
     assert_eq!(error.code(), "schema_newer");
-    assert!(error.to_string().contains("0009_later") && error.to_string().contains("0008"), "{error}");
+    assert!(error.to_string().contains("9999_later"), "{error}");
 
     let database = migrated().await;
     let remove = "ALTER TABLE {database}.schema_migrations DELETE WHERE number = 3 SETTINGS mutations_sync = 1";
@@ -110,14 +110,16 @@ async fn the_rollup_agrees_with_a_count_over_the_raw_rows() {
     let dimensions = "subscription, client, client_version, service, caller, route";
     let rollup = format!(
         "SELECT toString(minute) AS minute, {dimensions}, status_class, sum(requests) AS requests, \
-         sum(failures) AS failures, sum(resends) AS resends, sum(request_bytes) AS request_bytes, \
+         sum(failures) AS failures, sum(resends) AS resends, sum(attempts_known) AS attempts_known, \
+         sum(upstream_attempts) AS upstream_attempts, sum(request_bytes) AS request_bytes, \
          sum(response_bytes) AS response_bytes, toString(mapSort(sumMap(duration_ms))) AS duration_ms \
          FROM {{database}}.requests_by_minute GROUP BY minute, {dimensions}, status_class ORDER BY ALL"
     );
     let raw = format!(
         "SELECT toString(toStartOfMinute(toDateTime(timestamp))) AS minute, {dimensions}, \
          toUInt16(intDiv(status, 100)) AS status_class, count() AS requests, \
-         countIf(status >= 500 OR status = 429) AS failures, countIf(attempt > 1) AS resends, \
+         countIf(status >= 500 OR status = 429) AS failures, countIf(attempt > 1) AS resends, countIf(attempt > 0) AS attempts_known, \
+         sum(requests.upstream_attempts) AS upstream_attempts, \
          sum(requests.request_bytes) AS request_bytes, sum(requests.response_bytes) AS response_bytes, \
          toString(mapSort(sumMap(map(if(requests.duration_ms > 0, \
          toInt16(ceil(log2(requests.duration_ms) * 8) - 1), toInt16(-32768)), toUInt64(1))))) AS duration_ms \
