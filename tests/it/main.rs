@@ -12,6 +12,7 @@ mod ingest_command;
 mod intake;
 mod intake_access;
 mod intake_kafka;
+mod intake_otlp;
 mod kafka_ingest;
 mod notify;
 mod pipeline;

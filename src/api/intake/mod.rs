@@ -77,8 +77,8 @@ impl IngestState {
         let decoders = Decoders {
             line: Decoder::new(Format::Native, decode),
             whole: Decoder::new(Format::Native, &whole),
-            otlp_json: Decoder::new(Format::Native, &whole),
-            otlp_proto: Decoder::new(Format::Native, &whole),
+            otlp_json: Decoder::new(Format::OtlpJson, &whole),
+            otlp_proto: Decoder::new(Format::OtlpProto, &whole),
         };
         Self { intake, limits: Limits::new(http), decoders: Arc::new(decoders), metrics }
     }
@@ -153,8 +153,8 @@ fn prepare(
     let records = match kind {
         Kind::Lines => Records::of_lines(&bytes, &decoders.line),
         Kind::Whole => Records::of_whole(&bytes, &decoders.whole),
-        Kind::OtlpJson => Records::of_whole(&bytes, &decoders.otlp_json),
-        Kind::OtlpProto => Records::of_whole(&bytes, &decoders.otlp_proto),
+        Kind::OtlpJson => Records::of_export(&bytes, &decoders.otlp_json),
+        Kind::OtlpProto => Records::of_export(&bytes, &decoders.otlp_proto),
     }?;
     Ok(Prepared { records, reservation, identity })
 }

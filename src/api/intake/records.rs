@@ -61,6 +61,13 @@ impl Records {
         Ok(records)
     }
 
+    /// The whole body is one OTLP export. One without records is well: exporters may send it.
+    pub(super) fn of_export(bytes: &[u8], decoder: &Decoder) -> Result<Self, Problem> {
+        let records = Self::of_whole(bytes, decoder)?;
+        let is_empty = records.events.is_empty() && records.by_code[RejectionCode::Empty as usize] == records.rejected;
+        Ok(if is_empty { Self::default() } else { records })
+    }
+
     /// An array that is longer than is read would be taken in part, and senders do not send the rest again: so nothing
     /// of it is taken.
     fn decode(&mut self, line: Option<u64>, record: &[u8], decoder: &Decoder) -> Result<(), Problem> {
