@@ -24,6 +24,8 @@ const QUEUE_FULL_WAIT: Duration = Duration::from_millis(10);
 const QUEUE_FULL_TRIES: u32 = 200;
 /// Submissions whose fate the client has told and the task has not yet heard: as many as may be pending.
 const OUTCOMES_BOUND: usize = 10_000;
+/// Every so many records others get their turn on the runtime.
+const YIELD_EVERY: usize = 500;
 /// Records in the client's queue.
 const QUEUE_RECORDS_MAX: &str = "1000000";
 /// Events as JSON may take this many times the bytes that were pending for them.
@@ -123,6 +125,9 @@ impl KafkaWay {
             outcomes: self.outcomes.0.clone(),
         });
         for (place, event) in events.iter().enumerate() {
+            if place % YIELD_EVERY == YIELD_EVERY - 1 {
+                tokio::task::yield_now().await;
+            }
             let Some((topic, key)) = self.target(event) else {
                 refused.push((place, watermark_refused()));
                 continue;
