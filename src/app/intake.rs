@@ -10,7 +10,9 @@ use super::storage::DRAIN_TIMEOUT;
 use crate::api::{Component, ComponentStatus, Health};
 use crate::clock;
 use crate::config::{Config, KafkaConfig};
-use crate::ingest::{Destination, Intake, IntakeStatus, IntakeTask, Lanes, REQUESTS_NOT_NATIVE, requests_are_native};
+use crate::ingest::{
+    Destination, Intake, IntakeStatus, IntakeTask, REQUESTS_NOT_NATIVE, StorageLanes, requests_are_native,
+};
 use crate::metrics::{IntakeRecord, Metrics};
 use crate::shutdown::{Stage, Tasks};
 
@@ -36,7 +38,7 @@ pub(super) fn into_kafka(
 /// Records go to detection and storage; there is no Kafka.
 pub(super) fn into_storage(
     config: &Config,
-    lanes: Lanes,
+    lanes: StorageLanes,
     queues: Queues,
     tasks: &mut Tasks,
     metrics: &Arc<Metrics>,

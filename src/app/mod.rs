@@ -18,7 +18,7 @@ use crate::alert::notify::{self, Notifier, Pace};
 use crate::api::{self, ApiState, Component, ComponentStatus, Health, IngestState, Tokens, View};
 use crate::clock;
 use crate::config::{Config, KafkaConfig, TopicsConfig};
-use crate::ingest::{IngestStatus, Intake, KafkaIngest, Lanes};
+use crate::ingest::{IngestStatus, Intake, KafkaIngest, Lanes, StorageLanes};
 use crate::metrics::Metrics;
 use crate::model::{Event, Output};
 use crate::pipeline::Settings;
@@ -32,6 +32,9 @@ const DETECT_BOUND: usize = 64;
 const STORED_BOUND: usize = 256;
 /// Outputs waiting for ClickHouse. At the bound further ones are left out of the table and counted; alerts still go out.
 const OUTPUTS_BOUND: usize = 10_000;
+/// Partitions whose storage is being planned, with a broker that cannot tell where it was. At the bound further ones ask
+/// a little later.
+const PLANS_BOUND: usize = 256;
 
 /// The running service.
 #[derive(Debug)]
@@ -83,7 +86,16 @@ impl App {
         let (inputs, inputs_receiver) = mpsc::channel(DETECT_BOUND);
         let queues =
             observe::Queues { inputs: inputs.downgrade(), batches: batches.downgrade(), outputs: outputs.downgrade() };
-        storage.spawn_writers(config, &mut tasks, (batches_receiver, outputs_receiver, stored), &metrics, &health);
+        let (plan_requests, plan_requests_receiver) = mpsc::channel(PLANS_BOUND);
+        let (plans, plans_receiver) = mpsc::channel(PLANS_BOUND);
+        let queues_of_storage = storage::Queues {
+            batches: batches_receiver,
+            outputs: outputs_receiver,
+            stored,
+            plan_requests: plan_requests_receiver,
+            plans,
+        };
+        storage.spawn_writers(config, &mut tasks, queues_of_storage, &metrics, &health);
 
         let outlets = Outlets { pages, store: outputs, view: view_sender, observer, metrics: Arc::clone(&metrics) };
         let topics = kafka.map_or_else(TopicsConfig::default, |kafka| kafka.topics.clone());
@@ -94,9 +106,10 @@ impl App {
             Ok(())
         });
 
-        let lanes = Lanes { detect: inputs, store: batches, stored: stored_receiver };
         let (intake, ingest) = match kafka {
             Some(kafka) => {
+                let (detect, store, stored) = (inputs, batches, stored_receiver);
+                let lanes = Lanes { detect, store, stored, plan_requests, plans: plans_receiver };
                 let reader = KafkaIngest::start(kafka, &config.decode, &config.store, lanes, storage::DRAIN_TIMEOUT)?;
                 let ingest = reader.status();
                 observe::spawn_ingest(&mut tasks, reader, kafka, queues, &metrics, &health);
@@ -105,6 +118,9 @@ impl App {
             None => {
                 let off = "no [kafka] section: records come over HTTP";
                 health.set(Component::Kafka, ComponentStatus::Off, off, clock::now());
+                // What is not Kafka has no plan: a range that is not stored is sent again by who was not answered.
+                drop((plan_requests, plans_receiver));
+                let lanes = StorageLanes { detect: inputs, store: batches, stored: stored_receiver };
                 let intake = intake::into_storage(config, lanes, queues, &mut tasks, &metrics, &health)?;
                 (intake, watch::channel(IngestStatus::default()).1)
             }

@@ -8,8 +8,10 @@ mod client;
 mod dead_letters;
 mod file;
 mod intake;
+mod intent;
 mod kafka;
 mod offsets;
+mod patience;
 mod probe;
 mod producer;
 mod status;
@@ -21,9 +23,10 @@ pub use dead_letters::DeadLetter;
 pub use file::{Line, LineReader};
 pub use intake::{
     Destination, HTTP_TOPIC, Identity, Intake, IntakeError, IntakeStatus, IntakeTask, PROBES_TOPIC, Pressure,
-    REQUESTS_NOT_NATIVE, Receipt, Reservation, requests_are_native,
+    REQUESTS_NOT_NATIVE, Receipt, Reservation, StorageLanes, requests_are_native,
 };
 pub use kafka::{IngestError, KafkaIngest, Lanes, ShutdownReport};
 pub use probe::{ProbeError, TopicProbe, TopicProblem, probe};
 pub use producer::{EventProducer, ProducerCounts, ProducerError, WatermarkPolicy};
 pub use status::{IngestCounts, IngestStatus, PartitionStatus};
+pub use store_lane::IntentKeeper;

@@ -9,6 +9,7 @@ mod chunk;
 mod credential;
 mod event;
 mod event_json;
+mod plan;
 mod position;
 mod time;
 mod transition;
@@ -19,6 +20,7 @@ pub use batch::{Batch, Stored};
 pub use chunk::{Chunk, FlowInput, Positioned, Rejection, RejectionCode, RejectionReason};
 pub use credential::names_credential;
 pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Request, Signal, metric};
+pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};
 pub use time::{DurationMs, ParseTimestampError, Timestamp};
 pub use transition::{

@@ -20,9 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use worker::IntakeTask;
 
-use super::kafka::Lanes;
 use crate::config::{DecodeConfig, Format, HttpConfig, KafkaConfig, StoreConfig};
-use crate::model::{Event, RejectionReason};
+use crate::model::{Batch, Event, FlowInput, RejectionReason, Stored};
 
 /// Topic name of records that came over HTTP, where there is no Kafka.
 pub const HTTP_TOPIC: &str = "http";
@@ -132,6 +131,17 @@ fn acquire(semaphore: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePer
     })
 }
 
+/// To detection and storage, and storage's answers.
+#[derive(Debug)]
+pub struct StorageLanes {
+    /// To detection. When it is full, taking records waits.
+    pub detect: mpsc::Sender<FlowInput>,
+    /// To storage. When it is full, what was taken stays pending.
+    pub store: mpsc::Sender<Batch>,
+    /// What storage has written.
+    pub stored: mpsc::Receiver<Stored>,
+}
+
 /// Where records become safe.
 #[derive(Debug)]
 pub enum Destination<'a> {
@@ -140,7 +150,7 @@ pub enum Destination<'a> {
     /// In storage, and detected on as they come.
     Storage {
         /// To detection and storage, and storage's answers.
-        lanes: Lanes,
+        lanes: StorageLanes,
         /// Of this process: offsets count from 0 at each start.
         epoch: Arc<str>,
     },

@@ -10,9 +10,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::desk::TicketId;
-use super::{HTTP_TOPIC, PROBES_TOPIC};
+use super::{HTTP_TOPIC, PROBES_TOPIC, StorageLanes};
 use crate::config::{HttpConfig, StoreConfig};
-use crate::ingest::Lanes;
 use crate::model::{Batch, Chunk, Event, FlowInput, Offset, Positioned, Stored, TopicPartition};
 
 /// A batch is closed when its first submission is this old: its sender waits.
@@ -55,7 +54,7 @@ impl StreamState {
 /// The way to detection and storage.
 #[derive(Debug)]
 pub(super) struct StorageWay {
-    lanes: Lanes,
+    lanes: StorageLanes,
     epoch: Arc<str>,
     records_max: usize,
     bytes_max: usize,
@@ -66,7 +65,13 @@ pub(super) struct StorageWay {
 }
 
 impl StorageWay {
-    pub(super) fn new(lanes: Lanes, epoch: Arc<str>, http: &HttpConfig, store: &StoreConfig, now: Instant) -> Self {
+    pub(super) fn new(
+        lanes: StorageLanes,
+        epoch: Arc<str>,
+        http: &HttpConfig,
+        store: &StoreConfig,
+        now: Instant,
+    ) -> Self {
         Self {
             lanes,
             epoch,
@@ -125,6 +130,8 @@ impl StorageWay {
                 start: chunk.start,
                 end: chunk.start,
                 chunks: Vec::new(),
+                dropped: 0,
+                note_intent: false,
             },
             tickets: Vec::new(),
             records: 0,

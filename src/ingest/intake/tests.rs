@@ -6,9 +6,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Destination, Identity, Intake, IntakeError, Pressure, Receipt};
+use super::{Destination, Identity, Intake, IntakeError, Pressure, Receipt, StorageLanes};
 use crate::config::{ByteCount, DecodeConfig, HttpConfig, Span, StoreConfig};
-use crate::ingest::Lanes;
 use crate::model::{Attributes, Batch, Event, FlowInput, Signal, Stored, Timestamp};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,7 +27,7 @@ fn bench(http: &HttpConfig) -> Bench {
     let (detect_sender, detect) = mpsc::channel(64);
     let (store_sender, store) = mpsc::channel(1);
     let (stored, stored_receiver) = mpsc::channel(16);
-    let lanes = Lanes { detect: detect_sender, store: store_sender, stored: stored_receiver };
+    let lanes = StorageLanes { detect: detect_sender, store: store_sender, stored: stored_receiver };
     let destination = Destination::Storage { lanes, epoch: "e".into() };
     let made = Intake::new(http, &DecodeConfig::default(), &StoreConfig::default(), destination);
     let (intake, task) = made.unwrap();
