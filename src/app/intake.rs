@@ -31,7 +31,8 @@ pub(super) fn into_kafka(
 ) -> anyhow::Result<Intake> {
     let (intake, task) = start(config, Destination::Kafka(kafka))?;
     let note = if requests_are_native(&config.decode) { "" } else { REQUESTS_NOT_NATIVE };
-    spawn(config, &intake, task, None, note, tasks, (metrics, health));
+    let show = Show { intake: intake.clone(), queues: None, is_on: config.http.ingest, note };
+    spawn(task, show, tasks, metrics, health);
     Ok(intake)
 }
 
@@ -47,7 +48,8 @@ pub(super) fn into_storage(
     // Which start of the process it is: offsets count from 0 at each.
     let epoch = format!("{:x}-{:x}", clock::now().as_millis(), std::process::id());
     let (intake, task) = start(config, Destination::Storage { lanes, epoch: epoch.into() })?;
-    spawn(config, &intake, task, Some(queues), "", tasks, (metrics, health));
+    let show = Show { intake: intake.clone(), queues: Some(queues), is_on: config.http.ingest, note: "" };
+    spawn(task, show, tasks, metrics, health);
     Ok(intake)
 }
 
@@ -55,46 +57,48 @@ fn start(config: &Config, destination: Destination<'_>) -> anyhow::Result<(Intak
     Intake::new(&config.http, &config.decode, &config.store, destination).context("cannot take records over HTTP")
 }
 
-fn spawn(
-    config: &Config,
-    intake: &Intake,
-    task: IntakeTask,
+/// What is shown of it.
+struct Show {
+    intake: Intake,
+    /// Where there is no reader of Kafka, which would show them.
     queues: Option<Queues>,
+    is_on: bool,
     note: &'static str,
-    tasks: &mut Tasks,
-    (metrics, health): (&Arc<Metrics>, &Arc<Health>),
-) {
+}
+
+fn spawn(task: IntakeTask, show: Show, tasks: &mut Tasks, metrics: &Arc<Metrics>, health: &Arc<Health>) {
     let stop = tasks.token(Stage::Ingest);
     tasks.spawn(Stage::Ingest, "intake", async move {
         task.run(stop, DRAIN_TIMEOUT).await;
         Ok(())
     });
-    let (stop, intake) = (tasks.token(Stage::Ingest), intake.clone());
+    let stop = tasks.token(Stage::Ingest);
     let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
-    let is_on = config.http.ingest;
     tasks.spawn(Stage::Ingest, "intake watch", async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = watch(&intake, queues.as_ref(), is_on, note, &metrics, &health) => {}
+            () = show.watch(&metrics, &health) => {}
         }
         Ok(())
     });
 }
 
-async fn watch(intake: &Intake, queues: Option<&Queues>, is_on: bool, note: &str, metrics: &Metrics, health: &Health) {
-    let status = intake.status();
-    let mut dropped = 0;
-    loop {
-        let now = status.borrow().clone();
-        metrics.set_intake_pending(intake.pending_bytes());
-        metrics.add_intake_records(IntakeRecord::Dropped, now.probe_events_dropped - dropped);
-        dropped = now.probe_events_dropped;
-        if let Some(queues) = queues {
-            queues.show(metrics);
+impl Show {
+    async fn watch(&self, metrics: &Metrics, health: &Health) {
+        let status = self.intake.status();
+        let mut dropped = 0;
+        loop {
+            let now = status.borrow().clone();
+            metrics.set_intake_pending(self.intake.pending_bytes());
+            metrics.add_intake_records(IntakeRecord::Dropped, now.probe_events_dropped - dropped);
+            dropped = now.probe_events_dropped;
+            if let Some(queues) = &self.queues {
+                queues.show(metrics);
+            }
+            let (component, detail) = readiness(&now, self.is_on, self.note);
+            health.set(Component::Intake, component, &detail, clock::now());
+            tokio::time::sleep(LOOK_PAUSE).await;
         }
-        let (component, detail) = readiness(&now, is_on, note);
-        health.set(Component::Intake, component, &detail, clock::now());
-        tokio::time::sleep(LOOK_PAUSE).await;
     }
 }
 

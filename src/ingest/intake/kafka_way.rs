@@ -27,7 +27,7 @@ const OUTCOMES_BOUND: usize = 10_000;
 /// Every so many records others get their turn on the runtime.
 const YIELD_EVERY: usize = 500;
 /// Records in the client's queue.
-const QUEUE_RECORDS_MAX: &str = "1000000";
+const QUEUE_RECORDS_MAX: u32 = 1_000_000;
 /// Events as JSON may take this many times the bytes that were pending for them.
 const QUEUE_BYTES_FACTOR: usize = 4;
 
@@ -100,7 +100,7 @@ fn producer(kafka: &KafkaConfig, queue_bytes: usize) -> Result<ThreadedProducer<
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("allow.auto.create.topics", "false")
-        .set("queue.buffering.max.messages", QUEUE_RECORDS_MAX)
+        .set("queue.buffering.max.messages", QUEUE_RECORDS_MAX.to_string())
         .set("queue.buffering.max.kbytes", (queue_bytes / 1_024).clamp(1_024, i32::MAX as usize).to_string())
         .set("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string());
     config.create_with_context(Deliveries)
