@@ -187,6 +187,8 @@ impl Config {
                 );
             }
         }
+        let decode = self.decode.problems();
+        problems.extend(decode.into_iter().map(|(key, message)| Problem { key, message }));
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

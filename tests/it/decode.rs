@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use floodmark::config::{CombinedSubscription, DecodeConfig, Format};
 use floodmark::decode::{Decoded, Decoder};
-use floodmark::model::{Event, RejectionCode, Timestamp};
+use floodmark::model::{AttemptSource, Event, RejectionCode, Timestamp};
 use proptest::prelude::*;
 
 fn decode(format: Format, record: &[u8]) -> Vec<(u16, Decoded)> {
@@ -135,6 +135,33 @@ fn arrays_are_bounded_and_keep_what_is_good() {
 }
 
 #[test]
+fn native_events_may_say_where_their_attempt_was_read() {
+    let with = |fields: &str| REQUEST.replace('}', &format!(",{fields}}}"));
+    let event = the_event(&with(r#""attempt":2,"attempt_source":"retry_attempt","upstream_attempts":"0""#));
+    let Event::Request(request) = event else { panic!("no request") };
+    let said = (request.attempt, request.attempt_source, request.upstream_attempts);
+    assert_eq!(said, (Some(2), Some(AttemptSource::RetryAttempt), Some(0)));
+    for (fields, code) in [
+        (r#""attempt_source":"rumour""#, RejectionCode::OutOfRange),
+        (r#""upstream_attempts":-1"#, RejectionCode::OutOfRange),
+        (r#""upstream_attempts":"many""#, RejectionCode::WrongType),
+    ] {
+        assert_eq!(code_of(Format::Native, with(fields).as_bytes()), code, "{fields}");
+    }
+}
+
+#[test]
+fn credentials_in_unknown_fields_are_left_out_and_counted() {
+    let fields = r#""authorization":"Bearer s3cret","colour":"green","attributes":{"X-Api-Key":"s3cret","size":2},
+        "headers":{"accept":"*/*","Cookie":"s3cret"},"nested":[{"deep":{"client_secret":"s3cret"}}]"#;
+    let Event::Request(request) = the_event(&REQUEST.replace('}', &format!(",{fields}}}"))) else {
+        panic!("no request")
+    };
+    assert_eq!(request.attributes.iter().collect::<Vec<_>>(), [("colour", "green"), ("size", "2")]);
+    assert_eq!(request.attributes.dropped(), 4);
+}
+
+#[test]
 fn two_objects_in_one_record_are_refused_whole() {
     assert_eq!(code_of(Format::Native, format!("{REQUEST}\n{REQUEST}").as_bytes()), RejectionCode::Syntax);
 }
@@ -183,7 +210,7 @@ fn json_value() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "type",
     "timestamp",
     "subscription",
@@ -191,6 +218,8 @@ const NAMES: [&str; 16] = [
     "status",
     "duration_ms",
     "attempt",
+    "attempt_source",
+    "upstream_attempts",
     "response_bytes",
     "source",
     "metric",
