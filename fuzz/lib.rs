@@ -23,7 +23,9 @@ pub fn check(decoder: &Decoder, record: &[u8]) {
             Ok(Event::Request(request)) => {
                 assert!(request.duration_ms.is_finite() && request.duration_ms >= 0.0);
                 assert!(request.status <= 999 && request.attempt != Some(0));
-                assert!((1..=1_024).contains(&request.subscription.len()) && (1..=1_024).contains(&request.route.len()));
+                assert!(
+                    (1..=1_024).contains(&request.subscription.len()) && (1..=1_024).contains(&request.route.len())
+                );
             }
             Ok(_) => {}
             Err(reason) => assert!(reason.message.len() < 400 && !reason.message.contains('\n'), "{reason:?}"),
