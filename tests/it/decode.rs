@@ -90,6 +90,14 @@ fn real_access_log_lines() {
 }
 
 #[test]
+fn the_query_of_a_referer_is_not_kept() {
+    let line = r#"192.0.2.1 - - [01/Mar/2026:10:15:07 +0000] "GET / HTTP/1.1" 200 5 "https://example.org/a?token=s3cret" "curl/8.5.0""#;
+    let all = decode(Format::Combined, line.as_bytes());
+    let [(0, Ok(Event::Request(request)))] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!(request.attributes.get("referer"), Some("https://example.org/a"));
+}
+
+#[test]
 fn bytes_that_are_no_record() {
     for format in [Format::Native, Format::Combined] {
         assert_eq!(code_of(format, b""), RejectionCode::Empty);
