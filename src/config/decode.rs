@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ByteCount, FieldsConfig};
+use crate::model::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, names_credential};
 
 /// Format of a record.
 #[derive(
@@ -80,6 +81,27 @@ pub struct DecodeConfig {
     pub attributes: Option<Vec<String>>,
     /// Where fields of a request are found, instead of where the format looks. Not for `native` and `combined`.
     pub fields: FieldsConfig,
+}
+
+impl DecodeConfig {
+    /// What types cannot say: key and message of each problem.
+    pub(super) fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = self.fields.problems(self.requests_format == Format::Mapping);
+        let attributes = self.attributes.as_deref().unwrap_or_default();
+        if attributes.len() > ATTRIBUTES_MAX {
+            problems.push(("decode.attributes".to_owned(), format!("must name at most {ATTRIBUTES_MAX} paths")));
+        }
+        for path in attributes {
+            if path.is_empty() || path.len() > ATTRIBUTE_BYTES_MAX {
+                let message = format!("paths must have 1 to {ATTRIBUTE_BYTES_MAX} bytes");
+                problems.push(("decode.attributes".to_owned(), message));
+            } else if names_credential(path) {
+                let message = format!("{path:?} is the name of a credential, and those are never kept");
+                problems.push(("decode.attributes".to_owned(), message));
+            }
+        }
+        problems
+    }
 }
 
 impl Default for DecodeConfig {

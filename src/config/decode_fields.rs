@@ -130,6 +130,64 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+/// Most places to look for one field: a record is searched for each of them.
+const PATHS_MAX: usize = 16;
+/// Longest path, in bytes.
+const PATH_BYTES_MAX: usize = 256;
+
+impl FieldsConfig {
+    /// What types cannot say: key and message of each problem.
+    pub(super) fn problems(&self, format_is_mapping: bool) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        for field in RequestField::ALL {
+            if let Some(rule) = self.get(*field) {
+                let key = format!("decode.fields.{}", field.name());
+                problems.extend(rule.problem(*field).map(|message| (key, message)));
+            }
+        }
+        if format_is_mapping {
+            problems.extend(self.without_a_place().map(|name| {
+                let message = "is required: the format `mapping` knows no place for it".to_owned();
+                (format!("decode.fields.{name}"), message)
+            }));
+        }
+        problems
+    }
+
+    /// Required fields of a request that nothing is said about.
+    fn without_a_place(&self) -> impl Iterator<Item = &'static str> {
+        let ends = self.started_at.is_some() && self.ended_at.is_some();
+        let fields = [
+            (RequestField::Timestamp, self.timestamp.is_some() || self.ended_at.is_some()),
+            (RequestField::Subscription, self.subscription.is_some() || self.address.is_some()),
+            (RequestField::Route, self.route.is_some()),
+            (RequestField::Status, self.status.is_some()),
+            (RequestField::DurationMs, self.duration_ms.is_some() || ends),
+        ];
+        fields.into_iter().filter(|(_, said)| !said).map(|(field, _)| field.name())
+    }
+}
+
+impl FieldRule {
+    fn problem(&self, field: RequestField) -> Option<String> {
+        let counts = matches!(field, RequestField::Attempt | RequestField::UpstreamAttempts);
+        let too_long = |path: &String| path.is_empty() || path.len() > PATH_BYTES_MAX;
+        if self.paths.is_empty() && self.constant.is_none() {
+            Some("must name a path or a constant".to_owned())
+        } else if self.paths.len() > PATHS_MAX {
+            Some(format!("must name at most {PATHS_MAX} paths"))
+        } else if self.paths.iter().any(too_long) {
+            Some(format!("paths must have 1 to {PATH_BYTES_MAX} bytes"))
+        } else if self.unit.is_some() && field != RequestField::DurationMs {
+            Some("`unit` is for `duration_ms` only: times are told apart by their size".to_owned())
+        } else if self.add != 0 && !counts {
+            Some("`add` is for `attempt` and `upstream_attempts` only".to_owned())
+        } else {
+            None
+        }
+    }
+}
+
 /// The ways to write a [`FieldRule`].
 #[derive(Deserialize)]
 #[serde(
@@ -203,6 +261,18 @@ mod tests {
         assert_eq!(fields.service.as_ref().unwrap().constant.as_deref(), Some("shop"));
         let written = toml::to_string(&fields).unwrap();
         assert_eq!(toml::from_str::<FieldsConfig>(&written).unwrap(), fields, "{written}");
+    }
+
+    #[test]
+    fn rules_that_cannot_work_are_found() {
+        let text =
+            "status = { unit = 's', paths = ['a'] }\nroute = []\nmethod = ''\nhost = { paths = ['a'], add = 1 }\n";
+        let fields: FieldsConfig = toml::from_str(text).unwrap();
+        let keys = |is_mapping| -> Vec<String> {
+            fields.problems(is_mapping).into_iter().map(|(key, _)| key.replace("decode.fields.", "")).collect()
+        };
+        assert_eq!(keys(false), ["method", "route", "status", "host"]);
+        assert_eq!(keys(true)[4..], ["timestamp", "subscription", "duration_ms"]);
     }
 
     #[test]

@@ -188,6 +188,8 @@ impl Config {
             }
         }
         problems.extend(self.http.problems());
+        let decode = self.decode.problems();
+        problems.extend(decode.into_iter().map(|(key, message)| Problem { key, message }));
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

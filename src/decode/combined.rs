@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 
 use super::combined_names::{client_of, route_of};
+use super::convert::without_query;
 use super::{Decoded, reject};
 use crate::config::{CombinedConfig, CombinedSubscription};
 use crate::model::{Attributes, Event, RejectionCode, RejectionReason, Request, Text, Timestamp};
@@ -34,10 +35,12 @@ pub(super) fn line(line: &str, config: &CombinedConfig) -> Decoded {
         None => (None, Text::const_new(ROUTE_MALFORMED)),
     };
     let (client, client_version) = parts.user_agent.and_then(client_of).unzip();
-    for (name, value) in [("user_agent", parts.user_agent), ("referer", parts.referer)] {
-        if let Some(value) = value.and_then(present) {
-            attributes.insert(name, &unescape(value));
-        }
+    if let Some(user_agent) = parts.user_agent.and_then(present) {
+        attributes.insert("user_agent", &unescape(user_agent));
+    }
+    if let Some(referer) = parts.referer.and_then(present) {
+        // Queries hold what people search for, and credentials.
+        attributes.insert("referer", without_query(&unescape(referer)));
     }
     Ok(Event::Request(Request {
         timestamp: timestamp(parts.time)?,

@@ -130,13 +130,22 @@ pub(super) fn method(text: &str) -> Option<Text> {
 /// A route: a name as it is; a path, an URL or a request line as a template without its query.
 pub(super) fn route(text: &str) -> Text {
     let target = match method_and_target(text) {
-        Some((_, target)) if text.contains(" HTTP/") => target,
+        Some((_, target)) if text.contains(" HTTP/") || target.starts_with('/') => target,
         _ => text,
     };
     if target.starts_with('/') || target.contains("://") || target.len() > NAME_BYTES_MAX {
         return route_of(target, CombinedRoute::PathTemplate);
     }
     Text::from(without_query(target))
+}
+
+/// A service's name; of Istio's clusters (`outbound|8080||profiles.prod.svc.cluster.local`) the host.
+pub(super) fn service(name: &str) -> Option<Text> {
+    let host = match name.split_once('|') {
+        Some(("inbound" | "outbound", rest)) => rest.rsplit('|').next().unwrap_or(rest),
+        _ => name,
+    };
+    (!host.is_empty()).then(|| Text::from(host))
 }
 
 /// Text without what follows a `?`, where it is a path or an URL.
@@ -236,10 +245,14 @@ mod tests {
             ("GET /users/7?token=x HTTP/1.1", "/users/{id}"),
             ("https://api.example.com/users/7?token=x", "/users/{id}"),
             ("/pkg.Service/Method", "/pkg.Service/Method"),
+            ("GET /v2/items/{item}", "/v2/items/{item}"),
+            ("GET started", "GET started"),
         ] {
             assert_eq!(route(text), expected, "{text}");
         }
         assert_eq!(method("GET /a HTTP/1.1").as_deref(), Some("GET"));
         assert_eq!(method("get!"), None);
+        assert_eq!(service("outbound|80|v2|a.svc").as_deref(), Some("a.svc"));
+        assert_eq!((service("inbound|8080||"), service("a|b").as_deref()), (None, Some("a|b")));
     }
 }

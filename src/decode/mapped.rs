@@ -22,6 +22,8 @@ pub(super) fn request(mapping: &Mapping, values: &Values<'_>) -> Decoded {
         Some(nanos) => timestamp(nanos),
         None => return Err(reading.missing(RequestField::Timestamp)),
     };
+    // What has no status is no request: of lines of another kind this is the message that says so.
+    let status = reading.status()?;
     let (client, client_version) = reading.client()?;
     let (attempt, request_key, attempt_source) = reading.attempt()?;
     Ok(Event::Request(Request {
@@ -29,11 +31,11 @@ pub(super) fn request(mapping: &Mapping, values: &Values<'_>) -> Decoded {
         subscription: reading.subscription()?,
         client,
         client_version,
-        service: reading.name(RequestField::Service)?,
+        service: reading.name(RequestField::Service)?.and_then(|name| convert::service(&name)),
         caller: reading.name(RequestField::Caller)?,
         method: reading.found(RequestField::Method).and_then(|(value, _)| convert::method(&convert::trimmed(&value))),
         route: reading.route()?,
-        status: reading.status()?,
+        status,
         duration_ms: reading.duration_ms(ended_at)?,
         request_bytes: reading.count(RequestField::RequestBytes)?,
         response_bytes: reading.count(RequestField::ResponseBytes)?,
@@ -67,12 +69,15 @@ impl<'v, 'a> Reading<'_, 'v, 'a> {
     }
 
     fn missing(&self, field: RequestField) -> RejectionReason {
-        let places: Vec<String> = self.mapping.places(field).take(PLACES_NAMED_MAX).map(reject::excerpt).collect();
-        let name = field.name();
-        let message = match places.as_slice() {
-            [] => format!("`{name}` is required, and decode.fields.{name} says no place for it"),
-            [only] => format!("`{name}` is required, and {only} has no value"),
-            several => format!("`{name}` is required, and none of {} has a value", several.join(", ")),
+        let (places, name) = (self.mapping.places(field), field.name());
+        let named: Vec<String> = places.iter().take(PLACES_NAMED_MAX).map(|place| reject::excerpt(place)).collect();
+        let message = match (named.as_slice(), places.len().saturating_sub(PLACES_NAMED_MAX)) {
+            ([], _) => format!("`{name}` is required, and decode.fields.{name} says no place for it"),
+            ([only], _) => format!("`{name}` is required, and {only} has no value"),
+            (several, 0) => format!("`{name}` is required, and none of {} has a value", several.join(", ")),
+            (several, more) => {
+                format!("`{name}` is required, and none of {} and {more} more places has a value", several.join(", "))
+            }
         };
         reject::field(RejectionCode::MissingField, name, message)
     }

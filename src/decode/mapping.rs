@@ -108,9 +108,16 @@ impl Mapping {
         found.or_else(|| rule.constant.as_ref().map(|constant| (constant, None)))
     }
 
-    /// Where a field was looked for, for people.
-    pub(super) fn places(&self, field: RequestField) -> impl Iterator<Item = &str> {
-        self.sources(field).iter().map(|source| source.path.as_str())
+    /// Where a field was looked for, for people: also where its stand-ins were.
+    pub(super) fn places(&self, field: RequestField) -> Vec<&str> {
+        let stand_ins: &[RequestField] = match field {
+            RequestField::Timestamp => &[RequestField::EndedAt],
+            RequestField::Subscription => &[RequestField::Address],
+            RequestField::DurationMs => &[RequestField::StartedAt, RequestField::EndedAt],
+            _ => &[],
+        };
+        let fields = std::iter::once(&field).chain(stand_ins);
+        fields.flat_map(|field| self.sources(*field)).map(|source| source.path.as_str()).collect()
     }
 }
 

@@ -39,9 +39,7 @@ impl OtlpMapping {
     fn event(&self, values: &Values<'_>) -> Decoded {
         match values.get(self.span_kind).map(span_kind) {
             None | Some(Some(SERVER)) => mapped::request(&self.mapping, values),
-            Some(Some(CLIENT)) => {
-                mapped::request(&self.mapping, values).map(|event| self.from_the_client(event, values))
-            }
+            Some(Some(CLIENT)) => mapped::request(&self.mapping, values).map(|event| self.as_call(event, values)),
             Some(_) => {
                 let message = "a span that is neither a server's nor a client's is no request";
                 Err(reject::field(RejectionCode::UnknownType, "kind", message))
@@ -50,7 +48,7 @@ impl OtlpMapping {
     }
 
     /// A client's span names the caller as its service.
-    fn from_the_client(&self, event: Event, values: &Values<'_>) -> Event {
+    fn as_call(&self, event: Event, values: &Values<'_>) -> Event {
         match event {
             Event::Request(mut request) if !self.roles_are_configured => {
                 request.caller = request.service.take();

@@ -23,7 +23,7 @@ pub(super) fn record(record: &[u8], mapping: &OtlpMapping, sink: &mut dyn FnMut(
 }
 
 /// Every message at field `number`.
-fn messages<'a>(bytes: &'a [u8], number: u64) -> impl Iterator<Item = Result<&'a [u8], Malformed>> {
+fn messages(bytes: &[u8], number: u64) -> impl Iterator<Item = Result<&[u8], Malformed>> {
     Fields::new(bytes).filter_map(move |field| match field {
         Ok((found, Value::Bytes(bytes))) if found == number => Some(Ok(bytes)),
         Ok(_) => None,

@@ -5,6 +5,7 @@ mod cli_contract;
 mod clickhouse_engine;
 mod config_files;
 mod decode;
+mod decode_formats;
 mod demo;
 mod docs;
 mod http;

@@ -103,6 +103,9 @@ pub fn one_of_each_kind() -> Batch {
     attributes.insert("long", &"x".repeat(10_000));
     let mut full = request(&mut ChaCha8Rng::seed_from_u64(7), 0, 1);
     full.caller = Some("gateway".into());
+    full.attempt = Some(2);
+    full.attempt_source = Some(AttemptSource::StainlessRetryCount);
+    full.upstream_attempts = Some(3);
     full.attributes = attributes.clone();
     let bare = Request { timestamp: START, subscription: "s'; DROP TABLE requests; --".into(), ..Request::default() };
     let signal = Signal {
