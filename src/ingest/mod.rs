@@ -1,8 +1,9 @@
 //! Records in: Kafka, files and what comes over HTTP; offsets, dead letters.
 //!
 //! [`KafkaIngest`] reads a consumer group's share of the topics and feeds two lanes: detection (which may slow reading
-//! down) and storage (which may not). [`LineReader`] reads lines in bounded memory; [`EventProducer`] writes to Kafka. [`Intake`] takes
-//! what senders bring and answers once it is safe.
+//! down) and storage (which may not). [`LineReader`] reads lines in bounded memory; [`EventProducer`] writes to Kafka.
+//! [`Intake`] takes what senders bring and answers once it is safe. [`probes`] look at Redis, Prometheus endpoints and
+//! ClickHouse by themselves.
 
 mod client;
 mod dead_letters;
@@ -12,12 +13,13 @@ mod intent;
 mod kafka;
 mod offsets;
 mod patience;
-mod probe;
+pub mod probes;
 mod producer;
 mod status;
 mod store_lane;
 #[cfg(test)]
 mod store_lane_tests;
+mod topic_check;
 
 pub use dead_letters::DeadLetter;
 pub use file::{Line, LineReader};
@@ -26,7 +28,7 @@ pub use intake::{
     REQUESTS_NOT_NATIVE, Receipt, Reservation, StorageLanes, requests_are_native,
 };
 pub use kafka::{IngestError, KafkaIngest, Lanes, ShutdownReport};
-pub use probe::{ProbeError, TopicProbe, TopicProblem, probe};
 pub use producer::{EventProducer, ProducerCounts, ProducerError, WatermarkPolicy};
 pub use status::{IngestCounts, IngestStatus, PartitionStatus};
 pub use store_lane::IntentKeeper;
+pub use topic_check::{TopicCheck, TopicCheckError, TopicProblem, check_topics};

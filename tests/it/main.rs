@@ -17,6 +17,8 @@ mod intake_otlp;
 mod kafka_ingest;
 mod notify;
 mod pipeline;
+mod probes;
+mod probes_clickhouse;
 mod purity;
 mod samples;
 mod service;
