@@ -3,10 +3,13 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help engines build demo test lint docs audit ci clean check-cargo check-redis
+.PHONY: help engines build demo test lint docs audit fuzz ci clean check-cargo check-redis
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := .local/tools/bin/cargo-fuzz
+SECONDS := 60
 
 help: ## Explain the targets
 	@echo "Usage: make TARGET [ARGS='…']"
@@ -34,6 +37,9 @@ docs: check-cargo ## Build the documentation, warnings denied
 audit: $(CARGO_DENY) ## Check licences, bans and sources of all dependencies, and advisories where reachable
 	@CARGO_DENY=$(CARGO_DENY) .ci/audit
 
+fuzz: $(CARGO_FUZZ) ## Fuzz every decoder (nightly compiler); SECONDS=600 each, TARGETS='envoy kong' for some
+	@PATH="$(CURDIR)/.local/tools/bin:$$PATH" fuzz/run.sh $(SECONDS) $(TARGETS)
+
 ci: ## What CI runs, on this machine
 	.ci/run
 
@@ -42,6 +48,9 @@ clean: ## Remove what was built and fetched
 
 check-cargo:
 	@command -v cargo >/dev/null || { echo "floodmark: 'cargo' is missing: install it from https://rustup.rs" >&2; exit 1; }
+
+$(CARGO_FUZZ): | check-cargo
+	cargo +nightly install --locked --root .local/tools --version $(CARGO_FUZZ_VERSION) cargo-fuzz
 
 check-redis:
 	@command -v redis-server >/dev/null || { echo "floodmark: 'redis-server' is missing: the tests start one; on Debian 'apt-get install redis-server'" >&2; exit 1; }

@@ -93,5 +93,5 @@ pub(super) async fn not_found(uri: Uri) -> Problem {
 
 /// A known path with another method.
 pub(super) async fn method_not_allowed() -> Problem {
-    Problem::new(ProblemCode::MethodNotAllowed, "this path is read only")
+    Problem::new(ProblemCode::MethodNotAllowed, "this path does not take this method (see the header Allow)")
 }

@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 
+use super::intake;
 use super::problem::{Problem, ProblemCode};
 use crate::model::Timestamp;
 
@@ -18,6 +19,12 @@ use crate::model::Timestamp;
 const REQUESTS_MAX: usize = 64;
 /// An answer that takes longer is given up.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Senders of records at once: they wait for storage. Their bytes have a bound of their own.
+const SENDERS_MAX: usize = 256;
+/// Reading a body and then waiting until its records are safe takes no longer: the latter is 30 s at most.
+const SENDER_TIMEOUT: Duration = Duration::from_secs(55);
+/// Who was turned away may come again soon: places are free within moments.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Longest request id taken over from the client.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -25,10 +32,23 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// State of the layer.
 #[derive(Debug)]
 pub(super) struct Guard {
-    permits: Semaphore,
-    timeout: Duration,
+    readers: Bound,
+    senders: Bound,
     started_at: Timestamp,
     requests: AtomicU64,
+}
+
+/// How many at once, and for how long.
+#[derive(Debug)]
+struct Bound {
+    permits: Semaphore,
+    timeout: Duration,
+}
+
+impl Bound {
+    fn new(requests_max: usize, timeout: Duration) -> Self {
+        Self { permits: Semaphore::new(requests_max), timeout }
+    }
 }
 
 impl Guard {
@@ -38,7 +58,13 @@ impl Guard {
     }
 
     fn with_limits(now: Timestamp, requests_max: usize, timeout: Duration) -> Self {
-        Self { permits: Semaphore::new(requests_max), timeout, started_at: now, requests: AtomicU64::new(0) }
+        let (readers, senders) = (Bound::new(requests_max, timeout), Bound::new(SENDERS_MAX, SENDER_TIMEOUT));
+        Self { readers, senders, started_at: now, requests: AtomicU64::new(0) }
+    }
+
+    /// Senders wait, and must not take the places of those who look at what is wrong.
+    fn bound(&self, request: &Request) -> &Bound {
+        if intake::PATHS.contains(&request.uri().path()) { &self.senders } else { &self.readers }
     }
 
     /// The client's id where it is a plain short one, else one of our own.
@@ -74,11 +100,13 @@ pub(super) async fn around(State(guard): State<Arc<Guard>>, request: Request, ne
 }
 
 async fn answer(guard: &Guard, request: Request, next: Next) -> Response {
-    let Ok(_permit) = guard.permits.try_acquire() else {
+    let bound = guard.bound(&request);
+    let Ok(_permit) = bound.permits.try_acquire() else {
         return Problem::new(ProblemCode::Overloaded, "too many requests are being answered, try again later")
+            .retry_after(RETRY_AFTER)
             .into_response();
     };
-    match tokio::time::timeout(guard.timeout, next.run(request)).await {
+    match tokio::time::timeout(bound.timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(ProblemCode::Timeout, "the answer took too long").into_response(),
     }

@@ -1,4 +1,4 @@
-//! A listener whose connections are bounded in number and in idle time.
+//! A listener whose connections are bounded in number and in idle time, over TLS where that is configured.
 //!
 //! Without a bound, clients that connect and say nothing would take all file descriptors, and with them the service's
 //! own connections to Kafka and ClickHouse. At the bound further clients wait in the kernel's backlog.
@@ -11,23 +11,25 @@ use std::time::Duration;
 
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
+use tokio_rustls::TlsAcceptor;
+
+use super::transport::Transport;
 
 /// Accepts at most a given number of connections at a time.
-#[derive(Debug)]
 pub struct BoundedListener {
     inner: TcpListener,
     permits: Arc<Semaphore>,
     idle_max: Duration,
+    tls: Option<TlsAcceptor>,
 }
 
 impl BoundedListener {
     /// At most `connections_max` at a time; one on which nothing moves for `idle_max` is closed.
-    #[must_use]
-    pub fn new(inner: TcpListener, connections_max: usize, idle_max: Duration) -> Self {
-        Self { inner, permits: Arc::new(Semaphore::new(connections_max)), idle_max }
+    pub fn new(inner: TcpListener, connections_max: usize, idle_max: Duration, tls: Option<TlsAcceptor>) -> Self {
+        Self { inner, permits: Arc::new(Semaphore::new(connections_max)), idle_max, tls }
     }
 }
 
@@ -40,6 +42,8 @@ impl Listener for BoundedListener {
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.inner).await;
         let idle = Box::pin(tokio::time::sleep(self.idle_max));
+        // The handshake is part of the connection's first read: a slow one must not keep others from being accepted.
+        let stream = Transport::new(stream, self.tls.as_ref());
         (BoundedStream { stream, idle, idle_max: self.idle_max, _permit: permit }, address)
     }
 
@@ -49,9 +53,8 @@ impl Listener for BoundedListener {
 }
 
 /// A connection that gives its place back when it is dropped, and fails when nothing moves for too long.
-#[derive(Debug)]
 pub struct BoundedStream {
-    stream: TcpStream,
+    stream: Transport,
     idle: Pin<Box<Sleep>>,
     idle_max: Duration,
     _permit: Option<OwnedSemaphorePermit>,
@@ -114,6 +117,7 @@ impl AsyncWrite for BoundedStream {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     const ANSWER: &[u8] = b"HTTP/1.1 200 OK";
 
@@ -121,7 +125,7 @@ mod tests {
         let inner = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = inner.local_addr().unwrap();
         let router = axum::Router::new().route("/", axum::routing::get(|| async { "here" }));
-        let listener = BoundedListener::new(inner, connections_max, idle_max);
+        let listener = BoundedListener::new(inner, connections_max, idle_max, None);
         tokio::spawn(async move { axum::serve(listener, router).await });
         address
     }

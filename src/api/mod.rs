@@ -1,4 +1,4 @@
-//! HTTP: health, metrics, current alerts and recent incidents.
+//! HTTP: health, metrics, current alerts and recent incidents, and records that come over HTTP.
 //!
 //! | path | answer |
 //! |---|---|
@@ -7,11 +7,14 @@
 //! | `/metrics` | OpenMetrics 1.0 |
 //! | `/api/v1/alerts` | pending and firing alerts, each as its transition would say it now; filters `alert`, `severity`, `state` |
 //! | `/api/v1/incidents`, `/api/v1/incidents/{id}` | open incidents, then ended ones, newest first |
+//! | `POST /api/v1/events`, `POST /v1/logs` | takes records, see [`intake`] |
 //!
 //! A degraded service stays 200: taking it out of rotation would end the detection that still works, and hide the body
 //! that says what is wrong. Errors are `application/problem+json`.
 
+mod auth;
 mod handlers;
+mod intake;
 mod layer;
 mod listener;
 mod problem;
@@ -19,21 +22,27 @@ mod query;
 mod readiness;
 #[cfg(test)]
 pub(crate) mod samples;
+mod transport;
 mod view;
 
+pub use auth::{Tokens, hash};
+pub use intake::{IngestState, RecordRejection};
 pub use readiness::{Component, ComponentReport, ComponentStatus, Health, Overall, Readiness};
+pub use transport::{TlsError, tls_acceptor};
 pub use view::{ALERTS_MAX, Counts, INCIDENTS_ENDED_MAX, INCIDENTS_OPEN_MAX, View};
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::config::Scope;
 use crate::metrics::Metrics;
 use listener::BoundedListener;
 
@@ -51,21 +60,33 @@ pub struct ApiState {
     pub readiness: watch::Receiver<Readiness>,
     /// Our own metrics.
     pub metrics: Arc<Metrics>,
+    /// Who may do what.
+    pub tokens: Tokens,
+    /// Where records go; absent: none are taken.
+    pub ingest: Option<IngestState>,
 }
 
-/// All routes.
+/// All routes. Health is open to all; reading and sending may need a token.
 pub fn router(state: ApiState) -> Router {
     let guard = Arc::new(layer::Guard::new(clock::now()));
-    Router::new()
-        .route("/livez", get(handlers::livez))
-        .route("/readyz", get(handlers::readyz))
+    let may = |scope: Scope| axum::middleware::from_fn_with_state((state.tokens.clone(), scope), auth::authorize);
+    let reading = Router::new()
         .route("/metrics", get(handlers::metrics))
         .route("/api/v1/alerts", get(handlers::alerts))
         .route("/api/v1/incidents", get(handlers::incidents))
         .route("/api/v1/incidents/{id}", get(handlers::incident))
+        .route_layer(may(Scope::Read));
+    let mut router = Router::new().route("/livez", get(handlers::livez)).route("/readyz", get(handlers::readyz));
+    router = router.merge(reading);
+    let mut router: Router = router.with_state(state.clone());
+    if let Some(ingest) = state.ingest {
+        let [events, logs] = intake::PATHS;
+        let sending = Router::new().route(events, post(intake::events)).route(logs, post(intake::logs));
+        router = router.merge(sending.route_layer(may(Scope::Ingest)).with_state(ingest));
+    }
+    router
         .fallback(handlers::not_found)
         .method_not_allowed_fallback(handlers::method_not_allowed)
-        .with_state(state)
         .layer(axum::middleware::from_fn_with_state(guard, layer::around))
 }
 
@@ -73,7 +94,12 @@ pub fn router(state: ApiState) -> Router {
 ///
 /// # Errors
 /// The listener fails.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
-    let listener = BoundedListener::new(listener, CONNECTIONS_MAX, CONNECTION_IDLE_MAX);
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let listener = BoundedListener::new(listener, CONNECTIONS_MAX, CONNECTION_IDLE_MAX, tls);
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }

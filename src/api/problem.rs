@@ -1,8 +1,12 @@
 //! Errors of the API: RFC 9457 `application/problem+json`, each with a `code` and the request's id.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
+
+use super::intake::RecordRejection;
 
 /// Classes of error, from a bounded set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +21,24 @@ pub enum ProblemCode {
     Overloaded,
     /// The answer took too long.
     Timeout,
+    /// No bearer token, or one that is not known.
+    Unauthorized,
+    /// The token may not do this.
+    Forbidden,
+    /// The body cannot be read as what it is said to be.
+    BadBody,
+    /// Records were read, and none of them can be taken.
+    NothingAccepted,
+    /// The body is larger than is taken.
+    TooLarge,
+    /// The body's type or encoding is not one that is read.
+    UnsupportedMediaType,
+    /// As this service is configured, this cannot be done.
+    NotPossible,
+    /// The records are not safe yet, or too much is pending.
+    UnderPressure,
+    /// Our own mistake.
+    Internal,
 }
 
 impl ProblemCode {
@@ -29,15 +51,31 @@ impl ProblemCode {
             Self::BadParameter => "bad_parameter",
             Self::Overloaded => "overloaded",
             Self::Timeout => "timeout",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::BadBody => "bad_body",
+            Self::NothingAccepted => "nothing_accepted",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::NotPossible => "not_possible",
+            Self::UnderPressure => "under_pressure",
+            Self::Internal => "internal",
         }
     }
 
-    fn status(self) -> StatusCode {
+    pub(super) fn status(self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadParameter => StatusCode::BAD_REQUEST,
-            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BadParameter | Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::Overloaded | Self::UnderPressure => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NothingAccepted => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotPossible => StatusCode::CONFLICT,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -52,12 +90,22 @@ pub struct ParameterError {
     pub message: String,
 }
 
+/// What exactly is at fault.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
+enum Errors {
+    Parameters(Vec<ParameterError>),
+    Records(Vec<RecordRejection>),
+}
+
 /// An error response, before the request's id is known: [`Problem::render`] completes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     code: ProblemCode,
     detail: String,
-    errors: Vec<ParameterError>,
+    errors: Errors,
+    retry_after: Option<Duration>,
+    challenge: Option<&'static str>,
 }
 
 /// The body, fields in this order.
@@ -69,13 +117,57 @@ struct ProblemBody<'a> {
     detail: &'a str,
     code: &'static str,
     request_id: &'a str,
-    errors: &'a [ParameterError],
+    errors: &'a Errors,
 }
 
 impl Problem {
     /// A problem with one sentence for a person.
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new() }
+        let errors = Errors::Parameters(Vec::new());
+        Self { code, detail: detail.into(), errors, retry_after: None, challenge: None }
+    }
+
+    /// The same, to be tried again after this long.
+    #[must_use]
+    pub fn retry_after(self, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
+    }
+
+    /// The same, with what a bearer has to bring (RFC 6750).
+    #[must_use]
+    pub fn challenge(self, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..self }
+    }
+
+    /// The same, with the records at fault.
+    #[must_use]
+    pub fn records(self, records: Vec<RecordRejection>) -> Self {
+        Self { errors: Errors::Records(records), ..self }
+    }
+
+    /// Its class.
+    #[must_use]
+    pub fn code(&self) -> ProblemCode {
+        self.code
+    }
+
+    /// One sentence for a person.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Status, and headers that say what to do about it.
+    pub(super) fn head(&self) -> Response<Body> {
+        let mut response = self.code.status().into_response();
+        let headers = response.headers_mut();
+        if let Some(retry_after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response
     }
 
     /// Query parameters at fault, all of them.
@@ -83,7 +175,7 @@ impl Problem {
     pub fn parameters(errors: Vec<ParameterError>) -> Self {
         let names: Vec<&str> = errors.iter().map(|error| error.parameter.as_str()).collect();
         let detail = format!("query parameter {} cannot be used", names.join(", "));
-        Self { code: ProblemCode::BadParameter, detail, errors }
+        Self { errors: Errors::Parameters(errors), ..Self::new(ProblemCode::BadParameter, detail) }
     }
 
     /// Fills `response` (which may carry headers of its own, such as `Allow`) with the problem.
@@ -107,9 +199,9 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    /// Status only; the outermost layer knows the request's id and renders the body.
+    /// Status and headers only; the outermost layer knows the request's id and renders the body.
     fn into_response(self) -> axum::response::Response {
-        let mut response = self.code.status().into_response();
+        let mut response = self.head();
         response.extensions_mut().insert(self);
         response
     }

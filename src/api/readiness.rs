@@ -16,11 +16,13 @@ pub enum Component {
     Clickhouse,
     /// Telling receivers.
     Notify,
+    /// Taking records over HTTP.
+    Intake,
 }
 
 impl Component {
     /// Every component, in the order shown.
-    pub const ALL: [Self; 4] = [Self::Kafka, Self::Detection, Self::Clickhouse, Self::Notify];
+    pub const ALL: [Self; 5] = [Self::Kafka, Self::Detection, Self::Clickhouse, Self::Notify, Self::Intake];
 
     /// Without these there is no detection; without the others it goes on.
     fn needed_to_detect(self) -> bool {
@@ -40,6 +42,8 @@ pub enum ComponentStatus {
     Degraded,
     /// Does not work.
     Down,
+    /// Is not configured, so nothing is missing.
+    Off,
 }
 
 /// A component's line in `/readyz`.
@@ -97,7 +101,7 @@ impl Readiness {
         };
         if self.components.iter().any(stopped) {
             Overall::Unavailable
-        } else if self.components.iter().any(|report| report.status != ComponentStatus::Ok) {
+        } else if !self.components.iter().all(|r| matches!(r.status, ComponentStatus::Ok | ComponentStatus::Off)) {
             Overall::Degraded
         } else {
             Overall::Ok
@@ -166,6 +170,7 @@ mod tests {
         readiness.set(Component::Kafka, ComponentStatus::Ok, "", now);
         assert_eq!(readiness.overall(), Overall::Degraded);
         readiness.set(Component::Notify, ComponentStatus::Ok, "", now);
+        readiness.set(Component::Intake, ComponentStatus::Off, "", now);
         readiness.set(Component::Clickhouse, ComponentStatus::Down, "connection refused", now);
         assert_eq!(readiness.overall(), Overall::Degraded);
         readiness.set(Component::Clickhouse, ComponentStatus::Ok, "", now);

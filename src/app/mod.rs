@@ -3,6 +3,7 @@
 //! `run` and `demo` start exactly this. Nothing here decides anything about alerts: that is `pipeline`.
 
 mod detection;
+mod intake;
 mod observe;
 mod storage;
 
@@ -14,12 +15,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::alert::notify::{self, Notifier, Pace};
-use crate::api::{self, ApiState, Health, View};
+use crate::api::{self, ApiState, Component, ComponentStatus, Health, IngestState, Tokens, View};
 use crate::clock;
-use crate::config::{Config, KafkaConfig};
-use crate::ingest::{IngestStatus, KafkaIngest, Lanes};
+use crate::config::{Config, KafkaConfig, TopicsConfig};
+use crate::ingest::{IngestStatus, Intake, KafkaIngest, Lanes, StorageLanes};
 use crate::metrics::Metrics;
-use crate::model::Output;
+use crate::model::{Event, Output};
 use crate::pipeline::Settings;
 use crate::shutdown::{Signals, Stage, Tasks};
 use detection::{Detection, Outlets};
@@ -42,11 +43,12 @@ pub struct App {
     http: SocketAddr,
     view: watch::Receiver<Arc<View>>,
     ingest: watch::Receiver<IngestStatus>,
+    intake: Intake,
     storage: Storage,
 }
 
 impl App {
-    /// Starts everything. `observer` hears every output of detection (the demo's live view); when it is full, it misses
+    /// Starts everything. Without `kafka` records come over HTTP only. `observer` hears every output of detection (the demo's live view); when it is full, it misses
     /// some.
     ///
     /// # Errors
@@ -54,7 +56,7 @@ impl App {
     /// Brokers and servers that are merely away are waited for.
     pub async fn start(
         config: &Config,
-        kafka: &KafkaConfig,
+        kafka: Option<&KafkaConfig>,
         settings: &Settings,
         observer: Option<mpsc::Sender<Output>>,
     ) -> anyhow::Result<Self> {
@@ -65,12 +67,10 @@ impl App {
             .await
             .with_context(|| format!("cannot listen on {} (http.listen)", config.http.listen))?;
         let http = listener.local_addr()?;
+        let tls = config.http.tls.as_ref().map(api::tls_acceptor).transpose()?;
         let storage = Storage::start(config, &mut tasks, &metrics).await?;
 
         let (view_sender, view) = watch::channel(Arc::new(View::default()));
-        let state = ApiState { view: view.clone(), readiness: health.subscribe(), metrics: Arc::clone(&metrics) };
-        let stop = tasks.token(Stage::Api);
-        tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), stop).await?) });
 
         let (pages, pages_receiver) = mpsc::channel(notify::CHANNEL_BOUND);
         let notifier = Notifier::new(&config.notify, Pace::default(), &metrics, &health)?;
@@ -98,19 +98,46 @@ impl App {
         storage.spawn_writers(config, &mut tasks, queues_of_storage, &metrics, &health);
 
         let outlets = Outlets { pages, store: outputs, view: view_sender, observer, metrics: Arc::clone(&metrics) };
-        let detection = Detection::new(settings, &kafka.topics, outlets);
+        let topics = kafka.map_or_else(TopicsConfig::default, |kafka| kafka.topics.clone());
+        let detection = Detection::new(settings, &topics, outlets);
         let detection_health = Arc::clone(&health);
         tasks.spawn(Stage::Detect, "detection", async move {
             detection.run(inputs_receiver, &detection_health).await;
             Ok(())
         });
 
-        let lanes =
-            Lanes { detect: inputs, store: batches, stored: stored_receiver, plan_requests, plans: plans_receiver };
-        let reader = KafkaIngest::start(kafka, &config.decode, &config.store, lanes, storage::DRAIN_TIMEOUT)?;
-        let ingest = reader.status();
-        observe::spawn_ingest(&mut tasks, reader, kafka, queues, &metrics, &health);
-        Ok(Self { tasks, http, view, ingest, storage })
+        let (intake, ingest) = match kafka {
+            Some(kafka) => {
+                let (detect, store, stored) = (inputs, batches, stored_receiver);
+                let lanes = Lanes { detect, store, stored, plan_requests, plans: plans_receiver };
+                let reader = KafkaIngest::start(kafka, &config.decode, &config.store, lanes, storage::DRAIN_TIMEOUT)?;
+                let ingest = reader.status();
+                observe::spawn_ingest(&mut tasks, reader, kafka, queues, &metrics, &health);
+                (intake::into_kafka(config, kafka, &mut tasks, &metrics, &health)?, ingest)
+            }
+            None => {
+                let off = "no [kafka] section: records come over HTTP";
+                health.set(Component::Kafka, ComponentStatus::Off, off, clock::now());
+                // What is not Kafka has no plan: a range that is not stored is sent again by who was not answered.
+                drop((plan_requests, plans_receiver));
+                let lanes = StorageLanes { detect: inputs, store: batches, stored: stored_receiver };
+                let intake = intake::into_storage(config, lanes, queues, &mut tasks, &metrics, &health)?;
+                (intake, watch::channel(IngestStatus::default()).1)
+            }
+        };
+
+        let ingest_state =
+            config.http.ingest.then(|| IngestState::new(intake.clone(), &config.http, &config.decode, metrics.clone()));
+        let state = ApiState {
+            view: view.clone(),
+            readiness: health.subscribe(),
+            metrics: Arc::clone(&metrics),
+            tokens: Tokens::new(&config.http.tokens),
+            ingest: ingest_state,
+        };
+        let stop = tasks.token(Stage::Api);
+        tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });
+        Ok(Self { tasks, http, view, ingest, intake, storage })
     }
 
     /// Address of the HTTP server.
@@ -129,6 +156,18 @@ impl App {
     #[must_use]
     pub fn ingest(&self) -> watch::Receiver<IngestStatus> {
         self.ingest.clone()
+    }
+
+    /// Takes what own probes find: signals, in lists, from a bounded channel.
+    pub fn forward_probes(&mut self, found: mpsc::Receiver<Vec<Event>>) {
+        let stop = self.tasks.token(Stage::Ingest);
+        let forward = self.intake.clone().forward_probes(found, stop.clone());
+        self.tasks.spawn(Stage::Ingest, "probes", async move {
+            forward.await;
+            // Probes that have ended by themselves are no reason to end the service.
+            stop.cancelled().await;
+            Ok(())
+        });
     }
 
     /// Where rows go.

@@ -28,6 +28,15 @@ pub struct Queues {
     pub outputs: mpsc::WeakSender<Output>,
 }
 
+impl Queues {
+    /// Shows how full each is.
+    pub fn show(&self, metrics: &Metrics) {
+        show_queue(metrics, Queue::Detect, self.inputs.upgrade().as_ref());
+        show_queue(metrics, Queue::Store, self.batches.upgrade().as_ref());
+        show_queue(metrics, Queue::Transitions, self.outputs.upgrade().as_ref());
+    }
+}
+
 /// Watches ingest until it is to stop, then ends it in order: stop reading, hand over, wait for storage, commit.
 pub fn spawn_ingest(
     tasks: &mut Tasks,
@@ -74,9 +83,7 @@ async fn watch(
         health.set(Component::Kafka, kafka, &detail, clock::now());
         count(&counted, &now.counts, metrics);
         counted = now.counts.clone();
-        show_queue(metrics, Queue::Detect, queues.inputs.upgrade().as_ref());
-        show_queue(metrics, Queue::Store, queues.batches.upgrade().as_ref());
-        show_queue(metrics, Queue::Transitions, queues.outputs.upgrade().as_ref());
+        queues.show(metrics);
         if now.stopped {
             return;
         }

@@ -75,6 +75,9 @@ fn redacted(config: &Config) -> Config {
     if let Some(url) = &mut config.clickhouse.url {
         *url = without_credentials(url, false);
     }
+    for token in &mut config.http.tokens {
+        REDACTED.clone_into(&mut token.sha256);
+    }
     for webhook in &mut config.notify.webhooks {
         webhook.url = without_credentials(&webhook.url, true);
     }
@@ -109,13 +112,17 @@ pub(super) fn without_credentials(text: &str, path_is_secret: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{AlertmanagerConfig, ClickHouseConfig, NotifyConfig, Secret, Span, WebhookConfig};
+    use crate::config::{
+        AlertmanagerConfig, ClickHouseConfig, HttpConfig, NotifyConfig, Scope, Secret, Span, TokenConfig, WebhookConfig,
+    };
 
     #[test]
     fn no_secret_is_printed() {
         let text = |text: &str| text.to_owned();
         let second = Span::from_secs(1);
+        let token = TokenConfig { name: text("shipper"), sha256: text("hunter2"), scopes: vec![Scope::Ingest] };
         let config = Config {
+            http: HttpConfig { tokens: vec![token], ..Default::default() },
             clickhouse: ClickHouseConfig {
                 url: Some(text("http://u:hunter2@ch:8123/x")),
                 password: Some(Secret::new("hunter2")),
@@ -146,9 +153,13 @@ mod tests {
         for form in [Form::Toml, Form::Json] {
             let printed = print(&config, form).unwrap();
             assert!(!printed.contains("hunter2"), "{printed}");
-            for kept in
-                ["SASL_SSL", "http://ch:8123/x", "https://hooks.example.com/(redacted)", "http://am:9093/prefix"]
-            {
+            for kept in [
+                "shipper",
+                "SASL_SSL",
+                "http://ch:8123/x",
+                "https://hooks.example.com/(redacted)",
+                "http://am:9093/prefix",
+            ] {
                 assert!(printed.contains(kept), "{kept} in {printed}");
             }
         }

@@ -4,7 +4,7 @@ mod counts;
 mod sinks;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, stdin, stdout};
+use std::io::{BufRead, BufReader, IsTerminal, Read as _, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,12 +15,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{CliError, Globals};
 use crate::config::{Config, Format};
 use crate::decode::{Decoded, Decoder};
-use crate::ingest::LineReader;
+use crate::ingest::{Line, LineReader};
 use counts::Counts;
 use sinks::{KafkaSink, Sink, TextSink};
 
 /// Bytes read from the input at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
+/// Bytes that are kept of a message that is too long to be read.
+const EXCERPT_BYTES: usize = 1_024;
 /// The progress bar moves every so many lines.
 const PROGRESS_EVERY_LINES: u64 = 1_000;
 
@@ -28,6 +30,9 @@ const EXAMPLES: &str = "\
 Examples:
   See what an access log becomes, without sending anything:
     floodmark ingest access.log --format combined --dry-run | head
+
+  The same for a gateway's log; the summary says whether repeats and customers can be seen in it:
+    floodmark ingest --file envoy.ndjson --format envoy --dry-run
 
   Send it to a service that reads access-log lines:
     export FLOODMARK__DECODE__REQUESTS_FORMAT=combined
@@ -52,8 +57,12 @@ topics: their records would be late.";
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES, after_help = "More, with examples: floodmark ingest --help")]
 pub struct Args {
-    /// File with one record a line; `-` reads standard input
-    file: PathBuf,
+    /// File with one record a line (otlp_proto: the whole file is one record); `-` reads standard input
+    #[arg(required_unless_present = "file_named")]
+    file: Option<PathBuf>,
+    /// The same, as an option
+    #[arg(long = "file", id = "file_named", value_name = "FILE", conflicts_with = "file")]
+    file_named: Option<PathBuf>,
     /// Format of the lines
     #[arg(long, value_enum)]
     format: Format,
@@ -72,6 +81,13 @@ pub struct Args {
     /// How the counts at the end are printed (on standard output, or on standard error when that is taken by events)
     #[arg(long, value_enum, default_value_t = CountsFormat::Table)]
     output: CountsFormat,
+}
+
+impl Args {
+    fn path(&self) -> &Path {
+        // One of the two is always given: the parser of arguments requires it.
+        self.file.as_deref().or(self.file_named.as_deref()).unwrap_or(Path::new("-"))
+    }
 }
 
 /// Where events go.
@@ -103,32 +119,47 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         check_formats(args.format, config.decode.requests_format)?;
     }
     let decoder = Decoder::new(args.format, &config.decode);
-    let (input, bytes) = open(&args.file)?;
-    let mut reader = LineReader::new(input, decoder.record_bytes_max());
+    let (input, bytes) = open(args.path())?;
     let mut sink = sink(args, &config, &decoder)?;
     let mut counts = Counts::default();
-    let ended = copy(&mut reader, &decoder, sink.as_mut(), &mut counts, &progress_bar(bytes));
+    let progress = progress_bar(bytes);
+    let ended = match args.format {
+        Format::OtlpProto => copy_whole(input, &decoder, sink.as_mut(), &mut counts),
+        _ => {
+            let mut reader = LineReader::new(input, decoder.record_bytes_max());
+            copy(&mut reader, &decoder, sink.as_mut(), &mut counts, &progress)
+        }
+    };
     match ended.and_then(|()| sink.finish(&mut counts)) {
         Ok(()) => {}
         // Who reads our output has seen enough: `| head`.
         Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
         Err(error) => return Err(error.into()),
     }
+    let page = page_of(args.format);
     match (args.output, to_kafka) {
-        (CountsFormat::Table, true) => println!("{}", counts.table()),
-        (CountsFormat::Table, false) => eprintln!("{}", counts.table()),
+        (CountsFormat::Table, true) => println!("{}", counts.table(&page)),
+        (CountsFormat::Table, false) => eprintln!("{}", counts.table(&page)),
         (CountsFormat::Json, true) => println!("{}", counts.json()),
         (CountsFormat::Json, false) => eprintln!("{}", counts.json()),
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// The page that says what to configure where such a log is written.
+fn page_of(format: Format) -> String {
+    match format {
+        Format::Native => "docs/events.md".to_owned(),
+        Format::OtlpJson | Format::OtlpProto => "docs/sources/otlp.md".to_owned(),
+        format => format!("docs/sources/{}.md", format.as_str()),
+    }
+}
+
 fn check_formats(lines: Format, service: Format) -> Result<(), CliError> {
     if lines == service || service == Format::Native {
         return Ok(());
     }
-    let name = |format: Format| format.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned());
-    let (lines, service) = (name(lines), name(service));
+    let (lines, service) = (lines.as_str(), service.as_str());
     Err(CliError::Usage(format!(
         "the service reads {service} lines (decode.requests_format = \"{service}\") and cannot read {lines} ones: \
          set decode.requests_format = \"native\" for both, or give --format {service}"
@@ -147,7 +178,7 @@ fn sink<'a>(args: &Args, config: &Config, decoder: &'a Decoder) -> Result<Box<dy
             }
             let as_they_are = args.format == config.decode.requests_format;
             let flow = (!args.no_watermarks).then_some(&config.flow);
-            let file_name = args.file.file_name().map_or("-".into(), |name| name.to_string_lossy());
+            let file_name = args.path().file_name().map_or("-".into(), |name| name.to_string_lossy());
             let sink =
                 KafkaSink::connect(&kafka, flow, &file_name, decoder, as_they_are).map_err(anyhow::Error::from)?;
             Ok(Box::new(sink))
@@ -188,6 +219,28 @@ fn copy(
     }
     progress.finish_and_clear();
     Ok(())
+}
+
+/// The whole input as one record: a binary message has no lines.
+fn copy_whole(
+    input: Box<dyn BufRead>,
+    decoder: &Decoder,
+    sink: &mut dyn Sink,
+    counts: &mut Counts,
+) -> anyhow::Result<()> {
+    let mut bytes = Vec::new();
+    // One byte more than is read, to see that there is more.
+    let bound = decoder.record_bytes_max() as u64 + 1;
+    input.take(bound).read_to_end(&mut bytes).context("cannot read on")?;
+    let length = bytes.len();
+    if length > decoder.record_bytes_max() {
+        bytes.truncate(EXCERPT_BYTES);
+    }
+    let line = Line { number: 0, bytes: &bytes, length };
+    let mut decoded: Vec<Decoded> = Vec::new();
+    line.decode(decoder, &mut |_, one| decoded.push(one));
+    counts.add(&decoded);
+    sink.line(&line, &decoded, counts)
 }
 
 /// A bar on a terminal, nothing otherwise.

@@ -15,6 +15,7 @@ mod replay;
 mod run;
 mod settings;
 pub mod simulate;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -90,6 +91,8 @@ enum Command {
     Config(config::Args),
     /// Write the events of a simulated platform, calm or flooded
     Simulate(simulate::Args),
+    /// Make a bearer token for the HTTP server
+    Token(token::Args),
     /// Write a completion script for a shell to stdout
     Completions(completions::Args),
     /// The local ClickHouse engine in a process of its own; started by the service, not by people
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
         Command::Simulate(args) => simulate::run(&args, &cli.globals),
+        Command::Token(args) => token::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::EngineClickhouse(args) => engine::run(&args),
         Command::Ingest(args) => ingest::run(&args, &cli.globals),

@@ -188,7 +188,9 @@ impl Config {
             }
         }
         let further = self.kafka.iter().flat_map(KafkaConfig::security_problems).chain(self.probes.problems());
+        let further = further.chain(self.decode.problems());
         problems.extend(further.map(|(key, message)| Problem { key, message }));
+        problems.extend(self.http.problems());
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

@@ -5,6 +5,7 @@
 
 mod clickhouse;
 mod decode;
+mod decode_fields;
 mod detect;
 mod flow;
 mod http;
@@ -21,9 +22,10 @@ mod units;
 
 pub use clickhouse::ClickHouseConfig;
 pub use decode::{CombinedConfig, CombinedRoute, CombinedSubscription, DecodeConfig, Format};
+pub use decode_fields::{FieldRule, FieldsConfig, RequestField, TimeUnit};
 pub use detect::DetectConfig;
 pub use flow::FlowConfig;
-pub use http::HttpConfig;
+pub use http::{HttpConfig, Scope, TlsConfig, TokenConfig};
 pub use kafka::{KafkaConfig, TopicsConfig};
 pub use kafka_security::{KafkaSaslConfig, KafkaTlsConfig, SaslMechanism};
 pub use load::{ConfigError, Problem};
@@ -43,9 +45,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The HTTP server: health, metrics, API.
+    /// The HTTP server: health, metrics, API, and records that come over HTTP.
     pub http: HttpConfig,
-    /// Kafka to read from. Absent: `run` refuses to start, `demo` starts its own broker.
+    /// Kafka to read from. Absent: `run` takes records over HTTP only, `demo` starts its own broker.
     pub kafka: Option<KafkaConfig>,
     /// ClickHouse to write to. Without `url` the local engine is started.
     pub clickhouse: ClickHouseConfig,

@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 
 use super::combined_names::{client_of, route_of};
+use super::convert::without_query;
 use super::{Decoded, reject};
 use crate::config::{CombinedConfig, CombinedSubscription};
 use crate::model::{Attributes, Event, RejectionCode, RejectionReason, Request, Text, Timestamp};
@@ -18,7 +19,7 @@ use crate::model::{Attributes, Event, RejectionCode, RejectionReason, Request, T
 const METHOD_BYTES_MAX: usize = 20;
 
 /// Route of a request line that is no request.
-const ROUTE_MALFORMED: &str = "(malformed)";
+pub(super) const ROUTE_MALFORMED: &str = "(malformed)";
 
 const SHAPE: &str = "not an access-log line";
 
@@ -34,10 +35,12 @@ pub(super) fn line(line: &str, config: &CombinedConfig) -> Decoded {
         None => (None, Text::const_new(ROUTE_MALFORMED)),
     };
     let (client, client_version) = parts.user_agent.and_then(client_of).unzip();
-    for (name, value) in [("user_agent", parts.user_agent), ("referer", parts.referer)] {
-        if let Some(value) = value.and_then(present) {
-            attributes.insert(name, &unescape(value));
-        }
+    if let Some(user_agent) = parts.user_agent.and_then(present) {
+        attributes.insert("user_agent", &unescape(user_agent));
+    }
+    if let Some(referer) = parts.referer.and_then(present) {
+        // Queries hold what people search for, and credentials.
+        attributes.insert("referer", without_query(&unescape(referer)));
     }
     Ok(Event::Request(Request {
         timestamp: timestamp(parts.time)?,
@@ -142,7 +145,7 @@ fn subscription(
 }
 
 /// `METHOD TARGET [PROTOCOL]`; the target may hold spaces when a client did not encode them.
-fn method_and_target(request: &str) -> Option<(&str, &str)> {
+pub(super) fn method_and_target(request: &str) -> Option<(&str, &str)> {
     let (method, rest) = request.split_once(' ')?;
     let plausible = method.bytes().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'));
     if method.is_empty() || method.len() > METHOD_BYTES_MAX || !plausible {
@@ -163,7 +166,7 @@ fn timestamp(text: &str) -> Result<Timestamp, RejectionReason> {
         .map_err(|_| reject::value(RejectionCode::OutOfRange, "timestamp", expected, text))
 }
 
-fn moment(text: &str) -> Option<jiff::Timestamp> {
+pub(super) fn moment(text: &str) -> Option<jiff::Timestamp> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (date_time, zone) = text.split_once(' ')?;
     let (date, time) = date_time.split_once(':')?;

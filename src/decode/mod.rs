@@ -5,11 +5,27 @@
 
 mod combined;
 mod combined_names;
+mod convert;
+mod formats;
+mod json_record;
+mod mapped;
+mod mapping;
 mod native;
 mod native_fields;
+mod otlp;
+mod otlp_json;
+mod otlp_json_value;
+mod otlp_proto;
+mod protobuf;
 mod reject;
+mod retry;
 mod scalar;
+mod values;
 
+use std::sync::Arc;
+
+use self::mapping::Mapping;
+use self::otlp::OtlpMapping;
 use crate::config::{CombinedConfig, DecodeConfig, Format};
 use crate::model::{Event, RejectionCode, RejectionReason};
 
@@ -27,23 +43,42 @@ pub type Decoded = Result<Event, RejectionReason>;
 pub struct Decoder {
     format: Format,
     record_bytes_max: usize,
-    combined: CombinedConfig,
+    reader: Reader,
+}
+
+/// What reads a record. Cheap to clone: decoders are made for every partition.
+#[derive(Debug, Clone)]
+enum Reader {
+    Native,
+    Combined(CombinedConfig),
+    Json(Arc<Mapping>),
+    OtlpJson(Arc<OtlpMapping>),
+    OtlpProto(Arc<OtlpMapping>),
+}
+
+impl Reader {
+    fn new(format: Format, config: &DecodeConfig) -> Self {
+        match (format, formats::builtin(format)) {
+            (Format::Combined, _) => Self::Combined(config.combined.clone()),
+            (Format::OtlpJson, _) => Self::OtlpJson(Arc::new(OtlpMapping::new(config))),
+            (Format::OtlpProto, _) => Self::OtlpProto(Arc::new(OtlpMapping::new(config))),
+            (_, Some(builtin)) => Self::Json(Arc::new(Mapping::new(builtin, config))),
+            (_, None) => Self::Native,
+        }
+    }
 }
 
 impl Decoder {
     /// A decoder for `format`.
     #[must_use]
     pub fn new(format: Format, config: &DecodeConfig) -> Self {
-        Self { format, record_bytes_max: config.record_bytes_max.as_usize(), combined: config.combined.clone() }
+        Self { format, record_bytes_max: config.record_bytes_max.as_usize(), reader: Reader::new(format, config) }
     }
 
     /// Name of the format, for dead letters.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        match self.format {
-            Format::Native => "native",
-            Format::Combined => "combined",
-        }
+        self.format.as_str()
     }
 
     /// The longest record that is read, in bytes.
@@ -57,6 +92,12 @@ impl Decoder {
         if record.len() > self.record_bytes_max {
             return sink(0, Err(self.too_long(record.len())));
         }
+        if let Reader::OtlpProto(mapping) = &self.reader
+            && !record.is_empty()
+            && !record.starts_with(WATERMARK_PREFIX)
+        {
+            return otlp_proto::record(record, mapping, sink);
+        }
         let record = record.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(record).trim_ascii();
         if record.is_empty() {
             return sink(0, Err(reject::record(RejectionCode::Empty, "no bytes, or white space only")));
@@ -68,9 +109,16 @@ impl Decoder {
                 return sink(0, Err(reject::record(RejectionCode::NotUtf8, message)));
             }
         };
-        match self.format {
-            Format::Combined if !record.starts_with(WATERMARK_PREFIX) => sink(0, combined::line(text, &self.combined)),
-            Format::Combined | Format::Native => native::record(text, sink),
+        match &self.reader {
+            Reader::Native => native::record(text, sink),
+            _ if record.starts_with(WATERMARK_PREFIX) => native::record(text, sink),
+            Reader::Combined(config) => sink(0, combined::line(text, config)),
+            Reader::Json(mapping) => {
+                json_record::record(text, &mapping.wanted, &|values| mapped::request(mapping, values), sink);
+            }
+            Reader::OtlpJson(mapping) => otlp_json::record(text, mapping, sink),
+            // Only a watermark comes here as text, and that was one above.
+            Reader::OtlpProto(_) => native::record(text, sink),
         }
     }
 

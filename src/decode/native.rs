@@ -76,8 +76,7 @@ impl<'de> Visitor<'de> for TopLevel<'_, '_> {
             further += 1;
         }
         if further > 0 {
-            let message = format!("{further} events after the first {EVENTS_PER_RECORD_MAX} of one record");
-            self.0.push(Err(reject::record(RejectionCode::TooManyEvents, message)));
+            self.0.push(Err(reject::too_many(further)));
         }
         Ok(())
     }
@@ -155,8 +154,10 @@ fn event<'de, A: MapAccess<'de>>(mut map: A) -> Result<Decoded, A::Error> {
 }
 
 fn insert(attributes: &mut Attributes, name: &str, value: &Scalar<'_>) {
-    if !value.is_absent() {
-        attributes.insert(name, &value.to_text());
+    match value {
+        Scalar::Absent => {}
+        Scalar::Withheld => attributes.leave_out(),
+        value => attributes.insert(name, &value.to_text()),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::scalar::Scalar;
 use super::{Decoded, reject};
 use crate::model::{
-    Attributes, Change, ChangeKind, Event, QueryRun, QueryState, RejectionCode, RejectionReason, Request, Signal, Text,
-    Timestamp,
+    AttemptSource, Attributes, Change, ChangeKind, Event, QueryRun, QueryState, RejectionCode, RejectionReason,
+    Request, Signal, Text, Timestamp,
 };
 
 /// Longest name or id, in bytes: they become keys in memory, and input must not choose our memory.
@@ -31,7 +31,7 @@ fields! {
     Type = "type", Timestamp = "timestamp", Subscription = "subscription", Client = "client",
     ClientVersion = "client_version", Service = "service", Caller = "caller", Method = "method", Route = "route",
     Status = "status", DurationMs = "duration_ms", RequestBytes = "request_bytes", ResponseBytes = "response_bytes",
-    Attempt = "attempt", RequestKey = "request_key", RequestId = "request_id", Region = "region", Host = "host",
+    Attempt = "attempt", AttemptSource = "attempt_source", UpstreamAttempts = "upstream_attempts", RequestKey = "request_key", RequestId = "request_id", Region = "region", Host = "host",
     Source = "source", Metric = "metric", Value = "value", Kind = "kind", Version = "version", Title = "title",
     Url = "url", Node = "node", Query = "query", Fingerprint = "fingerprint", User = "user", Origin = "origin",
     State = "state", MemoryBytes = "memory_bytes", ReadRows = "read_rows", ReadBytes = "read_bytes",
@@ -99,6 +99,8 @@ impl<'a> Fields<'a> {
             request_bytes: self.count(Slot::RequestBytes)?,
             response_bytes: self.count(Slot::ResponseBytes)?,
             attempt: self.attempt()?,
+            attempt_source: self.attempt_source()?,
+            upstream_attempts: self.upstream_attempts()?,
             request_key: self.name(Slot::RequestKey)?,
             request_id: self.name(Slot::RequestId)?,
             region: self.name(Slot::Region)?,
@@ -161,7 +163,7 @@ impl<'a> Fields<'a> {
     fn text(&mut self, slot: Slot) -> Field<Option<Text>> {
         match self.take(slot) {
             Scalar::Absent => Ok(None),
-            Scalar::Nested(json) => Err(wrong_type(slot, "text", &json)),
+            nested @ (Scalar::Nested(_) | Scalar::Withheld) => Err(wrong_type(slot, "text", &nested.to_text())),
             value => Ok(Some(Text::from(value.to_text()))),
         }
     }
@@ -212,7 +214,9 @@ impl<'a> Fields<'a> {
             Scalar::Whole(number) => *number as f64,
             Scalar::Float(number) => *number,
             Scalar::Text(text) => text.trim().parse().map_err(|_| wrong_type(slot, "a number", text))?,
-            Scalar::Truth(_) | Scalar::Nested(_) => return Err(wrong_type(slot, "a number", &value.to_text())),
+            Scalar::Truth(_) | Scalar::Nested(_) | Scalar::Withheld => {
+                return Err(wrong_type(slot, "a number", &value.to_text()));
+            }
         };
         if number.is_finite() { Ok(Some(number)) } else { Err(out_of_range(slot, "finite", &value.to_text())) }
     }
@@ -256,6 +260,18 @@ impl<'a> Fields<'a> {
         Ok(attempt.and_then(|attempt| u32::try_from(attempt).ok()))
     }
 
+    fn attempt_source(&mut self) -> Field<Option<AttemptSource>> {
+        let Some(name) = self.name(Slot::AttemptSource)? else { return Ok(None) };
+        let source = AttemptSource::from_name(&name);
+        source.map(Some).ok_or_else(|| out_of_range(Slot::AttemptSource, "one of the known sources", &name))
+    }
+
+    /// 0: the proxy answered by itself.
+    fn upstream_attempts(&mut self) -> Field<Option<u32>> {
+        let attempts = self.whole_in(Slot::UpstreamAttempts, 0..=i128::from(u32::MAX))?;
+        Ok(attempts.and_then(|attempts| u32::try_from(attempts).ok()))
+    }
+
     fn exception_code(&mut self) -> Field<Option<i32>> {
         let code = self.whole_in(Slot::ExceptionCode, i128::from(i32::MIN)..=i128::from(i32::MAX))?;
         Ok(code.and_then(|code| i32::try_from(code).ok()))
@@ -283,8 +299,10 @@ impl<'a> Fields<'a> {
     /// What this kind of event has no field for.
     fn rest(&mut self) -> Attributes {
         for (name, value) in Slot::NAMES.iter().zip(&self.slots) {
-            if !value.is_absent() {
-                self.attributes.insert(name, &value.to_text());
+            match value {
+                Scalar::Absent => {}
+                Scalar::Withheld => self.attributes.leave_out(),
+                value => self.attributes.insert(name, &value.to_text()),
             }
         }
         std::mem::take(&mut self.attributes)
@@ -300,7 +318,7 @@ fn out_of_range(slot: Slot, expected: &str, found: &str) -> RejectionReason {
 }
 
 /// A whole number as such, as a float without a fraction, or as the text of either.
-fn whole(value: &Scalar<'_>) -> Option<i128> {
+pub(super) fn whole(value: &Scalar<'_>) -> Option<i128> {
     /// Floats beyond 2^53 are not exact any more: such a number was not meant as a whole one.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     #[allow(clippy::cast_possible_truncation)] // Within ±2^53 and without a fraction.
@@ -312,6 +330,6 @@ fn whole(value: &Scalar<'_>) -> Option<i128> {
             let text = text.trim();
             text.parse().ok().or_else(|| text.parse().ok().and_then(from_float))
         }
-        Scalar::Absent | Scalar::Truth(_) | Scalar::Nested(_) => None,
+        Scalar::Absent | Scalar::Truth(_) | Scalar::Nested(_) | Scalar::Withheld => None,
     }
 }

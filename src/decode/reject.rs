@@ -15,6 +15,12 @@ pub(super) fn field(code: RejectionCode, field: &'static str, message: impl Into
     RejectionReason { code, field: Some(field), message: message.into() }
 }
 
+/// More events in a record than are read.
+pub(super) fn too_many(further: u64) -> RejectionReason {
+    let message = format!("{further} events after the first {} of one record", super::EVENTS_PER_RECORD_MAX);
+    record(RejectionCode::TooManyEvents, message)
+}
+
 /// A required field is absent.
 pub(super) fn missing(name: &'static str) -> RejectionReason {
     field(RejectionCode::MissingField, name, format!("`{name}` is required"))

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::model::ATTRIBUTE_BYTES_MAX;
+use crate::model::{ATTRIBUTE_BYTES_MAX, names_credential};
 
 /// A JSON value. Text borrows from the record where it has no escapes.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,6 +23,8 @@ pub(super) enum Scalar<'a> {
     Truth(bool),
     /// An array or an object, as compact JSON. Cut off (and so invalid) once it is longer than an attribute may be.
     Nested(String),
+    /// An array or an object that holds a credential somewhere: nothing of it is kept.
+    Withheld,
 }
 
 impl<'a> Scalar<'a> {
@@ -51,11 +53,12 @@ impl<'a> Scalar<'a> {
             Self::Float(number) => Cow::Owned(format!("{number:?}")),
             Self::Truth(truth) => Cow::Borrowed(if *truth { "true" } else { "false" }),
             Self::Nested(json) => Cow::Borrowed(json),
+            Self::Withheld => Cow::Borrowed("(withheld)"),
         }
     }
 }
 
-fn text(value: Cow<'_, str>) -> Scalar<'_> {
+pub(super) fn text(value: Cow<'_, str>) -> Scalar<'_> {
     if value.is_empty() || value == "-" { Scalar::Absent } else { Scalar::Text(value) }
 }
 
@@ -107,42 +110,55 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Scalar<'de>, A::Error> {
-        let mut json = String::new();
+        let mut json = NestedJson::default();
         JsonText(&mut json).visit_seq(seq)?;
-        Ok(Scalar::Nested(json))
+        Ok(json.into_scalar())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Scalar<'de>, A::Error> {
-        let mut json = String::new();
+        let mut json = NestedJson::default();
         JsonText(&mut json).visit_map(map)?;
-        Ok(Scalar::Nested(json))
+        Ok(json.into_scalar())
+    }
+}
+
+/// Nested JSON as it is being written.
+#[derive(Default)]
+struct NestedJson {
+    text: String,
+    holds_credential: bool,
+}
+
+impl NestedJson {
+    fn into_scalar<'a>(self) -> Scalar<'a> {
+        if self.holds_credential { Scalar::Withheld } else { Scalar::Nested(self.text) }
     }
 }
 
 /// Writes the value it reads as compact JSON, and stops writing (not reading) past the length of an attribute.
 /// The parser's own limit on depth keeps the recursion bounded.
-struct JsonText<'t>(&'t mut String);
+struct JsonText<'t>(&'t mut NestedJson);
 
 impl JsonText<'_> {
     fn push(&mut self, piece: &str) {
-        if self.0.len() <= ATTRIBUTE_BYTES_MAX {
-            self.0.push_str(piece);
+        if self.0.text.len() <= ATTRIBUTE_BYTES_MAX {
+            self.0.text.push_str(piece);
         }
     }
 
     fn push_display(&mut self, value: impl fmt::Display) {
-        if self.0.len() <= ATTRIBUTE_BYTES_MAX {
+        if self.0.text.len() <= ATTRIBUTE_BYTES_MAX {
             // Writing to a string cannot fail.
-            let _ = write!(self.0, "{value}");
+            let _ = write!(self.0.text, "{value}");
         }
     }
 
     fn push_quoted(&mut self, value: &str) {
-        if self.0.len() > ATTRIBUTE_BYTES_MAX {
+        if self.0.text.len() > ATTRIBUTE_BYTES_MAX {
             return;
         }
         // A string always has a JSON form; an error could only come from the writer, and this one has none.
-        self.0.push_str(&serde_json::to_string(value).unwrap_or_default());
+        self.0.text.push_str(&serde_json::to_string(value).unwrap_or_default());
     }
 }
 
@@ -194,10 +210,10 @@ impl<'de> Visitor<'de> for JsonText<'_> {
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
         let mut separator = "[";
         loop {
-            let length = self.0.len();
+            let length = self.0.text.len();
             self.push(separator);
             if seq.next_element_seed(JsonText(self.0))?.is_none() {
-                self.0.truncate(if separator == "[" { length + 1 } else { length });
+                self.0.text.truncate(if separator == "[" { length + 1 } else { length });
                 break;
             }
             separator = ",";
@@ -210,6 +226,7 @@ impl<'de> Visitor<'de> for JsonText<'_> {
         let mut separator = "{";
         while let Some(key) = map.next_key::<Key<'de>>()? {
             self.push(separator);
+            self.0.holds_credential |= names_credential(&key.0);
             self.push_quoted(&key.0);
             self.push(":");
             map.next_value_seed(JsonText(self.0))?;
@@ -267,6 +284,13 @@ mod tests {
             assert_eq!(read(json), Scalar::Nested(json.to_owned()));
         }
         assert_eq!(read("[ 1 , { \"a\" : 2 } ]"), Scalar::Nested("[1,{\"a\":2}]".to_owned()));
+    }
+
+    #[test]
+    fn nested_credentials_are_withheld_whole() {
+        for json in [r#"{"authorization":"Bearer x"}"#, r#"[1,{"a":{"Set-Cookie":["b"]}}]"#] {
+            assert_eq!(read(json), Scalar::Withheld, "{json}");
+        }
     }
 
     #[test]

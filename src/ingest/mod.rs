@@ -1,12 +1,14 @@
-//! Records in: Kafka and files, offsets, dead letters.
+//! Records in: Kafka, files and what comes over HTTP; offsets, dead letters.
 //!
 //! [`KafkaIngest`] reads a consumer group's share of the topics and feeds two lanes: detection (which may slow reading
 //! down) and storage (which may not). [`LineReader`] reads lines in bounded memory; [`EventProducer`] writes to Kafka.
-//! [`probes`] look at Redis, Prometheus endpoints and ClickHouse by themselves.
+//! [`Intake`] takes what senders bring and answers once it is safe. [`probes`] look at Redis, Prometheus endpoints and
+//! ClickHouse by themselves.
 
 mod client;
 mod dead_letters;
 mod file;
+mod intake;
 mod intent;
 mod kafka;
 mod offsets;
@@ -21,6 +23,10 @@ mod topic_check;
 
 pub use dead_letters::DeadLetter;
 pub use file::{Line, LineReader};
+pub use intake::{
+    Destination, HTTP_TOPIC, Identity, Intake, IntakeError, IntakeStatus, IntakeTask, PROBES_TOPIC, Pressure,
+    REQUESTS_NOT_NATIVE, Receipt, Reservation, StorageLanes, requests_are_native,
+};
 pub use kafka::{IngestError, KafkaIngest, Lanes, ShutdownReport};
 pub use producer::{EventProducer, ProducerCounts, ProducerError, WatermarkPolicy};
 pub use status::{IngestCounts, IngestStatus, PartitionStatus};

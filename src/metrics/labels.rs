@@ -3,9 +3,10 @@
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
 use crate::config::TopicsConfig;
+use crate::ingest::{HTTP_TOPIC, PROBES_TOPIC};
 use crate::model::{AlertName, RejectionCode, Severity, TransitionEvent};
 
-/// What a topic is for. The topic's own name is configuration and no label.
+/// Where records come from: what a topic is for (its own name is configuration and no label), or another way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Input {
     /// Request logs.
@@ -14,16 +15,22 @@ pub enum Input {
     Signals,
     /// Changes.
     Changes,
+    /// Over HTTP. With Kafka configured they are counted again when they are read from their topic.
+    Http,
+    /// Own probes, where there is no Kafka.
+    Probes,
 }
 
 impl Input {
     /// Every input.
-    pub const ALL: [Self; 3] = [Self::Requests, Self::Signals, Self::Changes];
+    pub const ALL: [Self; 5] = [Self::Requests, Self::Signals, Self::Changes, Self::Http, Self::Probes];
 
     /// What `topic` is for; `None` when it is not one that is read.
     #[must_use]
     pub fn of(topics: &TopicsConfig, topic: &str) -> Option<Self> {
-        topics.inputs().into_iter().zip(Self::ALL).find(|(name, _)| *name == topic).map(|(_, input)| input)
+        let own = [(HTTP_TOPIC, Self::Http), (PROBES_TOPIC, Self::Probes)];
+        let mut known = topics.inputs().into_iter().zip(Self::ALL).chain(own);
+        known.find(|(name, _)| *name == topic).map(|(_, input)| input)
     }
 
     /// Name in logs and metrics.
@@ -33,6 +40,8 @@ impl Input {
             Self::Requests => "requests",
             Self::Signals => "signals",
             Self::Changes => "changes",
+            Self::Http => "http",
+            Self::Probes => "probes",
         }
     }
 }
@@ -56,6 +65,61 @@ impl Queue {
             Self::Detect => "detect",
             Self::Store => "store",
             Self::Transitions => "transitions",
+        }
+    }
+}
+
+/// What became of a request that brought records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IntakeOutcome {
+    /// Every record is safe.
+    Accepted,
+    /// Some records were refused, the others are safe.
+    Partial,
+    /// No record was taken, and sending it again changes nothing.
+    Refused,
+    /// The sender is to come back.
+    UnderPressure,
+}
+
+impl IntakeOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Accepted, Self::Partial, Self::Refused, Self::UnderPressure];
+
+    /// Name in logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Partial => "partial",
+            Self::Refused => "refused",
+            Self::UnderPressure => "under_pressure",
+        }
+    }
+}
+
+/// What became of a record that did not come from Kafka.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IntakeRecord {
+    /// It is safe.
+    Accepted,
+    /// It was refused, and its sender told.
+    Rejected,
+    /// A probe found it, and there was no room to store it.
+    Dropped,
+}
+
+impl IntakeRecord {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Accepted, Self::Rejected, Self::Dropped];
+
+    /// Name in logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -124,6 +188,16 @@ pub(super) struct RejectionLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct IntakeRequestLabels {
+    pub outcome: IntakeOutcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct IntakeRecordLabels {
+    pub outcome: IntakeRecord,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct PartitionLabels {
     pub input: Input,
     pub partition: i32,
@@ -187,3 +261,4 @@ macro_rules! label_as_str {
 }
 
 label_as_str!(Input, Queue, ReceiverKind, NotificationOutcome, RejectionCode, AlertName, Severity, TransitionEvent);
+label_as_str!(IntakeOutcome, IntakeRecord);

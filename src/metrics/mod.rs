@@ -6,7 +6,7 @@
 mod labels;
 mod register;
 
-pub use labels::{Input, NotificationOutcome, Queue, ReceiverKind};
+pub use labels::{Input, IntakeOutcome, IntakeRecord, NotificationOutcome, Queue, ReceiverKind};
 
 use std::sync::atomic::AtomicU64;
 
@@ -17,8 +17,8 @@ use prometheus_client::registry::Registry;
 
 use crate::model::{AlertName, Chunk, Offset, Partition, RejectionCode, Severity, Timestamp, Transition};
 use labels::{
-    AlertLabels, ErrorLabels, InputLabels, NotificationLabels, PartitionLabels, ProbeLabels, QueueLabels,
-    ReceiverLabels, RejectionLabels, TransitionLabels,
+    AlertLabels, ErrorLabels, InputLabels, IntakeRecordLabels, IntakeRequestLabels, NotificationLabels,
+    PartitionLabels, ProbeLabels, QueueLabels, ReceiverLabels, RejectionLabels, TransitionLabels,
 };
 
 /// Content type of [`Metrics::encode`].
@@ -41,6 +41,9 @@ struct Series {
     events: Family<InputLabels, Counter>,
     rejections: Family<RejectionLabels, Counter>,
     dead_letters: Counter,
+    intake_requests: Family<IntakeRequestLabels, Counter>,
+    intake_records: Family<IntakeRecordLabels, Counter>,
+    intake_pending: Gauge,
     lag: Family<PartitionLabels, Gauge>,
     position: Family<PartitionLabels, Gauge>,
     level: Family<PartitionLabels, Gauge>,
@@ -139,6 +142,12 @@ impl Metrics {
                 let _ = series.rejections.get_or_create(&RejectionLabels { input, code });
             }
         }
+        for outcome in IntakeOutcome::ALL {
+            let _ = series.intake_requests.get_or_create(&IntakeRequestLabels { outcome });
+        }
+        for outcome in IntakeRecord::ALL {
+            let _ = series.intake_records.get_or_create(&IntakeRecordLabels { outcome });
+        }
         self.set_alerts_firing([]);
         for receiver in [ReceiverKind::Webhook, ReceiverKind::Alertmanager] {
             for outcome in NotificationOutcome::ALL {
@@ -154,8 +163,30 @@ impl Metrics {
         self.series.input_bytes.get_or_create(&labels).inc_by(chunk.bytes as u64);
         self.series.events.get_or_create(&labels).inc_by(chunk.events.len() as u64);
         for rejection in &chunk.rejections {
-            self.series.rejections.get_or_create(&RejectionLabels { input, code: rejection.reason.code }).inc();
+            self.add_rejections(input, &[(rejection.reason.code, 1)]);
         }
+    }
+
+    /// Counts refusals of records that are in no chunk.
+    pub fn add_rejections(&self, input: Input, rejections: &[(RejectionCode, u64)]) {
+        for (code, count) in rejections {
+            self.series.rejections.get_or_create(&RejectionLabels { input, code: *code }).inc_by(*count);
+        }
+    }
+
+    /// Counts a request that brought records.
+    pub fn add_intake_request(&self, outcome: IntakeOutcome) {
+        self.series.intake_requests.get_or_create(&IntakeRequestLabels { outcome }).inc();
+    }
+
+    /// Counts records that did not come from Kafka.
+    pub fn add_intake_records(&self, outcome: IntakeRecord, records: u64) {
+        self.series.intake_records.get_or_create(&IntakeRecordLabels { outcome }).inc_by(records);
+    }
+
+    /// Bytes of such records that are not safe yet.
+    pub fn set_intake_pending(&self, bytes: usize) {
+        self.series.intake_pending.set(gauge(bytes));
     }
 
     /// Counts records that the dead-letter topic has acknowledged. Which input they came from is in the records, and in

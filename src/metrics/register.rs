@@ -26,6 +26,24 @@ fn register_input(registry: &mut Registry, series: &Series) {
     plain(registry, "events", "Events decoded", &series.events);
     plain(registry, "rejections", "Records that no decoder could read, by reason", &series.rejections);
     plain(registry, "dead_letters", "Records written to the dead-letter topic", &series.dead_letters);
+    plain(
+        registry,
+        "intake_requests",
+        "HTTP requests that brought records, by what became of them",
+        &series.intake_requests,
+    );
+    plain(
+        registry,
+        "intake_records",
+        "Records that did not come from Kafka, by what became of them",
+        &series.intake_records,
+    );
+    registry.register_with_unit(
+        "intake_pending",
+        "Bytes of such records that are not safe yet",
+        Unit::Bytes,
+        series.intake_pending.clone(),
+    );
     plain(registry, "consumer_lag_messages", "Messages between our position and the partition's end", &series.lag);
     plain(registry, "consumer_position_offset", "Next offset to read", &series.position);
     plain(

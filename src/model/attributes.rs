@@ -2,7 +2,7 @@
 
 use serde::ser::SerializeMap;
 
-use super::Text;
+use super::{Text, names_credential};
 
 /// Most unknown fields kept of one event; further ones are dropped and [`Attributes::dropped`] counts them.
 pub const ATTRIBUTES_MAX: usize = 32;
@@ -17,14 +17,19 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// Keeps `name = value` unless a bound is reached; what is not kept is counted.
+    /// Keeps `name = value`, unless a bound is reached or the name is one of a credential; what is not kept is counted.
     pub fn insert(&mut self, name: &str, value: &str) {
         let too_long = name.len() > ATTRIBUTE_BYTES_MAX || value.len() > ATTRIBUTE_BYTES_MAX;
-        if too_long || self.entries.len() >= ATTRIBUTES_MAX || self.get(name).is_some() {
-            self.dropped = self.dropped.saturating_add(1);
-            return;
+        let full = self.entries.len() >= ATTRIBUTES_MAX;
+        if too_long || full || self.get(name).is_some() || names_credential(name) {
+            return self.leave_out();
         }
         self.entries.push((Text::from(name), Text::from(value)));
+    }
+
+    /// Counts a field that is not kept.
+    pub fn leave_out(&mut self) {
+        self.dropped = self.dropped.saturating_add(1);
     }
 
     /// The value of `name`, if it was kept.
@@ -50,7 +55,7 @@ impl Attributes {
         self.entries.is_empty()
     }
 
-    /// How many fields of the event were not kept because of a bound.
+    /// How many fields of the event were not kept: because of a bound, or as credentials.
     #[must_use]
     pub fn dropped(&self) -> u32 {
         self.dropped
@@ -81,5 +86,13 @@ mod tests {
         assert_eq!(attributes.len(), ATTRIBUTES_MAX);
         assert_eq!(attributes.dropped(), 4);
         assert_eq!(attributes.get("name0"), Some("value"));
+    }
+
+    #[test]
+    fn credentials_are_left_out_and_counted() {
+        let mut attributes = Attributes::default();
+        attributes.insert("Authorization", "Bearer abc");
+        attributes.insert("colour", "green");
+        assert_eq!((attributes.len(), attributes.dropped()), (1, 1));
     }
 }

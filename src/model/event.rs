@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attributes, Text, Timestamp};
+use super::{AttemptSource, Attributes, Text, Timestamp};
 
 /// One input event. `Watermark` is a producer's promise, not a record: it is neither stored nor counted as data.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,8 +90,12 @@ pub struct Request {
     pub request_bytes: Option<u64>,
     /// Body bytes sent.
     pub response_bytes: Option<u64>,
-    /// 1 is the first try.
+    /// The client's try; 1 is the first.
     pub attempt: Option<u32>,
+    /// Where `attempt` was read, or, without one, `request_key`.
+    pub attempt_source: Option<AttemptSource>,
+    /// How often the proxy tried its upstreams for this request; 0: never. Not the client's tries.
+    pub upstream_attempts: Option<u32>,
     /// The same for all attempts of one logical request.
     pub request_key: Option<Text>,
     /// Unique per attempt.

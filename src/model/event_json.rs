@@ -46,6 +46,8 @@ fn write_request<M: SerializeMap>(map: &mut M, request: &Request) -> Result<(), 
     optional(map, "request_bytes", request.request_bytes.as_ref())?;
     optional(map, "response_bytes", request.response_bytes.as_ref())?;
     optional(map, "attempt", request.attempt.as_ref())?;
+    optional(map, "attempt_source", request.attempt_source.as_ref())?;
+    optional(map, "upstream_attempts", request.upstream_attempts.as_ref())?;
     optional(map, "request_key", request.request_key.as_ref())?;
     optional(map, "request_id", request.request_id.as_ref())?;
     optional(map, "region", request.region.as_ref())?;

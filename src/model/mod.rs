@@ -2,9 +2,11 @@
 //!
 //! Everything here is plain data. Nothing reads a clock, a socket or a file.
 
+mod attempt_source;
 mod attributes;
 mod batch;
 mod chunk;
+mod credential;
 mod event;
 mod event_json;
 mod plan;
@@ -12,9 +14,11 @@ mod position;
 mod time;
 mod transition;
 
+pub use attempt_source::AttemptSource;
 pub use attributes::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, Attributes};
 pub use batch::{Batch, Stored};
 pub use chunk::{Chunk, FlowInput, Positioned, Rejection, RejectionCode, RejectionReason};
+pub use credential::names_credential;
 pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Request, Signal, metric};
 pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};

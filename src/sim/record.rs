@@ -43,6 +43,8 @@ pub(super) fn request_event(
         request_bytes: Some(context.route.request_bytes),
         response_bytes: Some(response_bytes),
         attempt: context.log.attempt.then_some(attempt.number),
+        attempt_source: None,
+        upstream_attempts: None,
         request_key: context.log.request_key.then(|| identifier(attempt.request_key)),
         request_id: Some(identifier(attempt.request_id)),
         region: context.region.clone(),

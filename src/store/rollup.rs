@@ -32,6 +32,8 @@ struct Cell {
     requests: u64,
     failures: u64,
     resends: u64,
+    attempts_known: u64,
+    upstream_attempts: u64,
     request_bytes: u64,
     response_bytes: u64,
     duration_ms: BTreeMap<i16, u64>,
@@ -96,6 +98,8 @@ fn add(cell: &mut Cell, request: &Request) {
     cell.requests += 1;
     cell.failures += u64::from(request.failed());
     cell.resends += u64::from(request.attempt.is_some_and(|attempt| attempt > 1));
+    cell.attempts_known += u64::from(request.attempt.is_some());
+    cell.upstream_attempts += u64::from(request.upstream_attempts.unwrap_or(0));
     cell.request_bytes = cell.request_bytes.saturating_add(request.request_bytes.unwrap_or(0));
     cell.response_bytes = cell.response_bytes.saturating_add(request.response_bytes.unwrap_or(0));
     // As single precision, like the raw row: a count over raw rows then gives the same buckets.
@@ -134,6 +138,8 @@ fn to_block(rows: &[(Key<'_>, Cell)]) -> Block {
         .column("requests", number(|cell| cell.requests))
         .column("failures", number(|cell| cell.failures))
         .column("resends", number(|cell| cell.resends))
+        .column("attempts_known", number(|cell| cell.attempts_known))
+        .column("upstream_attempts", number(|cell| cell.upstream_attempts))
         .column("request_bytes", number(|cell| cell.request_bytes))
         .column("response_bytes", number(|cell| cell.response_bytes))
         .column("duration_ms", durations)

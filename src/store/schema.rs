@@ -12,7 +12,7 @@ pub struct Migration {
 }
 
 /// Every migration, in order. A file that has been released is never edited: its checksum is recorded where it ran.
-pub const MIGRATIONS: [Migration; 10] = [
+pub const MIGRATIONS: [Migration; 12] = [
     migration(1, "requests", include_str!("../../queries/schema/0001_requests.sql")),
     migration(2, "signals", include_str!("../../queries/schema/0002_signals.sql")),
     migration(3, "changes", include_str!("../../queries/schema/0003_changes.sql")),
@@ -23,6 +23,12 @@ pub const MIGRATIONS: [Migration; 10] = [
     migration(8, "ingest_ledger", include_str!("../../queries/schema/0008_ingest_ledger.sql")),
     migration(9, "ingest_ledger_epoch", include_str!("../../queries/schema/0009_ingest_ledger_epoch.sql")),
     migration(10, "ingest_intents", include_str!("../../queries/schema/0010_ingest_intents.sql")),
+    migration(11, "requests_attempts", include_str!("../../queries/schema/0011_requests_attempts.sql")),
+    migration(
+        12,
+        "requests_by_minute_attempts",
+        include_str!("../../queries/schema/0012_requests_by_minute_attempts.sql"),
+    ),
 ];
 
 const fn migration(number: u32, name: &'static str, sql: &'static str) -> Migration {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use floodmark::config::{CombinedSubscription, DecodeConfig, Format};
 use floodmark::decode::{Decoded, Decoder};
-use floodmark::model::{Event, RejectionCode, Timestamp};
+use floodmark::model::{AttemptSource, Event, RejectionCode, Timestamp};
 use proptest::prelude::*;
 
 fn decode(format: Format, record: &[u8]) -> Vec<(u16, Decoded)> {
@@ -90,6 +90,14 @@ fn real_access_log_lines() {
 }
 
 #[test]
+fn the_query_of_a_referer_is_not_kept() {
+    let line = r#"192.0.2.1 - - [01/Mar/2026:10:15:07 +0000] "GET / HTTP/1.1" 200 5 "https://example.org/a?token=s3cret" "curl/8.5.0""#;
+    let all = decode(Format::Combined, line.as_bytes());
+    let [(0, Ok(Event::Request(request)))] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!(request.attributes.get("referer"), Some("https://example.org/a"));
+}
+
+#[test]
 fn bytes_that_are_no_record() {
     for format in [Format::Native, Format::Combined] {
         assert_eq!(code_of(format, b""), RejectionCode::Empty);
@@ -132,6 +140,33 @@ fn arrays_are_bounded_and_keep_what_is_good() {
     let all = decode(Format::Native, cut.as_bytes());
     assert_eq!(all.iter().filter(|(_, decoded)| decoded.is_ok()).count(), 2);
     assert_eq!(all[2].1.as_ref().unwrap_err().code, RejectionCode::Syntax);
+}
+
+#[test]
+fn native_events_may_say_where_their_attempt_was_read() {
+    let with = |fields: &str| REQUEST.replace('}', &format!(",{fields}}}"));
+    let event = the_event(&with(r#""attempt":2,"attempt_source":"retry_attempt","upstream_attempts":"0""#));
+    let Event::Request(request) = event else { panic!("no request") };
+    let said = (request.attempt, request.attempt_source, request.upstream_attempts);
+    assert_eq!(said, (Some(2), Some(AttemptSource::RetryAttempt), Some(0)));
+    for (fields, code) in [
+        (r#""attempt_source":"rumour""#, RejectionCode::OutOfRange),
+        (r#""upstream_attempts":-1"#, RejectionCode::OutOfRange),
+        (r#""upstream_attempts":"many""#, RejectionCode::WrongType),
+    ] {
+        assert_eq!(code_of(Format::Native, with(fields).as_bytes()), code, "{fields}");
+    }
+}
+
+#[test]
+fn credentials_in_unknown_fields_are_left_out_and_counted() {
+    let fields = r#""authorization":"Bearer s3cret","colour":"green","attributes":{"X-Api-Key":"s3cret","size":2},
+        "headers":{"accept":"*/*","Cookie":"s3cret"},"nested":[{"deep":{"client_secret":"s3cret"}}]"#;
+    let Event::Request(request) = the_event(&REQUEST.replace('}', &format!(",{fields}}}"))) else {
+        panic!("no request")
+    };
+    assert_eq!(request.attributes.iter().collect::<Vec<_>>(), [("colour", "green"), ("size", "2")]);
+    assert_eq!(request.attributes.dropped(), 4);
 }
 
 #[test]
@@ -183,7 +218,7 @@ fn json_value() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "type",
     "timestamp",
     "subscription",
@@ -191,6 +226,8 @@ const NAMES: [&str; 16] = [
     "status",
     "duration_ms",
     "attempt",
+    "attempt_source",
+    "upstream_attempts",
     "response_bytes",
     "source",
     "metric",

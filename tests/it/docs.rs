@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use floodmark::model::{AlertName, RejectionCode};
+use clap::ValueEnum as _;
+use floodmark::config::Format;
+use floodmark::model::{AlertName, AttemptSource, RejectionCode};
 use serde_json::Value;
 
 use crate::config_files::schema_keys;
@@ -22,9 +24,10 @@ fn read(path: impl AsRef<Path>) -> String {
 fn documents() -> Vec<(String, String)> {
     let mut paths: Vec<PathBuf> =
         ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(PathBuf::from).to_vec();
-    for directory in ["docs", "alerts/runbooks"] {
-        let entries = std::fs::read_dir(root().join(directory)).unwrap();
-        paths.extend(entries.map(|entry| Path::new(directory).join(entry.unwrap().file_name())));
+    for directory in ["docs", "docs/sources", "alerts/runbooks"] {
+        let entries = std::fs::read_dir(root().join(directory)).unwrap().map(Result::unwrap);
+        let files = entries.filter(|entry| entry.path().is_file());
+        paths.extend(files.map(|entry| Path::new(directory).join(entry.file_name())));
     }
     paths.sort();
     paths.into_iter().map(|path| (path.display().to_string(), read(&path))).collect()
@@ -179,7 +182,9 @@ fn every_configuration_key_is_one() {
         let dotted = code(&text).into_iter().filter_map(|piece| {
             let key = piece.split(" = ").next().unwrap_or(piece);
             let (section, rest) = key.split_once('.')?;
-            let plain = is_section(section) && !rest.is_empty() && rest.chars().all(|c| is_one_of(c, "_."));
+            // Elastic and OpenTelemetry have names that begin like a section of ours.
+            let foreign = section == "http" && document.starts_with("docs/sources/");
+            let plain = !foreign && is_section(section) && !rest.is_empty() && rest.chars().all(|c| is_one_of(c, "_."));
             plain.then(|| key.to_owned())
         });
         for key in from_environment.chain(dotted).filter(|key| *key != "section.key") {
@@ -208,6 +213,23 @@ fn every_bound_has_the_value_it_is_said_to_have() {
         count += 1;
     }
     assert!(count > 30, "only {count} bounds were found");
+}
+
+#[test]
+fn every_format_and_every_source_of_an_attempt_has_its_place() {
+    let (index, full) = (read("docs/sources/README.md"), read("config/full.toml"));
+    for format in Format::value_variants() {
+        let name = format.as_str();
+        if *format != Format::Native {
+            assert!(index.contains(&format!("`{name}`")), "docs/sources/README.md does not name {name}");
+        }
+        assert!(full.contains(&format!("\"{name}\"")), "config/full.toml does not name {name}");
+        let target = root().join(format!("fuzz/fuzz_targets/{name}.rs"));
+        assert!(target.exists() || *format == Format::Mapping, "{name} is not fuzzed");
+    }
+    for source in AttemptSource::ALL {
+        assert!(index.contains(&format!("`{}`", source.as_str())), "{}", source.as_str());
+    }
 }
 
 #[test]

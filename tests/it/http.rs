@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use floodmark::api::{self, ApiState, Component, ComponentStatus, Health, View};
+use floodmark::api::{self, ApiState, Component, ComponentStatus, Health, Tokens, View};
 use floodmark::metrics::{CONTENT_TYPE as OPENMETRICS, Metrics};
 use floodmark::model::{AlertName, Customer, IncidentReport, Severity, Timestamp, Transition, TransitionEvent};
 
@@ -38,11 +38,12 @@ impl Service {
         let health = Health::new(samples::noon());
         let (view, view_receiver) = watch::channel(Arc::new(View::default()));
         let metrics = Arc::new(Metrics::new());
-        let state = ApiState { view: view_receiver, readiness: health.subscribe(), metrics: Arc::clone(&metrics) };
+        let (readiness, tokens) = (health.subscribe(), Tokens::default());
+        let state = ApiState { view: view_receiver, readiness, metrics: Arc::clone(&metrics), tokens, ingest: None };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let served = tokio::spawn(api::serve(listener, api::router(state), stop.clone()));
+        let served = tokio::spawn(api::serve(listener, api::router(state), None, stop.clone()));
         Self { base, client: client(), view, health, metrics, stop, served }
     }
 

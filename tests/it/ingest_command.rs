@@ -37,12 +37,37 @@ fn a_dry_run_shows_what_each_line_becomes() {
 }
 
 #[test]
+fn a_gateways_log_ends_with_what_can_be_seen_in_it() {
+    let file = fixture("formats/envoy.ndjson");
+    let output = floodmark(&["--file", file.to_str().unwrap(), "--format", "envoy", "--dry-run"], &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().count(), 8);
+    insta::assert_snapshot!(text(&output.stderr));
+}
+
+#[test]
+fn a_binary_message_is_a_whole_file() {
+    let file = fixture("formats/otlp_logs.binpb");
+    let arguments = [file.to_str().unwrap(), "--format", "otlp_proto", "--to", "stdout", "--output", "json"];
+    let output = floodmark(&arguments, &[]);
+    assert_eq!(text(&output.stdout).lines().count(), 2, "{}", text(&output.stdout));
+    let counts: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!((&counts["lines"], &counts["rejected"]["missing_field"]), (&1.into(), &1.into()));
+    assert_eq!(counts["requests"]["sources"]["stainless_retry_count"], 1);
+    let small = [("FLOODMARK__DECODE__RECORD_BYTES_MAX", "1KiB")];
+    let file = fixture("formats/otlp_json.ndjson");
+    let output = floodmark(&[file.to_str().unwrap(), "--format", "otlp_proto", "--dry-run"], &small);
+    assert!(text(&output.stdout).contains("too_long"), "{}", text(&output.stdout));
+}
+
+#[test]
 fn usage_is_explained() {
     let combined = [("FLOODMARK__DECODE__REQUESTS_FORMAT", "combined")];
     let output = floodmark(&["x.ndjson", "--format", "native", "--to", "kafka"], &combined);
     assert_eq!(output.status.code(), Some(64));
     assert!(text(&output.stderr).contains("decode.requests_format"), "{}", text(&output.stderr));
     assert_eq!(floodmark(&["x", "--format", "native"], &[]).status.code(), Some(64), "neither --to nor --dry-run");
+    assert_eq!(floodmark(&["--format", "native", "--dry-run"], &[]).status.code(), Some(64), "no file");
     let missing = floodmark(&["no-such-file", "--format", "native", "--dry-run"], &[]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(text(&missing.stderr).contains("no-such-file"));

@@ -112,14 +112,16 @@ async fn the_rollup_agrees_with_a_count_over_the_raw_rows() {
     let dimensions = "subscription, client, client_version, service, caller, route";
     let rollup = format!(
         "SELECT toString(minute) AS minute, {dimensions}, status_class, sum(requests) AS requests, \
-         sum(failures) AS failures, sum(resends) AS resends, sum(request_bytes) AS request_bytes, \
+         sum(failures) AS failures, sum(resends) AS resends, sum(attempts_known) AS attempts_known, \
+         sum(upstream_attempts) AS upstream_attempts, sum(request_bytes) AS request_bytes, \
          sum(response_bytes) AS response_bytes, toString(mapSort(sumMap(duration_ms))) AS duration_ms \
          FROM {{database}}.requests_by_minute GROUP BY minute, {dimensions}, status_class ORDER BY ALL"
     );
     let raw = format!(
         "SELECT toString(toStartOfMinute(toDateTime(timestamp))) AS minute, {dimensions}, \
          toUInt16(intDiv(status, 100)) AS status_class, count() AS requests, \
-         countIf(status >= 500 OR status = 429) AS failures, countIf(attempt > 1) AS resends, \
+         countIf(status >= 500 OR status = 429) AS failures, countIf(attempt > 1) AS resends, countIf(attempt > 0) AS attempts_known, \
+         sum(requests.upstream_attempts) AS upstream_attempts, \
          sum(requests.request_bytes) AS request_bytes, sum(requests.response_bytes) AS response_bytes, \
          toString(mapSort(sumMap(map(if(requests.duration_ms > 0, \
          toInt16(ceil(log2(requests.duration_ms) * 8) - 1), toInt16(-32768)), toUInt64(1))))) AS duration_ms \

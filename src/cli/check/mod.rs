@@ -49,6 +49,7 @@ enum Subject {
     Limits,
     Scenarios,
     Schema,
+    Http,
     Kafka,
     ClickHouse,
     Probe,
@@ -62,6 +63,7 @@ impl Subject {
             Self::Limits => "limits",
             Self::Scenarios => "scenarios",
             Self::Schema => "schema",
+            Self::Http => "http",
             Self::Kafka => "kafka",
             Self::ClickHouse => "clickhouse",
             Self::Probe => "probe",
@@ -123,6 +125,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         (Subject::Limits, subjects::limits(detect)),
         (Subject::Scenarios, subjects::scenarios(&args.scenarios)),
         (Subject::Schema, subjects::schema()),
+        (Subject::Http, subjects::http(configuration.usable.as_ref())),
     ];
     if args.online {
         findings.extend(online::ask(configuration.usable.as_ref()));

@@ -40,7 +40,9 @@ pub(super) fn ask(config: Option<&Config>) -> Vec<(Subject, Outcome)> {
 
 fn kafka(kafka: Option<&KafkaConfig>) -> Outcome {
     let Some(kafka) = kafka else {
-        return Outcome::Skipped("no [kafka] section: `run` needs one, `demo` starts a broker of its own".to_owned());
+        return Outcome::Skipped(
+            "no [kafka] section: `run` takes records over HTTP only, `demo` starts a broker of its own".to_owned(),
+        );
     };
     let topics = match ingest::check_topics(kafka, DEADLINE) {
         Ok(topics) => topics,

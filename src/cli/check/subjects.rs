@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Outcome;
+use crate::api::tls_acceptor;
 use crate::cli::settings;
 use crate::config::{Config, ConfigError, DetectConfig};
+use crate::ingest::{REQUESTS_NOT_NATIVE, requests_are_native};
 use crate::sim::{NAMES, Scenario, ScenarioError};
 use crate::store::{MIGRATIONS, Migration};
 
@@ -96,6 +98,23 @@ pub(super) fn schema() -> Outcome {
     } else {
         Outcome::Problems(problems)
     }
+}
+
+/// Checks certificate and key, and says whether records are taken and where they go.
+pub(super) fn http(config: Option<&Config>) -> Outcome {
+    let Some(config) = config else { return Outcome::Skipped("the configuration cannot be used".to_owned()) };
+    if let Some(Err(error)) = config.http.tls.as_ref().map(tls_acceptor) {
+        return Outcome::Problems(vec![error.to_string()]);
+    }
+    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
+    let records = match (config.http.ingest, &config.kafka) {
+        (false, Some(_)) => "takes no records (http.ingest = false)",
+        (false, None) => return Outcome::Problems(vec!["http.ingest: is false, and there is no [kafka]".to_owned()]),
+        (true, None) => "records are stored: there is no [kafka]",
+        (true, Some(_)) if requests_are_native(&config.decode) => "records go to Kafka",
+        (true, Some(_)) => REQUESTS_NOT_NATIVE,
+    };
+    Outcome::Well(format!("{scheme}://{}; {records}", config.http.listen))
 }
 
 fn schema_problem(migration: &Migration, number: u32) -> Option<String> {

@@ -168,7 +168,7 @@ async fn start_app(
         eprintln!("{} is taken; using a free port", config.http.listen);
         config.http.listen.set_port(0);
     }
-    App::start(config, kafka, settings, Some(observer)).await
+    App::start(config, Some(kafka), settings, Some(observer)).await
 }
 
 /// Joining a group takes seconds; the traffic is to be seen from its beginning.

@@ -1,7 +1,7 @@
 //! Rows of `requests`.
 
 use super::{OriginColumns, selected};
-use crate::model::{Batch, Event, Request, Text, Timestamp};
+use crate::model::{AttemptSource, Batch, Event, Request, Text, Timestamp};
 use crate::store::native_format::{Block, NumberColumn, StringColumn};
 
 /// Usual length of a short name in bytes: only a first guess of the space to take.
@@ -28,6 +28,8 @@ pub(in crate::store) fn requests(batch: &Batch) -> Block {
     let mut statuses = NumberColumn::<u16>::with_capacity(rows.len());
     let mut durations = NumberColumn::<f32>::with_capacity(rows.len());
     let mut attempts = NumberColumn::<u32>::with_capacity(rows.len());
+    let mut attempt_sources = StringColumn::with_capacity(rows.len(), NAME_BYTES);
+    let mut upstream_attempts = NumberColumn::<u32>::with_capacity(rows.len());
     let mut origin = OriginColumns::new(batch, rows.len());
     for (positioned, request) in &rows {
         timestamps.push(request.timestamp);
@@ -35,6 +37,8 @@ pub(in crate::store) fn requests(batch: &Batch) -> Block {
         // Single precision holds seven digits: more than any clock of a request log means.
         durations.push(request.duration_ms as f32);
         attempts.push(request.attempt.unwrap_or(0));
+        attempt_sources.push_optional(request.attempt_source.map(AttemptSource::as_str));
+        upstream_attempts.push(request.upstream_attempts.unwrap_or(0));
         origin.push(positioned, &request.attributes);
     }
     let block = Block::new(rows.len())
@@ -51,6 +55,8 @@ pub(in crate::store) fn requests(batch: &Batch) -> Block {
         .column("request_bytes", bytes(|request| request.request_bytes))
         .column("response_bytes", bytes(|request| request.response_bytes))
         .column("attempt", attempts)
+        .column("attempt_source", attempt_sources)
+        .column("upstream_attempts", upstream_attempts)
         .column("request_key", text(|request| request.request_key.as_ref()))
         .column("request_id", text(|request| request.request_id.as_ref()))
         .column("region", text(|request| request.region.as_ref()))

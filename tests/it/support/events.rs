@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use floodmark::model::{
-    Affected, AlertName, Attributes, Batch, Cause, Change, ChangeKind, Chunk, Confidence, Dimension, Dimensions, Event,
-    IncidentReport, Offset, Positioned, QueryRun, QueryState, Rejection, RejectionCode, RejectionReason, Request,
-    RuledOut, Severity, Signal, Text, Timestamp, TopicPartition, Transition, TransitionEvent,
+    Affected, AlertName, AttemptSource, Attributes, Batch, Cause, Change, ChangeKind, Chunk, Confidence, Dimension,
+    Dimensions, Event, IncidentReport, Offset, Positioned, QueryRun, QueryState, Rejection, RejectionCode,
+    RejectionReason, Request, RuledOut, Severity, Signal, Text, Timestamp, TopicPartition, Transition, TransitionEvent,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
@@ -64,7 +64,9 @@ fn request(random: &mut ChaCha8Rng, i: usize, count: usize) -> Request {
         duration_ms: (unit(random).powi(4) * 2_000_000.0).round() / 1_000.0,
         request_bytes: Some(100 + below(random, 3_900)),
         response_bytes: Some(200 + below(random, 59_800)),
-        attempt: Some(if is_resend { 2 + below(random, 4) as u32 } else { 1 }),
+        attempt: (is_resend || !i.is_multiple_of(3)).then(|| if is_resend { 2 + below(random, 4) as u32 } else { 1 }),
+        attempt_source: [None, Some(AttemptSource::Field)][i % 2],
+        upstream_attempts: (!i.is_multiple_of(5)).then_some((i % 4) as u32),
         request_key: Some(Text::from(format!("{key:016x}"))),
         request_id: Some(Text::from(format!("{:016x}{:016x}", id.0, id.1))),
         region: Some("eu-west-1".into()),
@@ -101,6 +103,9 @@ pub fn one_of_each_kind() -> Batch {
     attributes.insert("long", &"x".repeat(10_000));
     let mut full = request(&mut ChaCha8Rng::seed_from_u64(7), 0, 1);
     full.caller = Some("gateway".into());
+    full.attempt = Some(2);
+    full.attempt_source = Some(AttemptSource::StainlessRetryCount);
+    full.upstream_attempts = Some(3);
     full.attributes = attributes.clone();
     let bare = Request { timestamp: START, subscription: "s'; DROP TABLE requests; --".into(), ..Request::default() };
     let signal = Signal {

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod broker;
 pub mod clickhouse;
 pub mod events;
+pub mod intake;
 pub mod probes;
 pub mod proxy;
 pub mod redis;

@@ -48,7 +48,7 @@ impl Setup {
             data_dir: directory.path().join("data"),
             ..LocalConfig::default()
         };
-        let http = HttpConfig { listen: ([127, 0, 0, 1], 0).into() };
+        let http = HttpConfig { listen: ([127, 0, 0, 1], 0).into(), ..HttpConfig::default() };
         let config = Config { http, kafka, local, ..Config::default() };
         Self { directory, config }
     }
@@ -126,13 +126,29 @@ impl Service {
             }
             service.logged("serving").first().map(|line| line["address"].as_str().unwrap().to_owned())
         });
-        service.base = format!("http://{}", address.await);
+        // All addresses are listened on: loopback is one of them.
+        service.base = format!("http://{}", address.await.replace("0.0.0.0", "127.0.0.1"));
         service
     }
 
     /// Lines of the log with this message.
     pub fn logged(&self, message: &str) -> Vec<Value> {
         self.log.lock().unwrap().iter().filter(|line| line["message"] == message).cloned().collect()
+    }
+
+    /// Its client, which does no TLS.
+    pub fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// Where a path is.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// A POST, still without a body.
+    pub fn post(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.post(self.url(path))
     }
 
     /// Status and body of a path.

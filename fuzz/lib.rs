@@ -1,0 +1,51 @@
+//! What every target asserts: a record gives at least one event or rejection, each at its place, and sane ones.
+
+use floodmark::config::{DecodeConfig, Format};
+use floodmark::decode::Decoder;
+use floodmark::model::Event;
+
+/// A decoder of `format`, as a target holds it for all its inputs.
+#[must_use]
+pub fn decoder(format: Format) -> Decoder {
+    Decoder::new(format, &DecodeConfig::default())
+}
+
+/// Decodes one input.
+///
+/// # Panics
+/// When a record disappears, or an event is not what the contract says.
+pub fn check(decoder: &Decoder, record: &[u8]) {
+    let mut next = 0_u16;
+    decoder.decode(record, &mut |index, decoded| {
+        assert_eq!(index, next, "events and rejections come in order");
+        next += 1;
+        match decoded {
+            Ok(Event::Request(request)) => {
+                assert!(request.duration_ms.is_finite() && request.duration_ms >= 0.0);
+                assert!(request.status <= 999 && request.attempt != Some(0));
+                assert!(
+                    (1..=1_024).contains(&request.subscription.len()) && (1..=1_024).contains(&request.route.len())
+                );
+            }
+            Ok(_) => {}
+            Err(reason) => assert!(reason.message.len() < 400 && !reason.message.contains('\n'), "{reason:?}"),
+        }
+    });
+    assert!(next > 0, "every record is accounted for");
+}
+
+/// The body of a target: one format.
+#[macro_export]
+macro_rules! target {
+    ($format:ident) => {
+        use std::sync::OnceLock;
+
+        use floodmark::config::Format;
+        use floodmark::decode::Decoder;
+
+        libfuzzer_sys::fuzz_target!(|record: &[u8]| {
+            static DECODER: OnceLock<Decoder> = OnceLock::new();
+            floodmark_fuzz::check(DECODER.get_or_init(|| floodmark_fuzz::decoder(Format::$format)), record);
+        });
+    };
+}

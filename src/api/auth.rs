@@ -1,0 +1,148 @@
+//! Bearer tokens (RFC 6750). Only hashes are known here: a token is 256 random bits, so a plain SHA-256 cannot be guessed
+//! back.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::problem::{Problem, ProblemCode};
+use crate::config::{Scope, TokenConfig};
+
+#[derive(Debug)]
+struct Known {
+    name: Arc<str>,
+    sha256: [u8; 32],
+    scopes: Vec<Scope>,
+}
+
+/// The tokens that are known. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Tokens(Arc<[Known]>);
+
+/// Whose token came with a request; empty where none is asked for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bearer(pub(super) Arc<str>);
+
+impl Tokens {
+    /// As configured. Hashes that are none (which validation refuses) match nothing.
+    #[must_use]
+    pub fn new(tokens: &[TokenConfig]) -> Self {
+        let known = |token: &TokenConfig| {
+            let (name, scopes) = (Arc::from(token.name.as_str()), token.scopes.clone());
+            Some(Known { name, sha256: from_hexadecimal(&token.sha256)?, scopes })
+        };
+        Self(tokens.iter().filter_map(known).collect())
+    }
+
+    /// Whether a token is asked for: to send, as soon as there is any; to read, as soon as there is one that may read.
+    fn are_needed_for(&self, scope: Scope) -> bool {
+        match scope {
+            Scope::Ingest => !self.0.is_empty(),
+            Scope::Read => self.0.iter().any(|token| token.scopes.contains(&Scope::Read)),
+        }
+    }
+
+    fn check(&self, headers: &HeaderMap, scope: Scope) -> Result<Bearer, Problem> {
+        if !self.are_needed_for(scope) {
+            return Ok(Bearer::default());
+        }
+        let Some(token) = bearer_token(headers) else {
+            let problem = Problem::new(ProblemCode::Unauthorized, "a bearer token is needed here");
+            return Err(problem.challenge("Bearer realm=\"floodmark\""));
+        };
+        let hash = hash(token);
+        // All are compared, each to its end: how long it takes tells nothing about any of them.
+        let mut found = None;
+        for known in self.0.iter() {
+            if bool::from(known.sha256.ct_eq(&hash)) {
+                found = Some(known);
+            }
+        }
+        let Some(known) = found else {
+            let problem = Problem::new(ProblemCode::Unauthorized, "this bearer token is not known");
+            return Err(problem.challenge("Bearer realm=\"floodmark\", error=\"invalid_token\""));
+        };
+        if !known.scopes.contains(&scope) {
+            let detail = format!("this token may not do this: it needs the scope {}", scope.as_str());
+            let problem = Problem::new(ProblemCode::Forbidden, detail);
+            return Err(problem.challenge("Bearer realm=\"floodmark\", error=\"insufficient_scope\""));
+        }
+        Ok(Bearer(Arc::clone(&known.name)))
+    }
+}
+
+/// SHA-256 of a token.
+#[must_use]
+pub fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+}
+
+fn from_hexadecimal(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// Lets those pass who may.
+pub(super) async fn authorize(
+    State((tokens, scope)): State<(Tokens, Scope)>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let bearer = tokens.check(request.headers(), scope)?;
+    request.extensions_mut().insert(bearer);
+    Ok(next.run(request).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(name: &str, secret: &str, scopes: &[Scope]) -> TokenConfig {
+        let sha256 = hash(secret).iter().map(|byte| format!("{byte:02X}")).collect();
+        TokenConfig { name: name.to_owned(), sha256, scopes: scopes.to_vec() }
+    }
+
+    fn headers(authorization: &str) -> HeaderMap {
+        HeaderMap::from_iter([(header::AUTHORIZATION, authorization.parse().unwrap())])
+    }
+
+    #[test]
+    fn a_token_opens_what_its_scopes_say() {
+        let tokens = Tokens::new(&[token("a", "one", &[Scope::Ingest]), token("b", "two", &[Scope::Read])]);
+        let code = |authorization: &str, scope| {
+            let checked = tokens.check(&headers(authorization), scope);
+            checked.map(|bearer| bearer.0.to_string()).map_err(|problem| problem.code())
+        };
+        assert_eq!(code("Bearer one", Scope::Ingest), Ok("a".to_owned()));
+        assert_eq!(code("bearer  two", Scope::Read), Ok("b".to_owned()));
+        assert_eq!(code("Bearer two", Scope::Ingest), Err(ProblemCode::Forbidden));
+        for wrong in ["Bearer three", "Basic one", "one", "Bearer "] {
+            assert_eq!(code(wrong, Scope::Ingest), Err(ProblemCode::Unauthorized), "{wrong}");
+        }
+        assert!(tokens.check(&HeaderMap::new(), Scope::Read).is_err());
+    }
+
+    #[test]
+    fn reading_is_open_until_a_token_may_read() {
+        let tokens = Tokens::new(&[token("a", "one", &[Scope::Ingest])]);
+        assert!(tokens.check(&HeaderMap::new(), Scope::Read).is_ok());
+        assert!(tokens.check(&HeaderMap::new(), Scope::Ingest).is_err());
+        assert!(Tokens::default().check(&HeaderMap::new(), Scope::Ingest).is_ok());
+    }
+}

@@ -1,0 +1,111 @@
+//! Names of fields that hold credentials: their values are never kept.
+
+/// Words that make a name one of a credential wherever they stand in it.
+const WORDS: [&str; 14] = [
+    "authorization",
+    "authentication",
+    "cookie",
+    "cookies",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "secrets",
+    "credential",
+    "credentials",
+    "apikey",
+    "jwt",
+    "bearer",
+];
+
+/// Kinds of key that open something; a `request_key` does not.
+const KEY_KINDS: [&str; 6] = ["api", "access", "private", "signing", "encryption", "subscription"];
+
+/// Whether a field of this name holds a credential: `authorization`, `Set-Cookie`, `x-api-key`, `clientSecret`,
+/// `access_token`. A token that is not the last word is none (`token_count`), and neither are `tokens`.
+#[must_use]
+pub fn names_credential(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let (mut start, mut before) = (0, &bytes[..0]);
+    while start < bytes.len() {
+        let end = word_end(bytes, start);
+        let word = &bytes[start..end];
+        let is = |known: &str| word.eq_ignore_ascii_case(known.as_bytes());
+        let key_of = |kind: &str| before.eq_ignore_ascii_case(kind.as_bytes());
+        if WORDS.iter().any(|known| is(known)) || (is("key") && KEY_KINDS.iter().any(|kind| key_of(kind))) {
+            return true;
+        }
+        if !word.is_empty() {
+            before = word;
+        }
+        start = if end < bytes.len() && !bytes[end].is_ascii_alphanumeric() { end + 1 } else { end };
+    }
+    before.eq_ignore_ascii_case(b"token")
+}
+
+/// Where the word that begins at `start` ends: before what is no letter or digit, or a capital after a small letter.
+fn word_end(bytes: &[u8], start: usize) -> usize {
+    let mut end = start;
+    while end < bytes.len() && bytes[end].is_ascii_alphanumeric() {
+        if end > start && bytes[end].is_ascii_uppercase() && !bytes[end - 1].is_ascii_uppercase() {
+            break;
+        }
+        end += 1;
+    }
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_known_by_their_names() {
+        for name in [
+            "authorization",
+            "Authorization",
+            "proxy-authorization",
+            "request_Authorization",
+            "http.request.header.authorization",
+            "cookie",
+            "Set-Cookie",
+            "x-api-key",
+            "X_API_KEY",
+            "apiKey",
+            "apikey",
+            "password",
+            "db.password.hash",
+            "clientSecret",
+            "client_secret",
+            "token",
+            "access_token",
+            "accessToken",
+            "x-auth-token",
+            "session.token",
+            "AWS_SECRET_ACCESS_KEY",
+            "Ocp-Apim-Subscription-Key",
+            "ünï token",
+        ] {
+            assert!(names_credential(name), "{name}");
+        }
+        for name in [
+            "",
+            "-",
+            "route",
+            "request_key",
+            "idempotency_key",
+            "key",
+            "token_count",
+            "completion_tokens",
+            "tokens",
+            "api_version",
+            "secretary",
+            "author",
+            "keyboard",
+            "accessed",
+            "日本",
+        ] {
+            assert!(!names_credential(name), "{name}");
+        }
+    }
+}
