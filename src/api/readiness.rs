@@ -18,11 +18,14 @@ pub enum Component {
     Notify,
     /// Taking records over HTTP.
     Intake,
+    /// Looking at other systems.
+    Probes,
 }
 
 impl Component {
     /// Every component, in the order shown.
-    pub const ALL: [Self; 5] = [Self::Kafka, Self::Detection, Self::Clickhouse, Self::Notify, Self::Intake];
+    pub const ALL: [Self; 6] =
+        [Self::Kafka, Self::Detection, Self::Clickhouse, Self::Notify, Self::Intake, Self::Probes];
 
     /// Without these there is no detection; without the others it goes on.
     fn needed_to_detect(self) -> bool {
@@ -171,6 +174,7 @@ mod tests {
         assert_eq!(readiness.overall(), Overall::Degraded);
         readiness.set(Component::Notify, ComponentStatus::Ok, "", now);
         readiness.set(Component::Intake, ComponentStatus::Off, "", now);
+        readiness.set(Component::Probes, ComponentStatus::Off, "", now);
         readiness.set(Component::Clickhouse, ComponentStatus::Down, "connection refused", now);
         assert_eq!(readiness.overall(), Overall::Degraded);
         readiness.set(Component::Clickhouse, ComponentStatus::Ok, "", now);

@@ -5,6 +5,7 @@
 mod detection;
 mod intake;
 mod observe;
+mod probes;
 mod storage;
 
 use std::net::SocketAddr;
@@ -18,9 +19,9 @@ use crate::alert::notify::{self, Notifier, Pace};
 use crate::api::{self, ApiState, Component, ComponentStatus, Health, IngestState, Tokens, View};
 use crate::clock;
 use crate::config::{Config, KafkaConfig, TopicsConfig};
-use crate::ingest::{IngestStatus, Intake, KafkaIngest, Lanes, StorageLanes};
+use crate::ingest::{IngestStatus, KafkaIngest, Lanes, StorageLanes};
 use crate::metrics::Metrics;
-use crate::model::{Event, Output};
+use crate::model::Output;
 use crate::pipeline::Settings;
 use crate::shutdown::{Signals, Stage, Tasks};
 use detection::{Detection, Outlets};
@@ -43,13 +44,12 @@ pub struct App {
     http: SocketAddr,
     view: watch::Receiver<Arc<View>>,
     ingest: watch::Receiver<IngestStatus>,
-    intake: Intake,
     storage: Storage,
 }
 
 impl App {
-    /// Starts everything. Without `kafka` records come over HTTP only. `observer` hears every output of detection (the demo's live view); when it is full, it misses
-    /// some.
+    /// Starts everything. Without `kafka` records come over HTTP only. `observer` hears every output of detection (the
+    /// demo's live view); when it is full, it misses some.
     ///
     /// # Errors
     /// What cannot be mended by waiting: an address in use, a local engine that is missing, a schema that is newer.
@@ -126,6 +126,7 @@ impl App {
             }
         };
 
+        probes::spawn(&config.probes, intake.clone(), &mut tasks, &metrics, &health)?;
         let ingest_state =
             config.http.ingest.then(|| IngestState::new(intake.clone(), &config.http, &config.decode, metrics.clone()));
         let state = ApiState {
@@ -137,7 +138,7 @@ impl App {
         };
         let stop = tasks.token(Stage::Api);
         tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });
-        Ok(Self { tasks, http, view, ingest, intake, storage })
+        Ok(Self { tasks, http, view, ingest, storage })
     }
 
     /// Address of the HTTP server.
@@ -156,18 +157,6 @@ impl App {
     #[must_use]
     pub fn ingest(&self) -> watch::Receiver<IngestStatus> {
         self.ingest.clone()
-    }
-
-    /// Takes what own probes find: signals, in lists, from a bounded channel.
-    pub fn forward_probes(&mut self, found: mpsc::Receiver<Vec<Event>>) {
-        let stop = self.tasks.token(Stage::Ingest);
-        let forward = self.intake.clone().forward_probes(found, stop.clone());
-        self.tasks.spawn(Stage::Ingest, "probes", async move {
-            forward.await;
-            // Probes that have ended by themselves are no reason to end the service.
-            stop.cancelled().await;
-            Ok(())
-        });
     }
 
     /// Where rows go.

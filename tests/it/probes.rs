@@ -10,8 +10,12 @@ use floodmark::ingest::probes::ProbeState;
 use tokio::sync::watch;
 
 use crate::cli_contract::floodmark;
+use crate::support::accounts::number;
+use crate::support::broker::TestBroker;
+use crate::support::clickhouse::fresh_database;
 use crate::support::probes::{RunningProbes, config, value};
 use crate::support::redis::TestRedis;
+use crate::support::service::{Service, Setup, until};
 use crate::support::tls::TlsProxy;
 
 fn redis_probe(address: &str, further: &str) -> floodmark::config::ProbesConfig {
@@ -225,4 +229,26 @@ async fn probes_without_targets_run_until_they_are_stopped() {
     assert!(!running.is_finished());
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_service_finds_is_stored_with_kafka_and_without() {
+    let redis = TestRedis::start(&[]).await;
+    let broker = TestBroker::start(1).await;
+    for kafka in [Some(&broker.kafka), None] {
+        let database = fresh_database().await;
+        let mut setup = Setup::new(kafka).with_database(&database);
+        setup.config.probes = redis_probe(&redis.address, "");
+        let service = Service::start(&setup).await;
+        let count = "SELECT count() AS number FROM {database}.signals WHERE source = 'redis/main' \
+                     AND metric = 'memory_used_bytes' AND value > 0";
+        until("readings are stored", async || number(&database.reader, count).await.filter(|readings| *readings >= 2))
+            .await;
+        until("readiness shows the probes", async || {
+            let body: serde_json::Value = serde_json::from_str(&service.get("/readyz").await.1).ok()?;
+            let components = body["components"].as_array()?.clone();
+            components.iter().find(|line| line["name"] == "probes" && line["status"] == "ok").map(|_| ())
+        })
+        .await;
+    }
 }
