@@ -6,4 +6,5 @@ pub mod clickhouse;
 pub mod events;
 pub mod proxy;
 pub mod service;
+pub mod topics;
 pub mod webhook;

@@ -171,6 +171,11 @@ impl Service {
         engines.next()
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it as a crash would, and waits until it is gone.
     pub fn kill_9(mut self) {
         self.child.kill().unwrap();
