@@ -31,6 +31,9 @@ const DETECT_BOUND: usize = 64;
 const STORED_BOUND: usize = 256;
 /// Outputs waiting for ClickHouse. At the bound further ones are left out of the table and counted; alerts still go out.
 const OUTPUTS_BOUND: usize = 10_000;
+/// Partitions whose storage is being planned, with a broker that cannot tell where it was. At the bound further ones ask
+/// a little later.
+const PLANS_BOUND: usize = 256;
 
 /// The running service.
 #[derive(Debug)]
@@ -83,7 +86,16 @@ impl App {
         let (inputs, inputs_receiver) = mpsc::channel(DETECT_BOUND);
         let queues =
             observe::Queues { inputs: inputs.downgrade(), batches: batches.downgrade(), outputs: outputs.downgrade() };
-        storage.spawn_writers(config, &mut tasks, (batches_receiver, outputs_receiver, stored), &metrics, &health);
+        let (plan_requests, plan_requests_receiver) = mpsc::channel(PLANS_BOUND);
+        let (plans, plans_receiver) = mpsc::channel(PLANS_BOUND);
+        let queues_of_storage = storage::Queues {
+            batches: batches_receiver,
+            outputs: outputs_receiver,
+            stored,
+            plan_requests: plan_requests_receiver,
+            plans,
+        };
+        storage.spawn_writers(config, &mut tasks, queues_of_storage, &metrics, &health);
 
         let outlets = Outlets { pages, store: outputs, view: view_sender, observer, metrics: Arc::clone(&metrics) };
         let detection = Detection::new(settings, &kafka.topics, outlets);
@@ -93,7 +105,8 @@ impl App {
             Ok(())
         });
 
-        let lanes = Lanes { detect: inputs, store: batches, stored: stored_receiver };
+        let lanes =
+            Lanes { detect: inputs, store: batches, stored: stored_receiver, plan_requests, plans: plans_receiver };
         let reader = KafkaIngest::start(kafka, &config.decode, &config.store, lanes, storage::DRAIN_TIMEOUT)?;
         let ingest = reader.status();
         observe::spawn_ingest(&mut tasks, reader, kafka, queues, &metrics, &health);

@@ -12,9 +12,11 @@ use crate::clock;
 use crate::config::{Config, StoreConfig};
 use crate::local::{EngineState, LocalClickHouse, LocalClickHouseOptions};
 use crate::metrics::{Metrics, StoreDelta};
-use crate::model::{Batch, Output, Stored};
+use crate::model::{Batch, Output, PlanAnswer, PlanRequest, Stored};
 use crate::shutdown::{Stage, TaskError, Tasks};
-use crate::store::{ClickHouse, Endpoint, MigrationError, StoreHealth, StoreTask, Writer, apply_retention, migrate};
+use crate::store::{
+    ClickHouse, Endpoint, MigrationError, StoreHealth, StoreTask, Writer, answer_plans, apply_retention, migrate,
+};
 
 /// How long the end of reading waits for storage to confirm what it has; what it does not is read again.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
@@ -34,7 +36,20 @@ pub struct Storage {
     reader: Endpoint,
 }
 
-type Queues = (mpsc::Receiver<Batch>, mpsc::Receiver<Output>, mpsc::Sender<Stored>);
+/// What comes to storage, and where its answers go.
+#[derive(Debug)]
+pub struct Queues {
+    /// Batches to be written.
+    pub batches: mpsc::Receiver<Batch>,
+    /// Transitions and incidents to be written.
+    pub outputs: mpsc::Receiver<Output>,
+    /// What was written.
+    pub stored: mpsc::Sender<Stored>,
+    /// Questions where to go on.
+    pub plan_requests: mpsc::Receiver<PlanRequest>,
+    /// Answers from the ledger.
+    pub plans: mpsc::Sender<PlanAnswer>,
+}
 
 impl Storage {
     /// Starts the local engine when no URL is configured. A ClickHouse elsewhere is not asked yet: it may be away.
@@ -98,7 +113,7 @@ impl Storage {
         metrics: &Arc<Metrics>,
         health: &Arc<Health>,
     ) {
-        let (admin, writer) = (ClickHouse::new(&self.admin), Writer::new(ClickHouse::new(&self.writer)));
+        let (admin, writer, reader) = (ClickHouse::new(&self.admin), ClickHouse::new(&self.writer), self.reader());
         let store = config.store.clone();
         let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
         let stop = tasks.token(Stage::Store);
@@ -107,7 +122,10 @@ impl Storage {
                 prepared = prepare(&admin, &store, &health) => prepared?,
                 () = stop.cancelled() => return Ok(()),
             }
-            write(writer, queues, &metrics, &health, &stop).await;
+            let Queues { batches, outputs, stored, plan_requests, plans } = queues;
+            let planner = tokio::spawn(answer_plans(reader, writer.clone(), plan_requests, plans));
+            write(Writer::new(writer), (batches, outputs, stored), &metrics, &health, &stop).await;
+            planner.abort();
             Ok(())
         });
     }
@@ -147,7 +165,7 @@ async fn prepare(admin: &ClickHouse, store: &StoreConfig, health: &Health) -> Re
 /// nothing, for reading has ended by then and reads again at the next start what was not confirmed to it.
 async fn write(
     writer: Writer,
-    (batches, outputs, stored): Queues,
+    (batches, outputs, stored): (mpsc::Receiver<Batch>, mpsc::Receiver<Output>, mpsc::Sender<Stored>),
     metrics: &Arc<Metrics>,
     health: &Arc<Health>,
     stop: &CancellationToken,

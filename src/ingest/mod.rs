@@ -6,8 +6,10 @@
 mod client;
 mod dead_letters;
 mod file;
+mod intent;
 mod kafka;
 mod offsets;
+mod patience;
 mod probe;
 mod producer;
 mod status;
@@ -21,3 +23,4 @@ pub use kafka::{IngestError, KafkaIngest, Lanes, ShutdownReport};
 pub use probe::{ProbeError, TopicProbe, TopicProblem, probe};
 pub use producer::{EventProducer, ProducerCounts, ProducerError, WatermarkPolicy};
 pub use status::{IngestCounts, IngestStatus, PartitionStatus};
+pub use store_lane::IntentKeeper;

@@ -1,7 +1,8 @@
-//! Which offsets of one partition are with storage, which are stored, and which may be committed. Pure.
+//! Which offsets of one partition are with storage, which are stored, and what is committed of it. Pure.
 
 use std::collections::VecDeque;
 
+use super::intent::Commit;
 use crate::model::Offset;
 
 /// A range `[start, end)` handed to storage.
@@ -17,10 +18,18 @@ struct InFlight {
 pub struct OffsetTracker {
     in_flight: VecDeque<InFlight>,
     stored_through: Option<Offset>,
-    committed: Option<Offset>,
+    /// What the broker has acknowledged.
+    committed: Option<Commit>,
+    /// What it was last asked to take and has not answered.
+    asked: Option<Commit>,
 }
 
 impl OffsetTracker {
+    /// Storage begins here: everything before is stored, or is nobody's.
+    pub fn begin(&mut self, start: Offset) {
+        self.stored_through.get_or_insert(start);
+    }
+
     /// `[start, end)` was handed to storage; it starts where the one before it ended.
     pub fn sent(&mut self, start: Offset, end: Offset) {
         debug_assert!(self.in_flight.back().is_none_or(|last| last.end == start), "ranges join");
@@ -37,26 +46,37 @@ impl OffsetTracker {
         }
     }
 
-    /// The offset to commit, if it is another one than was committed last.
+    /// What should be committed now, with the ends of ranges that are not yet handed over.
     #[must_use]
-    pub fn to_commit(&self) -> Option<Offset> {
-        self.stored_through.filter(|_| self.stored_through != self.committed)
+    pub fn commit(&self, further_ends: impl Iterator<Item = Offset>) -> Option<Commit> {
+        let ends = self.in_flight.iter().map(|range| range.end).chain(further_ends).collect();
+        Some(Commit { offset: self.stored_through?, ends })
     }
 
-    /// The commit of `offset` was asked for.
-    pub fn committing(&mut self, offset: Offset) {
-        self.committed = Some(offset);
+    /// The broker was asked to take `commit`.
+    pub fn asked(&mut self, commit: Commit) {
+        self.asked = Some(commit);
     }
 
-    /// The commit failed: it is to be asked for again.
-    pub fn commit_failed(&mut self) {
-        self.committed = None;
+    /// The broker has answered to the last commit.
+    pub fn answered(&mut self, taken: bool) {
+        if let Some(commit) = self.asked.take()
+            && taken
+        {
+            self.committed = Some(commit);
+        }
     }
 
-    /// The offset last committed, if there was one.
+    /// Whether the broker has yet to answer.
     #[must_use]
-    pub fn committed(&self) -> Option<Offset> {
-        self.committed
+    pub fn is_asking(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// What the broker has acknowledged.
+    #[must_use]
+    pub fn committed(&self) -> Option<&Commit> {
+        self.committed.as_ref()
     }
 
     /// One past the last offset up to which everything is stored.
@@ -76,28 +96,45 @@ impl OffsetTracker {
 mod tests {
     use super::*;
 
+    fn commit(offset: Offset, ends: &[Offset]) -> Option<Commit> {
+        Some(Commit { offset, ends: ends.to_vec() })
+    }
+
     #[test]
     fn only_a_contiguous_run_is_committed() {
         let mut offsets = OffsetTracker::default();
+        assert_eq!(offsets.commit([].into_iter()), None, "nobody knows where it begins");
+        offsets.begin(5);
         for (start, end) in [(5, 10), (10, 17), (17, 20)] {
             offsets.sent(start, end);
         }
         offsets.stored(10, 17);
-        assert_eq!(offsets.to_commit(), None, "5..10 is missing");
+        assert_eq!(offsets.commit([25].into_iter()), commit(5, &[10, 17, 20, 25]), "5..10 is missing");
         offsets.stored(5, 10);
-        assert_eq!(offsets.to_commit(), Some(17));
-        offsets.committing(17);
-        assert_eq!(offsets.to_commit(), None);
-        offsets.commit_failed();
-        assert_eq!(offsets.to_commit(), Some(17));
+        assert_eq!(offsets.commit([].into_iter()), commit(17, &[20]));
+    }
+
+    #[test]
+    fn only_what_the_broker_took_is_committed() {
+        let mut offsets = OffsetTracker::default();
+        offsets.begin(5);
+        let first = offsets.commit([7].into_iter()).unwrap();
+        offsets.asked(first.clone());
+        assert_eq!((offsets.committed(), offsets.is_asking()), (None, true));
+        offsets.answered(false);
+        assert_eq!((offsets.committed(), offsets.is_asking()), (None, false));
+        offsets.asked(first.clone());
+        offsets.answered(true);
+        assert_eq!(offsets.committed(), Some(&first));
     }
 
     #[test]
     fn answers_to_another_assignment_are_ignored() {
         let mut offsets = OffsetTracker::default();
+        offsets.begin(5);
         offsets.sent(5, 10);
         offsets.stored(0, 5);
         offsets.stored(5, 9);
-        assert_eq!((offsets.to_commit(), offsets.in_flight()), (None, 1));
+        assert_eq!((offsets.stored_through(), offsets.in_flight()), (Some(5), 1));
     }
 }

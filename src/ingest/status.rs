@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::store_lane::IntentKeeper;
 use crate::model::{Event, EventKind, Offset, RejectionCode, TopicPartition};
 
 /// A snapshot; published a few times a second.
@@ -11,6 +12,8 @@ pub struct IngestStatus {
     pub partitions: Vec<PartitionStatus>,
     /// Input topics that do not exist. They are picked up when they are created.
     pub topics_missing: Vec<String>,
+    /// Who keeps the note of ranges about to be stored; `None` before it was found out.
+    pub intent_keeper: Option<IntentKeeper>,
     /// Whether a broker was reachable when last heard; `None` before the first answer.
     pub broker_reachable: Option<bool>,
     /// The last thing that went wrong with Kafka, until it works again.
@@ -69,6 +72,8 @@ pub struct IngestCounts {
     pub commits_failed: u64,
     /// Offsets that retention removed before they were stored. Never silent: a lost record is an incident of ours.
     pub offsets_lost: u64,
+    /// How often a topic was found made anew, or cut off behind what was committed.
+    pub topics_made_anew: u64,
 }
 
 impl IngestCounts {

@@ -20,6 +20,10 @@ pub struct Batch {
     pub end: Offset,
     /// The chunks, in offset order. They may hold no event at all: the range still has to be accounted for.
     pub chunks: Vec<Arc<Chunk>>,
+    /// Offsets of the range that are lost: retention removed them before they were read for storage.
+    pub dropped: u64,
+    /// Storage has to note the range before it stores the rows, because the broker cannot keep the note.
+    pub note_intent: bool,
 }
 
 /// Every row of the range `[start, end)` is durable.

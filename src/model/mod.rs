@@ -7,6 +7,7 @@ mod batch;
 mod chunk;
 mod event;
 mod event_json;
+mod plan;
 mod position;
 mod time;
 mod transition;
@@ -15,6 +16,7 @@ pub use attributes::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, Attributes};
 pub use batch::{Batch, Stored};
 pub use chunk::{Chunk, FlowInput, Positioned, Rejection, RejectionCode, RejectionReason};
 pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Request, Signal, metric};
+pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};
 pub use time::{DurationMs, ParseTimestampError, Timestamp};
 pub use transition::{

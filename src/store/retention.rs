@@ -43,7 +43,7 @@ pub async fn apply_retention(
 }
 
 /// Table, and how long its rows are kept.
-fn wanted(retention: &RetentionConfig) -> [(&'static str, Duration); 8] {
+fn wanted(retention: &RetentionConfig) -> [(&'static str, Duration); 9] {
     [
         ("requests", retention.requests.0),
         ("signals", retention.signals.0),
@@ -54,5 +54,6 @@ fn wanted(retention: &RetentionConfig) -> [(&'static str, Duration); 8] {
         ("alert_transitions", retention.alert_transitions.0),
         ("incidents", retention.alert_transitions.0),
         ("ingest_ledger", retention.ingest_ledger.0),
+        ("ingest_intents", retention.ingest_ledger.0),
     ]
 }

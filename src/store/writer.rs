@@ -28,7 +28,7 @@ impl Writer {
         Self { clickhouse }
     }
 
-    /// Writes a batch: raw rows, then its rollup, then its row in the ledger. When this has failed half way, writing
+    /// Writes a batch: where the broker cannot note it, its intent; raw rows, then its rollup, then its row in the ledger. When this has failed half way, writing
     /// the same batch again writes only what is missing: each insert carries the range as its deduplication token.
     ///
     /// # Errors
@@ -46,6 +46,10 @@ impl Writer {
             // Last: a range in the ledger is a promise that its rows are there.
             ("ingest_ledger", rows::ledger(batch, counts)),
         ];
+        if batch.note_intent {
+            let Batch { topic_partition, epoch, start, end, .. } = batch;
+            self.insert("ingest_intents", rows::intent(topic_partition, epoch, *start, *end), None).await?;
+        }
         for (table, block) in blocks {
             let token = token(batch, table, &block);
             self.insert(table, block, Some(&token)).await?;

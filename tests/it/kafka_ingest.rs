@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use floodmark::config::{DecodeConfig, Format, Span, StoreConfig};
 use floodmark::ingest::{EventProducer, IngestStatus, KafkaIngest, Lanes, ShutdownReport, WatermarkPolicy};
-use floodmark::model::{Batch, Event, FlowInput, Offset, Request, Stored, Timestamp, TopicPartition};
+use floodmark::model::{
+    Batch, Event, FlowInput, Offset, Plan, PlanAnswer, PlanRequest, Request, Stored, Timestamp, TopicPartition,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -35,12 +37,25 @@ struct Seen {
     idle: Vec<TopicPartition>,
 }
 
+/// A storage without a ledger: it goes on where the broker says.
+async fn plan_from_commits(mut requests: mpsc::Receiver<PlanRequest>, answers: mpsc::Sender<PlanAnswer>) {
+    while let Some(PlanRequest { topic_partition, assignment, epoch, committed }) = requests.recv().await {
+        let plan = Plan { epoch, start: committed, ends: Vec::new() };
+        if answers.send(PlanAnswer { topic_partition, assignment, plan }).await.is_err() {
+            return;
+        }
+    }
+}
+
 impl Service {
     fn start(broker: &TestBroker, decode: &DecodeConfig, store: &StoreConfig) -> Self {
         let (detect_in, detect) = mpsc::channel(16);
         let (store_in, store_out) = mpsc::channel(store.batches_waiting_max);
         let (stored, stored_out) = mpsc::channel(64);
-        let lanes = Lanes { detect: detect_in, store: store_in, stored: stored_out };
+        let (plan_requests, requests) = mpsc::channel(16);
+        let (answers, plans) = mpsc::channel(16);
+        tokio::spawn(plan_from_commits(requests, answers));
+        let lanes = Lanes { detect: detect_in, store: store_in, stored: stored_out, plan_requests, plans };
         let ingest = KafkaIngest::start(&broker.kafka, decode, store, lanes, Duration::from_secs(10)).unwrap();
         let status = ingest.status();
         Self { ingest, detect, store: store_out, stored, status, seen: Seen::default() }
@@ -202,7 +217,7 @@ async fn storage_away_does_not_stop_detection_and_everything_is_stored_later_onc
     service.run_until(false, "detection sees all", |s| s.detected() == 20_000).await;
     let behind = |s: &Service| s.status.borrow().partitions.iter().filter(|p| p.behind_from.is_some()).count();
     service.run_until(false, "both partitions of requests are behind", |s| behind(s) == 2).await;
-    assert!(service.status.borrow().partitions.iter().all(|p| p.committed.is_none()));
+    assert!(service.status.borrow().partitions.iter().all(|p| p.committed.unwrap_or(0) == 0), "nothing is stored");
 
     produce(&broker, 20_000..20_100);
     service.run_until(false, "detection goes on", |s| s.detected() == 20_100).await;

@@ -57,9 +57,11 @@ impl ChunkBuilder {
         self.messages >= MESSAGES_MAX || self.bytes >= BYTES_MAX
     }
 
-    /// The chunk, and an empty builder. It starts where the one before it ended (`start`), whatever holes there are.
+    /// The chunk, and an empty builder. It starts where the one before it ended (`start`), whatever holes there are. With
+    /// an `end` it may be nothing but a hole.
     pub(super) fn build(&mut self, from: &TopicPartition, start: Option<Offset>, end: Option<Offset>) -> Option<Built> {
-        if self.is_empty() {
+        let is_hole = start.zip(end).is_some_and(|(start, end)| start < end);
+        if self.is_empty() && !is_hole {
             return None;
         }
         let built = std::mem::take(self);

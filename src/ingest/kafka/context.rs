@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
@@ -19,8 +19,6 @@ pub(super) enum Notice {
     Assign(TopicPartitionList),
     /// Partitions are no longer ours; the group waits for our agreement.
     Revoke(TopicPartitionList),
-    /// A commit failed.
-    CommitFailed(String),
     /// Once a second.
     Statistics(Box<Statistics>),
     /// The client has trouble; it goes on by itself.
@@ -86,12 +84,6 @@ impl ConsumerContext for Notices {
             return;
         }
         self.push(if assigned { Notice::Assign(list.clone()) } else { Notice::Revoke(list.clone()) });
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        if let Err(error) = result {
-            self.push(Notice::CommitFailed(error.to_string()));
-        }
     }
 }
 

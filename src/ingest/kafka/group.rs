@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::context::{Notice, agree_to_assignment, agree_to_revocation};
+use super::partitions::Key;
 use super::worker::Worker;
 use crate::model::FlowInput;
 
@@ -20,9 +21,6 @@ impl Worker {
             match notice {
                 Notice::Assign(list) => self.assign(&list),
                 Notice::Revoke(list) => self.revoke(&list),
-                Notice::CommitFailed(error) => {
-                    self.commit_failed(&error);
-                }
                 Notice::Statistics(statistics) => {
                     if statistics.brokers.values().any(|broker| broker.state == "UP") {
                         self.status.broker_reachable = Some(true);
@@ -35,24 +33,38 @@ impl Worker {
     }
 
     pub(super) fn assign(&mut self, list: &TopicPartitionList) {
-        agree_to_assignment(&self.consumer, list);
+        agree_to_assignment(&self.consumer, &self.without_probe(list));
         let now_ms = self.now_ms();
         for key in self.partitions.keys(list) {
             let topic_partition = self.partitions.insert(key, now_ms);
             tracing::info!(%topic_partition, "partition assigned");
             self.tell_detection(FlowInput::Assigned(topic_partition));
         }
+        self.prepare_at_ms = 0;
+        self.prepare();
+    }
+
+    /// Offsets have gone back under our feet: the topic is another one now, or was cut off. What storage has of the old
+    /// one it keeps; the partition begins anew.
+    pub(super) fn begin_anew(&mut self, key: Key) {
+        let now_ms = self.now_ms();
+        self.settle_commit();
+        let Some(partition) = self.partitions.by_key.remove(&key) else { return };
+        self.reread.remove(key, &partition.topic_partition);
+        tracing::error!(topic_partition = %partition.topic_partition, position = partition.position,
+            "offsets went back: the topic was made anew or cut off");
+        self.partitions.insert(key, now_ms);
+        self.prepare_at_ms = 0;
     }
 
     /// Commits what is stored, forgets the rest (its new owner reads it again) and only then lets go.
     pub(super) fn revoke(&mut self, list: &TopicPartitionList) {
         self.take_answers();
         let keys = self.partitions.keys(list);
-        let commits = self.partitions.take_commits(keys.iter().copied());
-        if commits.count() > 0
-            && let Err(error) = self.consumer.commit(&commits, CommitMode::Sync)
-        {
-            tracing::warn!(%error, "offsets cannot be committed before a partition is given away; some rows will be repeated");
+        if !self.commit_now(&keys) {
+            tracing::warn!(
+                "offsets cannot be committed before partitions are given away; ranges are stored again, once"
+            );
         }
         for key in keys {
             let Some(partition) = self.partitions.by_key.remove(&key) else { continue };

@@ -1,12 +1,15 @@
 //! The Kafka consumer: one thread that owns all its state, two lanes out, one way back in.
 
 mod chunks;
+mod committer;
 mod context;
 mod group;
 mod partitions;
+mod prepare;
 mod reread;
 mod shutdown;
 mod storage;
+mod topic_id;
 mod worker;
 
 use std::thread::JoinHandle;
@@ -18,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::status::IngestStatus;
 use crate::config::{DecodeConfig, KafkaConfig, StoreConfig};
-use crate::model::{Batch, FlowInput, Stored};
+use crate::model::{Batch, FlowInput, PlanAnswer, PlanRequest, Stored};
 
 /// Reading cannot begin, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,10 @@ pub struct Lanes {
     pub store: mpsc::Sender<Batch>,
     /// What storage has written.
     pub stored: mpsc::Receiver<Stored>,
+    /// Asks storage where to go on, with a broker that cannot tell.
+    pub plan_requests: mpsc::Sender<PlanRequest>,
+    /// Its answers.
+    pub plans: mpsc::Receiver<PlanAnswer>,
 }
 
 /// How reading ended.

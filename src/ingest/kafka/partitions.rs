@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rdkafka::statistics::Statistics;
-use rdkafka::topic_partition_list::{Offset as ListOffset, TopicPartitionList};
+use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::super::status::PartitionStatus;
 use super::super::store_lane::{BatchLimits, Mode, StoreLane};
 use super::chunks::ChunkBuilder;
+use super::prepare::add_commit;
 use crate::model::{Offset, TopicPartition};
 
 /// Place of the topic among the inputs, and partition: no text to compare for every message.
@@ -21,6 +22,10 @@ pub(super) struct Partition {
     /// End of the last chunk built by the first reader.
     pub(super) position: Option<Offset>,
     pub(super) lane: StoreLane,
+    /// Counts assignments, so that an answer to an earlier one is not taken for this one's.
+    pub(super) assignment: u64,
+    /// Storage was asked where it goes on and has not answered.
+    pub(super) plan_asked: bool,
     /// Letters about all offsets before this one were pushed.
     pub(super) letters_end: Option<Offset>,
     pub(super) active_ms: i64,
@@ -38,9 +43,10 @@ impl Partition {
             position: self.position,
             lag: self.high_watermark.zip(self.position).map(|(high, position)| (high - position).max(0)),
             stored_through: offsets.stored_through(),
-            committed: offsets.committed(),
+            committed: offsets.committed().map(|commit| commit.offset),
             behind_from: match self.lane.mode() {
                 Mode::Level => None,
+                Mode::Unplanned => self.position,
                 Mode::Behind { next } => Some(next),
             },
             waiting: self.lane.is_waiting(),
@@ -54,12 +60,13 @@ impl Partition {
 pub(super) struct Partitions {
     topics: Vec<Arc<str>>,
     limits: BatchLimits,
+    assignments: u64,
     pub(super) by_key: BTreeMap<Key, Partition>,
 }
 
 impl Partitions {
     pub(super) fn new(topics: Vec<Arc<str>>, limits: BatchLimits) -> Self {
-        Self { topics, limits, by_key: BTreeMap::new() }
+        Self { topics, limits, assignments: 0, by_key: BTreeMap::new() }
     }
 
     pub(super) fn key(&self, topic: &str, partition: i32) -> Option<Key> {
@@ -77,8 +84,11 @@ impl Partitions {
     /// A partition just assigned.
     pub(super) fn insert(&mut self, key: Key, now_ms: i64) -> TopicPartition {
         let topic_partition = TopicPartition { topic: Arc::clone(&self.topics[key.0]), partition: key.1 };
+        self.assignments += 1;
         let partition = Partition {
             topic_partition: topic_partition.clone(),
+            assignment: self.assignments,
+            plan_asked: false,
             building: ChunkBuilder::default(),
             position: None,
             lane: StoreLane::new(self.limits),
@@ -104,19 +114,17 @@ impl Partitions {
         let mut list = TopicPartitionList::new();
         for key in keys {
             let Some(partition) = self.by_key.get_mut(&key) else { continue };
-            let Some(offset) = partition.lane.offsets().to_commit() else { continue };
-            let of = &partition.topic_partition;
-            // Only an invalid offset is refused, and offsets of messages are valid.
-            if list.add_partition_offset(&of.topic, of.partition, ListOffset::Offset(offset)).is_ok() {
-                partition.lane.offsets_mut().committing(offset);
-            }
+            let Some(commit) = partition.lane.commit_wanted() else { continue };
+            let metadata = commit.metadata(partition.lane.epoch());
+            add_commit(&mut list, &partition.topic_partition, commit.offset, &metadata);
+            partition.lane.offsets_mut().asked(commit);
         }
         list
     }
 
-    /// A commit failed; it is not said of which partitions, so all of them ask again. Committing twice is harmless.
-    pub(super) fn commit_failed(&mut self) {
-        self.by_key.values_mut().for_each(|partition| partition.lane.offsets_mut().commit_failed());
+    /// The broker has answered to the last commit. Lanes that were not in it ignore this.
+    pub(super) fn answered(&mut self, taken: bool) {
+        self.by_key.values_mut().for_each(|partition| partition.lane.offsets_mut().answered(taken));
     }
 
     /// Takes ends and high watermarks over. Ends of partitions are said to us without a topic, so they come from here.

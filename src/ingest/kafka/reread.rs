@@ -85,12 +85,17 @@ impl Reread {
             match consumer.poll(wait) {
                 None => break,
                 Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
-                    self.account_for_lost(partitions);
+                    self.account_for_lost(partitions, now_ms);
                 }
                 Some(Err(error)) => return Err(error),
                 Some(Ok(message)) => {
                     read += 1;
                     let Some(key) = partitions.key(message.topic(), message.partition()) else { continue };
+                    let offset = message.offset();
+                    // A chunk must not reach over the end of a noted range.
+                    if let Some(boundary) = self.boundary_before(partitions, key, offset) {
+                        self.finish(partitions, key, Some(boundary), letters, now_ms);
+                    }
                     let Some(partition) = partitions.by_key.get(&key) else { continue };
                     let Some(ends) = self.take_in(key, partition, &message, &decoders[key.0]) else { continue };
                     self.finish(partitions, key, ends, letters, now_ms);
@@ -126,6 +131,14 @@ impl Reread {
             tracing::info!(topic_partition = %of, from = next, "storage is behind: reading again");
         }
         Ok(())
+    }
+
+    /// The end of a noted range between what is gathered and a message at `offset`.
+    fn boundary_before(&self, partitions: &Partitions, key: Key, offset: Offset) -> Option<Offset> {
+        let lane = &partitions.by_key.get(&key)?.lane;
+        let Mode::Behind { next } = lane.mode() else { return None };
+        let reached = offset.min(lane.read_end()?);
+        lane.boundary(next).filter(|boundary| *boundary <= reached && self.building.contains_key(&key))
     }
 
     /// Decodes a message. `Some(end)` when the chunk is complete: full (`None`), or it has met the first reader.
@@ -173,13 +186,7 @@ impl Reread {
                 let topic_partition = partition.topic_partition.clone();
                 self.remove(key, &topic_partition);
             }
-            None => {
-                if let Some(end) = end
-                    && partition.lane.skip_to(end)
-                {
-                    self.level(partitions, key);
-                }
-            }
+            None => {}
         }
     }
 
@@ -214,7 +221,7 @@ impl Reread {
     }
 
     /// Retention removed records before they were stored: said, counted, and gone on from where the partition begins.
-    fn account_for_lost(&mut self, partitions: &mut Partitions) {
+    fn account_for_lost(&mut self, partitions: &mut Partitions, now_ms: i64) {
         for key in self.building.keys().copied().collect::<Vec<_>>() {
             let Some(partition) = partitions.by_key.get_mut(&key) else { continue };
             let Mode::Behind { next } = partition.lane.mode() else { continue };
@@ -227,7 +234,7 @@ impl Reread {
             if let Some(begins) = begins.filter(|begins| *begins > next) {
                 self.offsets_lost += begins.abs_diff(next);
                 tracing::error!(topic_partition = %of, from = next, to = begins, "records expired before they were stored");
-                partition.lane.skip_to(begins);
+                partition.lane.drop_through(begins, now_ms);
             }
             // Assigned again in the next round, if it is still behind.
             self.remove(key, &of);

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::Consumer;
 
 use super::ShutdownReport;
+use super::partitions::Key;
 use super::worker::Worker;
 
 /// How long one wait for storage's answer or its room lasts before the deadline is looked at again.
@@ -15,16 +16,22 @@ impl Worker {
     pub(super) fn shut_down(&mut self) -> ShutdownReport {
         let deadline_ms = self.now_ms() + i64::try_from(self.shell.drain_timeout.as_millis()).unwrap_or(i64::MAX / 2);
         self.hand_all_on();
+        let keys: Vec<Key> = self.partitions.by_key.keys().copied().collect();
         while self.now_ms() < deadline_ms {
             self.letters.serve(self.now_ms());
             self.take_answers();
             self.partitions.by_key.values_mut().for_each(|partition| partition.lane.seal());
+            if self.partitions.by_key.values().any(|partition| partition.lane.waits_for_note())
+                && !self.commit_now(&keys)
+            {
+                break;
+            }
             if !self.is_draining() || !self.wait_for_storage() {
                 break;
             }
         }
         self.take_answers();
-        let committed = self.commit(CommitMode::Sync);
+        let committed = self.commit_now(&keys);
         let batches_unconfirmed = self.partitions.by_key.values().map(|p| p.lane.offsets().in_flight()).sum();
         let commits_failed = if committed { 0 } else { self.partitions.by_key.len() };
         // Revocations are agreed to at once from here on: there is nothing left to commit.
@@ -35,7 +42,7 @@ impl Worker {
     }
 
     fn is_draining(&self) -> bool {
-        self.partitions.by_key.values().any(|p| p.lane.is_gathering() || p.lane.offsets().in_flight() > 0)
+        self.partitions.by_key.values().any(|p| p.lane.is_waiting() || p.lane.offsets().in_flight() > 0)
     }
 
     /// Hands a batch over if there is one and room for it, or waits for an answer; false when storage is gone.

@@ -1,6 +1,9 @@
 //! The way to storage: answers in, batches out, commits. Nothing here waits.
 
+use std::time::Duration;
+
 use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::KafkaError;
 
 use super::super::store_lane::Mode;
 use super::partitions::{Key, Partition};
@@ -16,16 +19,42 @@ impl Worker {
         self.keep_within_memory();
         let now_ms = self.now_ms();
         self.partitions.by_key.values_mut().for_each(|partition| partition.lane.seal_when_due(now_ms));
+        self.commit_when_due(now_ms);
         self.hand_over();
-        if now_ms - self.committed_ms >= COMMIT_INTERVAL_MS {
+    }
+
+    /// Takes the broker's answer, and asks it again when a batch waits for its note, or enough has been stored.
+    fn commit_when_due(&mut self, now_ms: i64) {
+        if let Some(answer) = self.committer.answer(Duration::ZERO) {
+            self.committed_or_not(answer);
+        }
+        if self.committer.is_asking() || now_ms < self.commit_again_ms {
+            return;
+        }
+        let waits = self.partitions.by_key.values().any(|partition| partition.lane.waits_for_note());
+        if waits || now_ms - self.committed_ms >= COMMIT_INTERVAL_MS {
             self.committed_ms = now_ms;
-            self.commit(CommitMode::Async);
+            let keys: Vec<Key> = self.partitions.by_key.keys().copied().collect();
+            let commits = self.partitions.take_commits(keys.into_iter());
+            if commits.count() > 0 {
+                self.committer.ask(commits);
+            }
+        }
+    }
+
+    pub(super) fn committed_or_not(&mut self, answer: Result<(), KafkaError>) {
+        self.partitions.answered(answer.is_ok());
+        if let Err(error) = answer {
+            tracing::debug!(%error, "commit failed, will be repeated");
+            self.status.counts.commits_failed += 1;
+            self.commit_again_ms = self.now_ms() + COMMIT_INTERVAL_MS;
         }
     }
 
     pub(super) fn take_answers(&mut self) {
+        self.take_plans();
         while let Ok(stored) = self.lanes.stored.try_recv() {
-            self.partitions.stored(&stored);
+            self.note_stored(&stored);
         }
     }
 
@@ -70,25 +99,16 @@ impl Worker {
         }
     }
 
-    /// Commits what is stored; true when nothing was refused.
-    pub(super) fn commit(&mut self, mode: CommitMode) -> bool {
-        let keys: Vec<Key> = self.partitions.by_key.keys().copied().collect();
-        let commits = self.partitions.take_commits(keys.into_iter());
+    /// Commits what there is to commit and waits for the answer; true when nothing was refused.
+    pub(super) fn commit_now(&mut self, keys: &[Key]) -> bool {
+        self.settle_commit();
+        let commits = self.partitions.take_commits(keys.iter().copied());
         if commits.count() == 0 {
             return true;
         }
-        match self.consumer.commit(&commits, mode) {
-            Ok(()) => true,
-            Err(error) => {
-                self.commit_failed(&error.to_string());
-                false
-            }
-        }
-    }
-
-    pub(super) fn commit_failed(&mut self, error: &str) {
-        tracing::debug!(error, "commit failed, will be repeated");
-        self.status.counts.commits_failed += 1;
-        self.partitions.commit_failed();
+        let answer = self.consumer.commit(&commits, CommitMode::Sync);
+        let is_taken = answer.is_ok();
+        self.committed_or_not(answer);
+        is_taken
     }
 }

@@ -14,15 +14,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::client;
 use super::super::dead_letters::DeadLetterQueue;
+use super::super::patience::Patience;
 use super::super::status::IngestStatus;
 use super::super::store_lane::{BatchLimits, Mode};
+use super::committer::Committer;
 use super::context::Notices;
 use super::partitions::{Key, Partition, Partitions};
 use super::reread::Reread;
 use super::{IngestError, Lanes, ShutdownReport};
 use crate::config::{DecodeConfig, Format, KafkaConfig, StoreConfig};
 use crate::decode::Decoder;
-use crate::model::FlowInput;
+use crate::model::{FlowInput, Offset, Stored};
 
 /// A round gathers messages for this long at most; then they are handed on.
 const ROUND: Duration = Duration::from_millis(50);
@@ -30,6 +32,8 @@ const ROUND: Duration = Duration::from_millis(50);
 const ROUND_WHILE_BEHIND: Duration = Duration::from_millis(2);
 /// How often the status is published.
 const STATUS_INTERVAL_MS: i64 = 250;
+/// How long one wait for storage lasts until everything else is looked after.
+const STORAGE_PATIENCE: Duration = Duration::from_millis(5);
 /// While detection is full, storage is served this often.
 const DETECT_PATIENCE: Duration = Duration::from_millis(50);
 
@@ -50,11 +54,17 @@ pub(super) struct Worker {
     pub(super) letters: DeadLetterQueue,
     pub(super) decoders: Vec<Decoder>,
     pub(super) reread: Reread,
+    pub(super) committer: Committer,
+    pub(super) patience: Patience,
     pub(super) status: IngestStatus,
     pub(super) idle_timeout_ms: i64,
     pub(super) gathered_bytes_max: usize,
     pub(super) started: Instant,
     pub(super) committed_ms: i64,
+    /// Not before this is a commit tried again that has failed.
+    pub(super) commit_again_ms: i64,
+    /// Not before this is the broker asked again where storage goes on.
+    pub(super) prepare_at_ms: i64,
     published_ms: i64,
     pub(super) topics_ms: Option<i64>,
     pub(super) stopping_since: Option<Instant>,
@@ -88,6 +98,12 @@ fn consumer_config(kafka: &KafkaConfig) -> ClientConfig {
     config
 }
 
+/// The end of a noted range, or the beginning of storage, between what is read of a level partition and `offset`.
+fn boundary_before(partition: &Partition, offset: Offset) -> Option<Offset> {
+    let position = partition.position?;
+    partition.lane.boundary(position).filter(|boundary| *boundary <= offset)
+}
+
 impl Worker {
     pub(super) fn new(
         kafka: &KafkaConfig,
@@ -99,22 +115,28 @@ impl Worker {
         let config = consumer_config(kafka);
         let consumer: BaseConsumer<Notices> = config.create_with_context(Notices::default())?;
         consumer.subscribe(&kafka.topics.inputs())?;
+        let consumer = Arc::new(consumer);
+        let committer = Committer::start(Arc::clone(&consumer))?;
         let formats = [decode.requests_format, Format::Native, Format::Native];
         let limits = BatchLimits::from(store);
         Ok(Self {
             shell,
-            consumer: Arc::new(consumer),
+            consumer,
             partitions: Partitions::new(kafka.topics.inputs().map(Arc::from).to_vec(), limits),
             lanes,
             letters: DeadLetterQueue::new(kafka)?,
             decoders: formats.map(|format| Decoder::new(format, decode)).to_vec(),
             reread: Reread::new(config),
+            committer,
+            patience: Patience::default(),
             status: IngestStatus::default(),
             idle_timeout_ms: kafka.idle_timeout.as_millis(),
             // Twice a batch over all partitions: enough to fill one while another waits.
             gathered_bytes_max: limits.bytes_max.saturating_mul(2),
             started: clock(),
             committed_ms: 0,
+            commit_again_ms: 0,
+            prepare_at_ms: 0,
             published_ms: 0,
             topics_ms: None,
             stopping_since: None,
@@ -125,10 +147,13 @@ impl Worker {
     /// Reads until it is told to stop, then ends in order.
     pub(super) fn run(mut self) -> ShutdownReport {
         while !self.shell.stop.is_cancelled() {
-            self.read_round();
+            if !self.wait_for_storage_while_old() {
+                self.read_round();
+            }
             self.letters.serve(self.now_ms());
             self.read_again_round();
             self.serve_storage();
+            self.prepare();
             self.mark_idle();
             self.look_for_topics();
             self.publish(false);
@@ -142,13 +167,35 @@ impl Worker {
         i64::try_from(clock().duration_since(self.started).as_millis()).unwrap_or(i64::MAX)
     }
 
+    /// While old records are worked off, a storage that keeps storing is waited for: true when it was.
+    fn wait_for_storage_while_old(&mut self) -> bool {
+        let crowded = self.partitions.by_key.values().any(|partition| partition.lane.is_crowded());
+        if !crowded || !self.patience.may_wait(self.now_ms()) {
+            return false;
+        }
+        let stored = &mut self.lanes.stored;
+        let answer = self.shell.runtime.block_on(async { tokio::time::timeout(STORAGE_PATIENCE, stored.recv()).await });
+        if let Ok(Some(stored)) = answer {
+            self.note_stored(&stored);
+        }
+        true
+    }
+
+    pub(super) fn note_stored(&mut self, stored: &Stored) {
+        self.partitions.stored(stored);
+        self.patience.stored(self.now_ms());
+    }
+
     /// Reads for at most [`ROUND`] and hands everything on.
     fn read_round(&mut self) {
         let consumer = Arc::clone(&self.consumer);
-        let waiting = self.reread.is_active() || self.partitions.by_key.values().any(|p| p.lane.is_waiting());
+        let waiting = self.reread.is_active()
+            || self.committer.is_asking()
+            || self.partitions.by_key.values().any(|p| p.lane.is_waiting());
         let round = if waiting { ROUND_WHILE_BEHIND } else { ROUND };
         let end = clock() + round;
         let hard_end = clock() + ROUND;
+        let mut written_ms = None;
         loop {
             let now = clock();
             let polled = consumer.poll(end.saturating_duration_since(now));
@@ -157,6 +204,7 @@ impl Worker {
                 Some(Ok(message)) => {
                     let offset = message.offset();
                     let payload = message.payload().unwrap_or_default();
+                    written_ms = message.timestamp().to_millis().or(written_ms);
                     if let Some(key) = self.partitions.key(message.topic(), message.partition()) {
                         self.take_in(key, offset, payload);
                     }
@@ -174,30 +222,40 @@ impl Worker {
             }
         }
         self.hand_all_on();
+        if let Some(written_ms) = written_ms {
+            let age_ms = crate::clock::now().as_millis() - written_ms;
+            self.patience.read(age_ms, self.now_ms());
+        }
     }
 
     fn take_in(&mut self, key: Key, offset: i64, payload: &[u8]) {
+        let Some(partition) = self.partitions.by_key.get(&key) else { return };
+        if partition.position.is_some_and(|position| offset < position) {
+            self.begin_anew(key);
+        } else if let Some(boundary) = boundary_before(partition, offset) {
+            self.hand_on(key, Some(boundary));
+        }
         let Some(partition) = self.partitions.by_key.get_mut(&key) else { return };
         partition.building.add(&partition.topic_partition, offset, payload, &self.decoders[key.0]);
         partition.at_end = false;
         if partition.building.is_full() {
-            self.hand_on(key);
+            self.hand_on(key, None);
         }
     }
 
     pub(super) fn hand_all_on(&mut self) {
         let building = |(key, partition): (&Key, &Partition)| (!partition.building.is_empty()).then_some(*key);
         for key in self.partitions.by_key.iter().filter_map(building).collect::<Vec<_>>() {
-            self.hand_on(key);
+            self.hand_on(key, None);
         }
     }
 
     /// Ends the chunk of a partition and gives it to both lanes. Its dead letters come first: without them the range
     /// could never be committed.
-    fn hand_on(&mut self, key: Key) {
+    fn hand_on(&mut self, key: Key, end: Option<Offset>) {
         let now_ms = self.now_ms();
         let Some(partition) = self.partitions.by_key.get_mut(&key) else { return };
-        let Some(built) = partition.building.build(&partition.topic_partition, partition.position, None) else {
+        let Some(built) = partition.building.build(&partition.topic_partition, partition.position, end) else {
             return;
         };
         let chunk = Arc::new(built.chunk);
@@ -267,7 +325,7 @@ impl Worker {
             self.note_trouble(&error, "");
         }
         self.status.counts.messages_read_again = self.reread.messages;
-        self.status.counts.offsets_lost = self.reread.offsets_lost;
+        self.status.counts.offsets_lost += std::mem::take(&mut self.reread.offsets_lost);
     }
 
     fn mark_idle(&mut self) {

@@ -1,6 +1,6 @@
 //! The row of `ingest_ledger` that a batch gets once its other rows are stored.
 
-use crate::model::{Batch, Event};
+use crate::model::{Batch, Event, Offset, TopicPartition};
 use crate::store::native_format::{Block, NumberColumn, StringColumn};
 
 /// What became of the records of a batch.
@@ -32,13 +32,9 @@ impl LedgerCounts {
 
 /// The ledger row of `batch`.
 pub(in crate::store) fn ledger(batch: &Batch, counts: LedgerCounts) -> Block {
-    let mut topic = StringColumn::default();
-    topic.push(batch.topic_partition.topic.as_bytes());
-    let mut epoch = StringColumn::default();
-    epoch.push(batch.epoch.as_bytes());
     Block::new(1)
-        .column("topic", topic)
-        .column("epoch", epoch)
+        .column("topic", text(&batch.topic_partition.topic))
+        .column("epoch", text(&batch.epoch))
         .column("partition", one(batch.topic_partition.partition))
         .column("offset_start", one(batch.start))
         .column("offset_end", one(batch.end))
@@ -46,6 +42,24 @@ pub(in crate::store) fn ledger(batch: &Batch, counts: LedgerCounts) -> Block {
         .column("rows", one(counts.rows))
         .column("dead_lettered", one(counts.dead_lettered))
         .column("control", one(counts.control))
+        .column("dropped", one(batch.dropped))
+        .column("dropped_reason", text(if batch.dropped > 0 { "expired" } else { "" }))
+}
+
+/// The row of `ingest_intents` that a range gets before its rows are stored.
+pub(in crate::store) fn intent(topic_partition: &TopicPartition, epoch: &str, start: Offset, end: Offset) -> Block {
+    Block::new(1)
+        .column("topic", text(&topic_partition.topic))
+        .column("epoch", text(epoch))
+        .column("partition", one(topic_partition.partition))
+        .column("offset_start", one(start))
+        .column("offset_end", one(end))
+}
+
+fn text(value: &str) -> StringColumn {
+    let mut column = StringColumn::default();
+    column.push(value);
+    column
 }
 
 fn one<N: crate::store::native_format::Number>(value: N) -> NumberColumn<N> {

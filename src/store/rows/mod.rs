@@ -8,7 +8,7 @@ mod requests;
 mod signals;
 
 pub(super) use changes::changes;
-pub(super) use ledger::{LedgerCounts, ledger};
+pub(super) use ledger::{LedgerCounts, intent, ledger};
 pub(super) use outputs::{incidents, transitions};
 pub(super) use query_runs::query_runs;
 pub(super) use requests::requests;

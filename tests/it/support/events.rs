@@ -82,7 +82,15 @@ pub fn batch(start: Offset, events: Vec<Event>) -> Batch {
     let messages = events.len() as u64;
     let chunk =
         Chunk { topic_partition: topic_partition.clone(), start, end, messages, bytes: 0, events, rejections: vec![] };
-    Batch { topic_partition, epoch: "".into(), start, end, chunks: vec![Arc::new(chunk)] }
+    Batch {
+        topic_partition,
+        epoch: "".into(),
+        start,
+        end,
+        chunks: vec![Arc::new(chunk)],
+        dropped: 0,
+        note_intent: false,
+    }
 }
 
 /// Every kind of event, full and bare, with texts that break careless encoders, a watermark and a refused record.
