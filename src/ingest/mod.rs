@@ -4,6 +4,7 @@
 //! down) and storage (which may not). [`LineReader`] reads lines in bounded memory; [`EventProducer`] writes to Kafka.
 
 mod client;
+mod committed;
 mod dead_letters;
 mod file;
 mod intent;
@@ -17,6 +18,7 @@ mod store_lane;
 #[cfg(test)]
 mod store_lane_tests;
 
+pub use committed::{CommittedError, committed};
 pub use dead_letters::DeadLetter;
 pub use file::{Line, LineReader};
 pub use kafka::{IngestError, KafkaIngest, Lanes, ShutdownReport};

@@ -10,6 +10,7 @@ mod docs;
 mod http;
 mod ingest_command;
 mod kafka_ingest;
+mod ledger;
 mod notify;
 mod pipeline;
 mod purity;
