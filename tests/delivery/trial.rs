@@ -36,6 +36,8 @@ pub struct Trial<'a> {
     /// How the members and the producer reach Kafka; the reckoning uses the plain listener.
     connection: KafkaConfig,
     sent: u64,
+    /// What went wrong on the way.
+    problems: Vec<String>,
 }
 
 impl<'a> Trial<'a> {
@@ -70,7 +72,7 @@ impl<'a> Trial<'a> {
             .unwrap();
         let clickhouse = client(world.clickhouse_url(), &world.users.admin, &name);
         let members = (0..members).map(|_| Member::new(world, &kafka, &name, CLICKHOUSE_TIMEOUT)).collect();
-        Self { world, connection: kafka.clone(), kafka, members, clickhouse, seed, sent: 0 }
+        Self { world, connection: kafka.clone(), kafka, members, clickhouse, seed, sent: 0, problems: Vec::new() }
     }
 
     /// Members that start from now on, and the producer, reach Kafka like this.
@@ -110,7 +112,7 @@ impl<'a> Trial<'a> {
     pub async fn begin(&mut self, fault: Fault) {
         match fault {
             Fault::KillMember(member) => self.members[member].kill_9(),
-            Fault::MemberLeaves(member) => self.members[member].stop().await,
+            Fault::MemberLeaves(member) => self.stop(member).await,
             Fault::FreezeMember(member) => self.members[member].freeze(),
             Fault::KillKafka => self.world.kafka.kill_9(),
             Fault::KillClickHouse => self.world.kill_clickhouse().await,
@@ -136,9 +138,10 @@ impl<'a> Trial<'a> {
         self.world.heal().await;
         self.start_members().await;
         let mut problems: Vec<String> = self.settle().await.err().into_iter().collect();
-        for member in &mut self.members {
-            member.stop().await;
+        for member in 0..self.members.len() {
+            self.stop(member).await;
         }
+        problems.append(&mut self.problems);
         problems.extend(self.uncommitted().map(|state| format!("not committed after the end: {state}")));
         let sent = self.sent;
         problems.extend(checks::all(&self.kafka, &self.clickhouse, self.seed, sent).await);
@@ -147,7 +150,17 @@ impl<'a> Trial<'a> {
             problems.push(format!("`floodmark ledger verify` fails: {said}"));
         }
         problems.extend(self.members.iter().filter_map(Member::memory_problem));
+        if !problems.is_empty() {
+            for (number, member) in self.members.iter().enumerate() {
+                member.told().iter().for_each(|line| eprintln!("  member {number}: {line}"));
+            }
+        }
         problems
+    }
+
+    async fn stop(&mut self, member: usize) {
+        let problem = self.members[member].stop().await;
+        self.problems.extend(problem);
     }
 
     async fn settle(&self) -> Result<(), String> {
