@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help engines engine-kafka build demo test test-kafka lint docs audit ci clean check-cargo
+.PHONY: help engines engine-kafka build demo test test-kafka lint docs audit ci clean check-cargo check-redis
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -24,7 +24,7 @@ build: check-cargo ## Build the release binary
 demo: engines build ## Run the demo; ARGS='quiet-day --exit --speed 60' are passed on
 	target/release/floodmark demo $(ARGS)
 
-test: check-cargo engines ## Run all tests against real engines; ARGS are passed to cargo test
+test: check-cargo check-redis engines ## Run all tests against real engines; ARGS are passed to cargo test
 	cargo test --locked $(ARGS)
 
 test-kafka: check-cargo engine-kafka ## Run the delivery tests on Apache Kafka, 20 seeds of faults; FLOODMARK_DELIVERY_SEEDS=n
@@ -48,6 +48,9 @@ clean: ## Remove what was built and fetched
 
 check-cargo:
 	@command -v cargo >/dev/null || { echo "floodmark: 'cargo' is missing: install it from https://rustup.rs" >&2; exit 1; }
+
+check-redis:
+	@command -v redis-server >/dev/null || { echo "floodmark: 'redis-server' is missing: the tests start one; on Debian 'apt-get install redis-server'" >&2; exit 1; }
 
 $(CARGO_DENY): | check-cargo
 	cargo install --locked --root .local/tools --version $(CARGO_DENY_VERSION) cargo-deny

@@ -10,6 +10,7 @@ pub mod alert;
 pub mod api;
 pub mod app;
 pub mod cli;
+pub mod client_tls;
 pub mod clock;
 pub mod config;
 pub mod decode;

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use crate::api::{Component, ComponentStatus, Health};
 use crate::clock;
 use crate::config::{KafkaConfig, TopicsConfig};
-use crate::ingest::{IngestCounts, IngestStatus, KafkaIngest};
+use crate::ingest::{IngestCounts, IngestStatus, IntentKeeper, KafkaIngest};
 use crate::metrics::{Input, Metrics, PartitionProgress, Queue};
 use crate::model::{Batch, FlowInput, Output, TopicPartition};
 use crate::shutdown::{Stage, Tasks};
@@ -138,11 +138,23 @@ fn readiness(status: &IngestStatus) -> (ComponentStatus, String) {
         (_, false) if status.dead_letters_waiting > 0 && status.last_error.is_some() => {
             (ComponentStatus::Degraded, format!("{} dead letters are not taken: {error}", status.dead_letters_waiting))
         }
-        (_, false) => (ComponentStatus::Ok, behind(status)),
+        (_, false) if status.counts.offsets_lost > 0 => {
+            let lost = status.counts.offsets_lost;
+            (ComponentStatus::Degraded, format!("{lost} offsets expired before they were stored (see the log)"))
+        }
+        (_, false) => (ComponentStatus::Ok, remarks(status).join("; ")),
     }
 }
 
-fn behind(status: &IngestStatus) -> String {
+/// What is worth knowing although all is well.
+fn remarks(status: &IngestStatus) -> Vec<String> {
+    let mut remarks = Vec::new();
     let behind = status.partitions.iter().filter(|p| p.behind_from.is_some()).count();
-    if behind == 0 { String::new() } else { format!("storage is behind on {behind} partitions and catches up") }
+    if behind > 0 {
+        remarks.push(format!("storage is behind on {behind} partitions and catches up"));
+    }
+    if status.intent_keeper == Some(IntentKeeper::Ledger) {
+        remarks.push("the broker loses the metadata of commits: ranges are noted in clickhouse".to_owned());
+    }
+    remarks
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Component, ComponentStatus, Health};
 use crate::clock;
-use crate::config::{Config, StoreConfig};
+use crate::config::{Config, Secret, StoreConfig};
 use crate::local::{EngineState, LocalClickHouse, LocalClickHouseOptions};
 use crate::metrics::{Metrics, StoreDelta};
 use crate::model::{Batch, Output, PlanAnswer, PlanRequest, Stored};
@@ -61,14 +61,7 @@ impl Storage {
     }
 
     fn remote(config: &Config, url: &str) -> anyhow::Result<Self> {
-        let password = match &config.clickhouse.password_file {
-            Some(path) => std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read clickhouse.password_file {}", path.display()))?
-                .trim_end_matches(['\r', '\n'])
-                .to_owned(),
-            None => String::new(),
-        };
-        let endpoint = endpoint(config, url, &config.clickhouse.user, &password);
+        let endpoint = Endpoint::from_config(&config.clickhouse, url)?;
         Ok(Self { admin: endpoint.clone(), writer: endpoint.clone(), reader: endpoint })
     }
 
@@ -101,6 +94,7 @@ impl Storage {
     #[must_use]
     pub fn example_query(&self) -> String {
         let Endpoint { url, database, user, password, .. } = &self.reader;
+        let password = password.expose();
         format!("curl -s {url} --user {user}:{password} --data-binary 'SELECT count() FROM {database}.requests'")
     }
 
@@ -136,8 +130,10 @@ fn endpoint(config: &Config, url: &str, user: &str, password: &str) -> Endpoint 
         url: url.to_owned(),
         database: config.clickhouse.database.clone(),
         user: user.to_owned(),
-        password: password.to_owned(),
+        password: Secret::new(password),
         timeout: config.clickhouse.timeout.0,
+        // The local engine speaks plain HTTP on loopback.
+        tls: None,
     }
 }
 

@@ -6,12 +6,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::{CliError, Globals};
-use crate::config::Config;
+use crate::config::{Config, KafkaConfig};
 
 /// Stands for what is not shown.
 const REDACTED: &str = "(redacted)";
-/// A Kafka property with one of these in its name holds a secret.
-const SECRET_PROPERTIES: [&str; 5] = ["password", "secret", "sasl.jaas.config", "key.pem", "sasl.oauthbearer.config"];
 
 /// Arguments of `config`.
 #[derive(Debug, clap::Args)]
@@ -70,8 +68,8 @@ fn pretty_json(value: &impl serde::Serialize) -> Result<String, CliError> {
     Ok(serde_json::to_string_pretty(value).context("cannot write JSON")? + "\n")
 }
 
-/// The configuration without what is secret in it. Passwords have files of their own; what remains are credentials that
-/// people put into URLs and Kafka properties, and the path of a webhook, which is its password.
+/// The configuration without what is secret in it. Values of type `Secret` hide themselves; what remains are credentials
+/// that people put into URLs and Kafka properties, and the path of a webhook, which is its password.
 fn redacted(config: &Config) -> Config {
     let mut config = config.clone();
     if let Some(url) = &mut config.clickhouse.url {
@@ -83,8 +81,14 @@ fn redacted(config: &Config) -> Config {
     for url in config.notify.alertmanager.iter_mut().flat_map(|alertmanager| &mut alertmanager.urls) {
         *url = without_credentials(url, false);
     }
+    for url in config.probes.prometheus.iter_mut().map(|probe| &mut probe.url) {
+        *url = without_credentials(url, false);
+    }
+    for url in config.probes.clickhouse.iter_mut().map(|probe| &mut probe.url) {
+        *url = without_credentials(url, false);
+    }
     for (name, value) in config.kafka.iter_mut().flat_map(|kafka| &mut kafka.properties) {
-        if SECRET_PROPERTIES.iter().any(|part| name.contains(part)) {
+        if KafkaConfig::is_secret_property(name) {
             REDACTED.clone_into(value);
         }
     }
@@ -105,14 +109,24 @@ pub(super) fn without_credentials(text: &str, path_is_secret: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{AlertmanagerConfig, ClickHouseConfig, KafkaConfig, NotifyConfig, Span, WebhookConfig};
+    use crate::config::{AlertmanagerConfig, ClickHouseConfig, NotifyConfig, Secret, Span, WebhookConfig};
 
     #[test]
     fn no_secret_is_printed() {
         let text = |text: &str| text.to_owned();
         let second = Span::from_secs(1);
         let config = Config {
-            clickhouse: ClickHouseConfig { url: Some(text("http://u:hunter2@ch:8123/x")), ..Default::default() },
+            clickhouse: ClickHouseConfig {
+                url: Some(text("http://u:hunter2@ch:8123/x")),
+                password: Some(Secret::new("hunter2")),
+                ..Default::default()
+            },
+            probes: toml::from_str(
+                "[[redis]]\nname = 'r'\naddress = 'r:1'\npassword = 'hunter2'\n\
+                 [[prometheus]]\nname = 'p'\nurl = 'http://p/?token=hunter2'\nbearer_token = 'hunter2'\nmetrics = []\n\
+                 [[clickhouse]]\nname = 'c'\nurl = 'http://u:hunter2@c'\npassword = 'hunter2'\n",
+            )
+            .unwrap(),
             kafka: Some(KafkaConfig {
                 properties: [("sasl.password", "hunter2"), ("security.protocol", "SASL_SSL")]
                     .map(|(name, value)| (text(name), text(value)))

@@ -1,13 +1,17 @@
 //! `[kafka]`: where records are read from.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Span;
+use super::{KafkaSaslConfig, KafkaTlsConfig, Span};
+
+/// A property with one of these in its name holds a secret.
+const SECRET_PROPERTIES: [&str; 5] = ["password", "secret", "sasl.jaas.config", "key.pem", "sasl.oauthbearer.config"];
 
 /// Kafka to read from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KafkaConfig {
     /// Bootstrap servers, `host:port,host:port`.
@@ -18,9 +22,40 @@ pub struct KafkaConfig {
     pub topics: TopicsConfig,
     /// A partition that is read to its end and silent for this long no longer holds the watermark back.
     pub idle_timeout: Span,
-    /// Further librdkafka properties, passed on as they are (for instance `security.protocol`). Properties that the
-    /// delivery guarantee rests on are refused.
+    /// Further librdkafka properties, passed on as they are (for instance `client.rack`). Properties that the delivery
+    /// guarantee rests on are refused, and those that `tls` and `sasl` set.
     pub properties: BTreeMap<String, String>,
+    /// TLS. Absent: none, unless `properties` say otherwise.
+    pub tls: Option<KafkaTlsConfig>,
+    /// SASL. Absent: none, unless `properties` say otherwise.
+    pub sasl: Option<KafkaSaslConfig>,
+}
+
+impl KafkaConfig {
+    /// Whether the value of a librdkafka property is a secret.
+    #[must_use]
+    pub fn is_secret_property(name: &str) -> bool {
+        SECRET_PROPERTIES.iter().any(|part| name.contains(part))
+    }
+}
+
+impl fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(name, value)| {
+            let value: &String = value;
+            let name: &String = name;
+            (name.as_str(), if Self::is_secret_property(name) { "***" } else { value.as_str() })
+        };
+        f.debug_struct("KafkaConfig")
+            .field("brokers", &self.brokers)
+            .field("group", &self.group)
+            .field("topics", &self.topics)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("properties", &self.properties.iter().map(shown).collect::<BTreeMap<_, _>>())
+            .field("tls", &self.tls)
+            .field("sasl", &self.sasl)
+            .finish()
+    }
 }
 
 impl Default for KafkaConfig {
@@ -31,6 +66,8 @@ impl Default for KafkaConfig {
             topics: TopicsConfig::default(),
             idle_timeout: Span::from_secs(10),
             properties: BTreeMap::new(),
+            tls: None,
+            sasl: None,
         }
     }
 }

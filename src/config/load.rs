@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, DetectConfig};
+use super::{Config, DetectConfig, KafkaConfig};
 
 /// Prefix of environment variables: `FLOODMARK__KAFKA__BROKERS` overrides `kafka.brokers`.
 const ENVIRONMENT_PREFIX: &str = "FLOODMARK__";
@@ -105,7 +105,7 @@ impl Config {
         // The file alone first: its errors then carry line numbers, and never blame the environment.
         let syntax = |origin: &str, e: toml::de::Error| ConfigError::Syntax {
             origin: origin.to_owned(),
-            message: e.to_string().trim_end().to_owned(),
+            message: without_secrets(e.to_string().trim_end()),
         };
         let from_file: Self = toml::from_str(text).map_err(|e| syntax(origin, e))?;
         let overrides = overrides(environment);
@@ -187,6 +187,8 @@ impl Config {
                 );
             }
         }
+        let further = self.kafka.iter().flat_map(KafkaConfig::security_problems).chain(self.probes.problems());
+        problems.extend(further.map(|(key, message)| Problem { key, message }));
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }
@@ -213,7 +215,7 @@ fn apply(table: &mut toml::Table, overrides: &[(String, String)]) -> Result<(), 
     Ok(())
 }
 
-fn is_http_url(text: &str) -> bool {
+pub(super) fn is_http_url(text: &str) -> bool {
     reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
@@ -223,6 +225,24 @@ fn is_identifier(text: &str) -> bool {
         && !text.starts_with(|c: char| c.is_ascii_digit())
 }
 
+/// A parser's message, which quotes the line at fault, without the value of a key that may be a secret, misspelt or not.
+fn without_secrets(message: &str) -> String {
+    let line = |line: &str| match line.split_once('=') {
+        Some((key, _))
+            if ["pas", "pwd", "token", "secret"].iter().any(|part| key.to_ascii_lowercase().contains(part)) =>
+        {
+            format!("{key}= ***")
+        }
+        _ => line.to_owned(),
+    };
+    message.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a key holds a secret: `password`, `bearer_token` and their like, not the files that hold them.
+fn is_secret(key: &str) -> bool {
+    key.ends_with("password") || key.ends_with("token")
+}
+
 /// Sets `section__key` in `table` to `value`, read as a TOML value where it is one, else as text.
 fn set(table: &mut toml::Table, path: &str, value: &str) -> Result<(), String> {
     let mut parts: Vec<&str> = path.split("__").collect();
@@ -230,14 +250,24 @@ fn set(table: &mut toml::Table, path: &str, value: &str) -> Result<(), String> {
         return Err("names no key".to_owned());
     };
     let mut section = table;
-    for part in parts {
+    let mut parts = parts.into_iter();
+    while let Some(part) = parts.next() {
         let entry = section.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        section = entry.as_table_mut().ok_or_else(|| format!("{part} is a value, not a section"))?;
+        section = match entry {
+            // A list of sections: the next part counts from 0, as in `PROBES__REDIS__0__PASSWORD`.
+            toml::Value::Array(list) => {
+                let place = parts.next().and_then(|number| number.parse::<usize>().ok());
+                let chosen = place.and_then(|place| list.get_mut(place)).and_then(toml::Value::as_table_mut);
+                chosen.ok_or_else(|| format!("{part} is a list: a number of one that the file has must follow"))?
+            }
+            other => other.as_table_mut().ok_or_else(|| format!("{part} is a value, not a section"))?,
+        };
     }
     let parsed = toml::from_str::<toml::Table>(&format!("value = {value}"))
         .ok()
         .and_then(|mut t| t.remove("value"))
-        .filter(|v| !v.is_datetime());
+        // A secret is text, whatever it looks like.
+        .filter(|v| !v.is_datetime() && !is_secret(key));
     section.insert(key.to_owned(), parsed.unwrap_or_else(|| toml::Value::String(value.to_owned())));
     Ok(())
 }
@@ -263,6 +293,21 @@ mod tests {
     }
 
     #[test]
+    fn secrets_come_from_the_environment_also_in_lists_and_are_text_whatever_they_look_like() {
+        let overrides = environment(&[
+            ("FLOODMARK__CLICKHOUSE__PASSWORD", "12345"),
+            ("FLOODMARK__PROBES__REDIS__0__PASSWORD", "true"),
+        ]);
+        let file = "[[probes.redis]]\nname = 'main'\naddress = 'redis:6379'\npassword = 'old'\n";
+        let config = Config::parse(file, "test", overrides).unwrap();
+        assert_eq!(config.clickhouse.secret().unwrap().unwrap().expose(), "12345");
+        assert_eq!(config.probes.redis[0].secret().unwrap().unwrap().expose(), "true");
+        let beyond = environment(&[("FLOODMARK__PROBES__REDIS__1__PASSWORD", "hunter2")]);
+        let error = Config::parse(file, "test", beyond).unwrap_err().to_string();
+        assert!(error.contains("a number of one that the file has") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
     fn all_problems_are_reported_together_with_their_keys() {
         let text = "[flow]\nwindow = '7s'\n[clickhouse]\nurl = 'ftp://x'\ndatabase = 'a b'\n\
                     [kafka]\nbrokers = ''\n[kafka.properties]\n'enable.auto.commit' = 'true'\n";
@@ -284,6 +329,15 @@ mod tests {
     fn an_unknown_key_is_an_error_that_names_line_and_key() {
         let error = Config::parse("[store]\nbatch_record_max = 5\n", "floodmark.toml", []).unwrap_err().to_string();
         assert!(error.contains("floodmark.toml") && error.contains("line 2") && error.contains("batch_record_max"));
+    }
+
+    #[test]
+    fn a_line_with_a_secret_is_not_quoted() {
+        for line in ["password = 12345", "pasword = '12345'", "password = '12345", "bearer_token = [12345]"] {
+            let text = format!("[clickhouse]\n{line}\n");
+            let error = Config::parse(&text, "floodmark.toml", []).unwrap_err().to_string();
+            assert!(error.contains("line 2") && !error.contains("12345"), "{error}");
+        }
     }
 
     #[test]

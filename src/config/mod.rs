@@ -1,7 +1,7 @@
 //! Configuration: one TOML file, a section a concern, every key with a default and a reason.
 //!
 //! Precedence: flag > environment (`FLOODMARK__SECTION__KEY`) > file > default. Unknown keys are errors. All problems
-//! are reported together, each with its key path. Secrets come from files, never from this file.
+//! are reported together, each with its key path. Secrets come from files of their own or the environment.
 
 mod clickhouse;
 mod decode;
@@ -9,9 +9,13 @@ mod detect;
 mod flow;
 mod http;
 mod kafka;
+mod kafka_security;
 mod load;
 mod local;
 mod notify;
+mod probe_checks;
+mod probes;
+mod secret;
 mod store;
 mod units;
 
@@ -21,9 +25,15 @@ pub use detect::DetectConfig;
 pub use flow::FlowConfig;
 pub use http::HttpConfig;
 pub use kafka::{KafkaConfig, TopicsConfig};
+pub use kafka_security::{KafkaSaslConfig, KafkaTlsConfig, SaslMechanism};
 pub use load::{ConfigError, Problem};
 pub use local::LocalConfig;
 pub use notify::{AlertmanagerConfig, NotifyConfig, WebhookConfig};
+pub use probe_checks::PROBES_MAX;
+pub use probes::{
+    ClickHouseProbeConfig, ProbesConfig, PrometheusMetricConfig, PrometheusProbeConfig, RedisProbeConfig,
+};
+pub use secret::{Secret, SecretFileError};
 pub use store::{RetentionConfig, StoreConfig};
 pub use units::{ByteCount, Span};
 
@@ -51,4 +61,6 @@ pub struct Config {
     pub detect: DetectConfig,
     /// Where alerts go.
     pub notify: NotifyConfig,
+    /// What is looked at without being sent.
+    pub probes: ProbesConfig,
 }

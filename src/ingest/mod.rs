@@ -2,6 +2,7 @@
 //!
 //! [`KafkaIngest`] reads a consumer group's share of the topics and feeds two lanes: detection (which may slow reading
 //! down) and storage (which may not). [`LineReader`] reads lines in bounded memory; [`EventProducer`] writes to Kafka.
+//! [`probes`] look at Redis, Prometheus endpoints and ClickHouse by themselves.
 
 mod client;
 mod committed;
@@ -11,18 +12,19 @@ mod intent;
 mod kafka;
 mod offsets;
 mod patience;
-mod probe;
+pub mod probes;
 mod producer;
 mod status;
 mod store_lane;
 #[cfg(test)]
 mod store_lane_tests;
+mod topic_check;
 
 pub use committed::{CommittedError, committed};
 pub use dead_letters::DeadLetter;
 pub use file::{Line, LineReader};
 pub use kafka::{IngestError, KafkaIngest, Lanes, ShutdownReport};
-pub use probe::{ProbeError, TopicProbe, TopicProblem, probe};
 pub use producer::{EventProducer, ProducerCounts, ProducerError, WatermarkPolicy};
 pub use status::{IngestCounts, IngestStatus, PartitionStatus};
 pub use store_lane::IntentKeeper;
+pub use topic_check::{TopicCheck, TopicCheckError, TopicProblem, check_topics};

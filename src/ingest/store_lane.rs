@@ -76,6 +76,33 @@ struct Gathered {
     dropped: u64,
 }
 
+/// What is read before it is known where storage goes on; at most a batch.
+#[derive(Debug, Default)]
+struct Early {
+    /// Chunks, and how many dead letters must be acknowledged for each.
+    chunks: Vec<(Arc<Chunk>, u64)>,
+    records: usize,
+    bytes: usize,
+    /// Some were not kept: the second reader has to read them.
+    is_incomplete: bool,
+}
+
+impl Early {
+    fn keep(&mut self, chunk: &Arc<Chunk>, dead_letters_through: Option<u64>, limits: &BatchLimits) {
+        self.records += chunk.events.len() + chunk.rejections.len();
+        self.bytes += chunk.bytes;
+        let fits = self.records <= limits.records_max && self.bytes <= limits.bytes_max;
+        match dead_letters_through {
+            Some(through) if fits && !self.is_incomplete => self.chunks.push((Arc::clone(chunk), through)),
+            _ => self.forget(),
+        }
+    }
+
+    fn forget(&mut self) {
+        *self = Self { is_incomplete: true, ..Self::default() };
+    }
+}
+
 /// The way of one partition to storage.
 #[derive(Debug)]
 pub struct StoreLane {
@@ -84,6 +111,7 @@ pub struct StoreLane {
     epoch: Arc<str>,
     is_planned: bool,
     is_behind: bool,
+    early: Early,
     /// The next offset to gather, once it is known.
     next: Option<Offset>,
     read_start: Option<Offset>,
@@ -105,6 +133,7 @@ impl StoreLane {
             epoch: "".into(),
             is_planned: false,
             is_behind: false,
+            early: Early::default(),
             next: None,
             read_start: None,
             read_end: None,
@@ -115,8 +144,8 @@ impl StoreLane {
         }
     }
 
-    /// Where storage goes on, and who keeps notes. True when there is nothing to read again for it.
-    pub fn plan(&mut self, plan: Plan, keeper: IntentKeeper) -> bool {
+    /// Where storage goes on, and who keeps notes.
+    pub fn plan(&mut self, plan: Plan, keeper: IntentKeeper, now_ms: i64) {
         debug_assert!(!self.is_planned, "a partition is planned once");
         self.keeper = keeper;
         self.epoch = plan.epoch;
@@ -126,8 +155,16 @@ impl StoreLane {
         if let Some(next) = self.next {
             self.offsets.begin(next);
         }
-        self.is_behind = self.next.zip(self.read_end).is_some_and(|(next, read_end)| next < read_end);
-        !self.is_behind
+        let early = std::mem::take(&mut self.early);
+        let starts_late = self.next.zip(self.read_start).is_some_and(|(next, read)| next < read);
+        let is_cut = |chunk: &Chunk| self.boundary(chunk.start).is_some_and(|boundary| boundary < chunk.end);
+        if early.is_incomplete || starts_late || early.chunks.iter().any(|(chunk, _)| is_cut(chunk)) {
+            self.meets_first_reader();
+            return;
+        }
+        for (chunk, dead_letters_through) in early.chunks {
+            self.take(&chunk, Some(dead_letters_through), now_ms);
+        }
     }
 
     /// The first reader has read `chunk`. `dead_letters_through` counts the dead letters that must be acknowledged
@@ -136,6 +173,14 @@ impl StoreLane {
     pub fn read(&mut self, chunk: &Arc<Chunk>, dead_letters_through: Option<u64>, now_ms: i64) {
         self.read_start.get_or_insert(chunk.start);
         self.read_end = Some(chunk.end);
+        if !self.is_planned {
+            return self.early.keep(chunk, dead_letters_through, &self.limits);
+        }
+        self.take(chunk, dead_letters_through, now_ms);
+    }
+
+    /// Takes a chunk of the first reader while one read feeds both.
+    fn take(&mut self, chunk: &Arc<Chunk>, dead_letters_through: Option<u64>, now_ms: i64) {
         if self.mode() != Mode::Level || self.next.is_some_and(|next| chunk.end <= next) {
             return;
         }
@@ -190,6 +235,9 @@ impl StoreLane {
 
     /// Forgets what is gathered, when memory over all partitions runs out. The second reader will read it again.
     pub fn forget(&mut self) {
+        if !self.is_planned {
+            return self.early.forget();
+        }
         self.forget_open();
         if let Some(sealed) = self.sealed.take() {
             // It may have been noted: then it must be cut here again.
@@ -375,13 +423,13 @@ impl StoreLane {
     /// Whether anything is gathered and not handed over.
     #[must_use]
     pub fn is_gathering(&self) -> bool {
-        self.is_waiting() || self.open.is_some()
+        self.is_waiting() || self.open.is_some() || !self.early.chunks.is_empty()
     }
 
     /// Bytes of input gathered and not handed over.
     #[must_use]
     pub fn gathered_bytes(&self) -> usize {
-        self.sealed.iter().chain(&self.open).map(|gathered| gathered.bytes).sum()
+        self.early.bytes + self.sealed.iter().chain(&self.open).map(|gathered| gathered.bytes).sum::<usize>()
     }
 
     /// Offsets with storage, stored, committed.

@@ -67,6 +67,10 @@ impl World {
         world
     }
 
+    fn is_planned(&self) -> bool {
+        self.lane.mode() != Mode::Unplanned
+    }
+
     /// How many times each offset is stored.
     fn stored(&self) -> BTreeMap<Offset, u32> {
         let mut stored = BTreeMap::new();
@@ -80,6 +84,9 @@ impl World {
 
     /// What a new owner of the partition finds.
     fn plan(&mut self) {
+        if self.is_planned() {
+            return;
+        }
         let plan = match (&self.committed, self.keeper) {
             (None, _) => Plan::default(),
             (Some((offset, metadata)), IntentKeeper::Broker) => intent::plan(*offset, metadata),
@@ -88,7 +95,7 @@ impl World {
                 Plan::from_ledger("".into(), *offset, &stored, &self.noted)
             }
         };
-        self.lane.plan(plan, self.keeper);
+        self.lane.plan(plan, self.keeper, self.now_ms);
     }
 
     fn chunk(&self, start: Option<Offset>, offsets: &[Offset], end: Offset) -> Arc<Chunk> {
@@ -216,7 +223,6 @@ impl World {
         self.next_read = self.log.partition_point(|offset| *offset < self.committed());
         self.position = None;
         self.last_end = None;
-        self.plan();
     }
 
     fn check(&self) {
@@ -224,10 +230,11 @@ impl World {
         for offset in self.log.iter().take_while(|offset| **offset < self.committed()) {
             assert!(stored.contains_key(offset), "{offset} is committed and not stored");
         }
-        assert!(self.lane.gathered_bytes() <= 2 * (LIMITS.bytes_max + 5 * 4), "memory is bounded");
+        assert!(self.lane.gathered_bytes() <= 2 * (LIMITS.bytes_max + 5 * 4) + LIMITS.bytes_max, "memory is bounded");
     }
 
     fn finish(&mut self) {
+        self.plan();
         for _ in 0..10 * self.log.len() + 100 {
             self.letters_acknowledged = self.letters_sent;
             self.now_ms += 10;
@@ -252,6 +259,7 @@ enum Step {
     Time(i64),
     Commit,
     Answer(bool),
+    Plan,
     Forget,
     Crash { commit_arrives: bool, written: usize },
 }
@@ -267,6 +275,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0_i64..4).prop_map(Step::Time),
         4 => Just(Step::Commit),
         4 => prop::bool::weighted(0.8).prop_map(Step::Answer),
+        2 => Just(Step::Plan),
         1 => Just(Step::Forget),
         1 => (any::<bool>(), 0_usize..3).prop_map(|(commit_arrives, written)| Step::Crash { commit_arrives, written }),
     ]
@@ -283,8 +292,9 @@ fn run(gaps: &[u8], keeper: IntentKeeper, steps: &[Step]) -> World {
             Step::Acknowledge => world.letters_acknowledged = world.letters_sent,
             Step::Time(ms) => world.now_ms += ms,
             Step::Commit => world.commit(),
-            // The shell forgets only while one read feeds both.
-            Step::Forget if world.lane.mode() == Mode::Level => world.lane.forget(),
+            Step::Plan => world.plan(),
+            // The shell forgets only what the first reader has read.
+            Step::Forget if !matches!(world.lane.mode(), Mode::Behind { .. }) => world.lane.forget(),
             Step::Forget => {}
             Step::Answer(taken) => world.answer(taken),
             Step::Crash { commit_arrives, written } => world.crash(commit_arrives, written),
@@ -357,7 +367,7 @@ fn a_batch_waits_until_its_range_is_noted() {
 #[test]
 fn what_retention_removed_is_accounted_for_as_dropped() {
     let mut lane = StoreLane::new(LIMITS);
-    lane.plan(Plan { epoch: "".into(), start: Some(5), ends: vec![8, 20] }, IntentKeeper::Ledger);
+    lane.plan(Plan { epoch: "".into(), start: Some(5), ends: vec![8, 20] }, IntentKeeper::Ledger, 0);
     assert!(lane.drop_through(12, 0));
     lane.seal();
     assert!(!lane.is_waiting(), "what is left of a noted range belongs to it");

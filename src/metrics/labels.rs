@@ -1,4 +1,4 @@
-//! Labels of our metrics: enums and numbers only, so the number of series is known beforehand.
+//! Labels of our metrics: enums, numbers and names from the configuration, so the number of series is known beforehand.
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
@@ -166,6 +166,13 @@ pub(super) struct QueueLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct BuildLabels {
     pub version: &'static str,
+}
+
+/// A probe by its kind and its name in the configuration: at most `PROBES_MAX` in all.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ProbeLabels {
+    pub kind: &'static str,
+    pub probe: String,
 }
 
 /// Every enum is spelled in metrics as everywhere else, by its `as_str`.

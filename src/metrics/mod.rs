@@ -17,8 +17,8 @@ use prometheus_client::registry::Registry;
 
 use crate::model::{AlertName, Chunk, Offset, Partition, RejectionCode, Severity, Timestamp, Transition};
 use labels::{
-    AlertLabels, ErrorLabels, InputLabels, NotificationLabels, PartitionLabels, QueueLabels, ReceiverLabels,
-    RejectionLabels, TransitionLabels,
+    AlertLabels, ErrorLabels, InputLabels, NotificationLabels, PartitionLabels, ProbeLabels, QueueLabels,
+    ReceiverLabels, RejectionLabels, TransitionLabels,
 };
 
 /// Content type of [`Metrics::encode`].
@@ -67,6 +67,23 @@ struct Series {
     clickhouse_restarts: Counter,
     queue_depth: Family<QueueLabels, Gauge>,
     queue_bound: Family<QueueLabels, Gauge>,
+    probe_up: Family<ProbeLabels, Gauge>,
+    probe_failures: Family<ProbeLabels, Counter>,
+    probe_events: Family<ProbeLabels, Counter>,
+    probe_events_dropped: Family<ProbeLabels, Counter>,
+}
+
+/// How a probe is doing, with its counts since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ProbeProgress {
+    /// Whether the last look succeeded.
+    pub up: bool,
+    /// Looks that failed.
+    pub failures: u64,
+    /// Events sent.
+    pub events: u64,
+    /// Events dropped because detection did not keep up.
+    pub events_dropped: u64,
 }
 
 /// Where reading of a partition stands.
@@ -249,6 +266,21 @@ impl Metrics {
     /// Counts a restart of the local ClickHouse.
     pub fn add_clickhouse_restart(&self) {
         self.series.clickhouse_restarts.inc();
+    }
+
+    /// Says how a probe is doing; `kind` is one of a bounded set, `name` comes from the configuration. Counts are totals,
+    /// told by one task only.
+    pub fn set_probe(&self, kind: &'static str, name: &str, progress: ProbeProgress) {
+        let labels = ProbeLabels { kind, probe: name.to_owned() };
+        self.series.probe_up.get_or_create(&labels).set(i64::from(progress.up));
+        for (family, total) in [
+            (&self.series.probe_failures, progress.failures),
+            (&self.series.probe_events, progress.events),
+            (&self.series.probe_events_dropped, progress.events_dropped),
+        ] {
+            let counter = family.get_or_create(&labels);
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
     }
 
     /// How full a queue is.

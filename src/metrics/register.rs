@@ -13,6 +13,7 @@ pub(super) fn register(registry: &mut Registry, series: &Series) {
     register_input(registry, series);
     register_detection(registry, series);
     register_store(registry, series);
+    register_probes(registry, series);
 }
 
 fn plain<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: &M) {
@@ -91,4 +92,16 @@ fn register_store(registry: &mut Registry, series: &Series) {
     plain(registry, "store_errors", "Failed inserts by class of error", &series.store_errors);
     plain(registry, "store_up", "1 while ClickHouse takes inserts", &series.store_up);
     plain(registry, "clickhouse_restarts", "Restarts of the local ClickHouse", &series.clickhouse_restarts);
+}
+
+fn register_probes(registry: &mut Registry, series: &Series) {
+    plain(registry, "probe_up", "1 while the target of a probe answers", &series.probe_up);
+    plain(registry, "probe_failures", "Looks at the target of a probe that failed", &series.probe_failures);
+    plain(registry, "probe_events", "Events that a probe sent", &series.probe_events);
+    plain(
+        registry,
+        "probe_events_dropped",
+        "Events of a probe that were dropped because detection did not keep up",
+        &series.probe_events_dropped,
+    );
 }

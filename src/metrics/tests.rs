@@ -67,6 +67,17 @@ fn a_revoked_partition_is_forgotten() {
 }
 
 #[test]
+fn a_probe_is_told_by_kind_and_name_and_its_totals_are_counted_once() {
+    let metrics = Metrics::new();
+    for failures in [2, 2, 5] {
+        metrics.set_probe("redis", "main", ProbeProgress { up: false, failures, ..ProbeProgress::default() });
+    }
+    let text = metrics.encode(Timestamp::default());
+    assert_eq!(value(&text, r#"floodmark_probe_up{kind="redis",probe="main"}"#), Some(0.0));
+    assert_eq!(value(&text, r#"floodmark_probe_failures_total{kind="redis",probe="main"}"#), Some(5.0));
+}
+
+#[test]
 fn topics_are_known_by_what_they_are_for() {
     let topics = TopicsConfig { signals: "gauges".to_owned(), ..TopicsConfig::default() };
     assert_eq!(Input::of(&topics, "gauges"), Some(Input::Signals));
@@ -88,6 +99,7 @@ fn every_metric_has_a_name_a_type_and_a_help_text() {
     metrics.set_queue(Queue::Detect, 1, 2);
     metrics.set_notifications_waiting(ReceiverKind::Webhook, 1);
     metrics.add_store_error("timeout");
+    metrics.set_probe("redis", "main", ProbeProgress { up: true, ..ProbeProgress::default() });
     metrics.add_transition(&crate::api::samples::transition());
     let text = metrics.encode(Timestamp::default());
     assert!(text.ends_with("# EOF\n"));

@@ -1,17 +1,35 @@
 //! The one client for ClickHouse: statements, queries, columnar inserts, each under a timeout.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use clickhouse::{Client, Compression};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
 use super::native_format::Block;
-use crate::config::ClickHouseConfig;
+use crate::client_tls::{self, TlsError};
+use crate::config::{ClickHouseConfig, Secret, SecretFileError};
+
+/// An idle connection is closed before the server does it: by default it waits 3 s.
+const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A file that says how to reach ClickHouse cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// The password.
+    #[error("clickhouse.password_file: {0}")]
+    Password(#[from] SecretFileError),
+    /// The certificate authorities.
+    #[error("clickhouse.ca_file: {0}")]
+    Authorities(#[from] TlsError),
+}
 
 /// Where ClickHouse is, and as whom to speak to it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Endpoint {
     /// HTTP interface, `http://host:8123`.
     pub url: String,
@@ -20,27 +38,28 @@ pub struct Endpoint {
     /// User name.
     pub user: String,
     /// Password; empty for none.
-    pub password: String,
+    pub password: Secret,
     /// A statement without an answer for this long has failed.
     pub timeout: Duration,
+    /// Whom to trust instead of the system's certificate authorities, for `https://`.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 impl Endpoint {
-    /// The server at `url` as the configuration says; reads the password file.
+    /// The server at `url` as the configuration says; reads the files of password and authorities.
     ///
     /// # Errors
-    /// The password file cannot be read.
-    pub fn from_config(config: &ClickHouseConfig, url: &str) -> std::io::Result<Self> {
-        let password = match &config.password_file {
-            Some(path) => std::fs::read_to_string(path)?.trim_end_matches(['\r', '\n']).to_owned(),
-            None => String::new(),
-        };
+    /// One of them cannot be used.
+    pub fn from_config(config: &ClickHouseConfig, url: &str) -> Result<Self, EndpointError> {
+        let password = config.secret()?.unwrap_or_default();
+        let tls = config.ca_file.as_deref().map(|path| client_tls::client_config(Some(path))).transpose()?;
         Ok(Self {
             url: url.to_owned(),
             database: config.database.clone(),
             user: config.user.clone(),
             password,
             timeout: config.timeout.0,
+            tls: tls.map(Arc::new),
         })
     }
 }
@@ -64,15 +83,21 @@ impl ClickHouse {
     #[must_use]
     pub fn new(endpoint: &Endpoint) -> Self {
         // No database in the client: it is named in each statement, so that `CREATE DATABASE` works before it exists.
-        let client = Client::default()
+        let client = http_client(endpoint.tls.as_deref())
             .with_url(&endpoint.url)
             .with_user(&endpoint.user)
-            .with_password(&endpoint.password)
+            .with_password(endpoint.password.expose())
             .with_compression(Compression::None)
             .with_product_info("floodmark", env!("CARGO_PKG_VERSION"))
             // Errors arrive with the status line instead of after half an answer.
             .with_setting("wait_end_of_query", "1");
         Self { client, database: endpoint.database.clone(), timeout: endpoint.timeout }
+    }
+
+    /// The same client with `times` as much patience for a statement.
+    #[must_use]
+    pub fn with_patience(&self, times: u32) -> Self {
+        Self { timeout: self.timeout.saturating_mul(times), ..self.clone() }
     }
 
     /// The database.
@@ -154,6 +179,22 @@ impl ClickHouse {
     }
 }
 
+/// The crate's own HTTP client, or one like it that trusts the given authorities.
+fn http_client(tls: Option<&rustls::ClientConfig>) -> Client {
+    let Some(tls) = tls else { return Client::default() };
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    let connector = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls.clone())
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(connector);
+    let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(CONNECTION_IDLE_TIMEOUT)
+        .build(connector);
+    Client::with_http_client(client)
+}
+
 impl std::fmt::Debug for ClickHouse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ClickHouse(database {})", self.database)
@@ -171,7 +212,7 @@ mod tests {
         std::fs::write(&path, "a secret \n").unwrap();
         let config = ClickHouseConfig { password_file: Some(path), ..ClickHouseConfig::default() };
         let endpoint = Endpoint::from_config(&config, "http://127.0.0.1:8123").unwrap();
-        assert_eq!(endpoint.password, "a secret ");
+        assert_eq!(endpoint.password.expose(), "a secret ");
         assert!(!format!("{endpoint:?}").contains("secret"));
     }
 }

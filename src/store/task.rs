@@ -16,6 +16,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// tried again all the same: giving up would lose them.
 const PAUSE_NOT_RETRYABLE: Duration = Duration::from_secs(15);
 
+/// A batch that times out gets twice the time in the next try, up to this many times the configured one: over many days
+/// of event time (wrong clocks, an old log) an insert makes as many parts, and would never be done otherwise.
+const PATIENCE_TIMES_MAX: u32 = 16;
+
 /// How storage is, as the last statement found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreHealth {
@@ -78,14 +82,18 @@ impl StoreTask {
     /// Gives the number of rows written.
     async fn until_stored(&self, work: Work<'_>) -> u64 {
         let mut pause = PAUSE_MIN;
+        let mut patience_times = 1;
         loop {
-            match self.store(work).await {
+            match self.store(work, patience_times).await {
                 Ok(rows) => {
                     self.up();
                     return rows;
                 }
                 Err(error) => {
                     self.down(&error);
+                    if matches!(error, StoreError::TimedOut(_)) {
+                        patience_times = (patience_times * 2).min(PATIENCE_TIMES_MAX);
+                    }
                     tokio::time::sleep(if error.is_retryable() { pause } else { PAUSE_NOT_RETRYABLE }).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
@@ -93,9 +101,9 @@ impl StoreTask {
         }
     }
 
-    async fn store(&self, work: Work<'_>) -> Result<u64, StoreError> {
+    async fn store(&self, work: Work<'_>, patience_times: u32) -> Result<u64, StoreError> {
         match work {
-            Work::Batch(batch) => return Ok(self.writer.write(batch).await?.rows),
+            Work::Batch(batch) => return Ok(self.writer.with_patience(patience_times).write(batch).await?.rows),
             Work::Output(Output::Transition(transition)) => {
                 self.writer.write_transitions(std::slice::from_ref(transition)).await?;
             }

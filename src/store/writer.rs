@@ -28,6 +28,12 @@ impl Writer {
         Self { clickhouse }
     }
 
+    /// The same writer with `times` as much patience for a statement.
+    #[must_use]
+    pub fn with_patience(&self, times: u32) -> Self {
+        Self { clickhouse: self.clickhouse.with_patience(times) }
+    }
+
     /// Writes a batch: where the broker cannot note it, its intent; raw rows, then its rollup, then its row in the ledger. When this has failed half way, writing
     /// the same batch again writes only what is missing: each insert carries the range as its deduplication token.
     ///

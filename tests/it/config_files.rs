@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use floodmark::config::{Config, KafkaConfig, Span};
+use floodmark::config::{Config, KafkaConfig, ProbesConfig, Span};
 use serde_json::Value;
 
 fn sample(name: &str) -> PathBuf {
@@ -104,6 +104,23 @@ fn the_optional_keys_of_full_are_valid_and_show_their_defaults() {
     assert_eq!(webhook.timeout, without_spans.notify.webhooks[0].timeout);
     let defaults = without_spans.notify.alertmanager.unwrap();
     assert_eq!((alertmanager.resend_interval, alertmanager.timeout), (defaults.resend_interval, defaults.timeout));
+    let defaults = load(
+        "[[probes.redis]]\nname = 'a'\naddress = 'a:1'\n[[probes.clickhouse]]\nname = 'a'\nurl = 'http://a'\n\
+         [[probes.prometheus]]\nname = 'a'\nurl = 'http://a'\n\
+         [[probes.prometheus.metrics]]\nname = 'a'\nmetric = 'a'\nsource = 'a'\n\
+         [kafka.sasl]\nuser = 'a'\npassword_file = 'a'\n",
+    );
+    let (written, defaults_of) = (&config.probes, &defaults.probes);
+    let pace = |probes: &ProbesConfig| {
+        let (redis, prometheus, clickhouse) = (&probes.redis[0], &probes.prometheus[0], &probes.clickhouse[0]);
+        let timeouts = [redis.timeout, prometheus.timeout, clickhouse.timeout];
+        let user = clickhouse.user.clone();
+        let intervals = [redis.interval, prometheus.interval, clickhouse.interval];
+        (intervals, timeouts, prometheus.metrics[0].factor, user, clickhouse.queries)
+    };
+    assert_eq!(pace(written), pace(defaults_of));
+    let mechanism = |config: &Config| config.kafka.as_ref().unwrap().sasl.as_ref().unwrap().mechanism;
+    assert_eq!(mechanism(&config), mechanism(&defaults));
 }
 
 #[test]

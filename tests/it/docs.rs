@@ -171,7 +171,10 @@ fn every_configuration_key_is_one() {
     for (document, text) in documents() {
         let from_environment = text.match_indices("FLOODMARK__").map(|(at, prefix)| {
             let name = text[at + prefix.len()..].chars().take_while(|c| is_one_of(*c, "_"));
-            name.collect::<String>().to_ascii_lowercase().replace("__", ".")
+            let name = name.collect::<String>().to_ascii_lowercase();
+            // A number names one of a list of sections.
+            let parts = name.split("__").filter(|part| part.parse::<usize>().is_err());
+            parts.collect::<Vec<_>>().join(".")
         });
         let dotted = code(&text).into_iter().filter_map(|piece| {
             let key = piece.split(" = ").next().unwrap_or(piece);

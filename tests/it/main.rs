@@ -13,6 +13,8 @@ mod kafka_ingest;
 mod ledger;
 mod notify;
 mod pipeline;
+mod probes;
+mod probes_clickhouse;
 mod purity;
 mod samples;
 mod service;

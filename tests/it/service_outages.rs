@@ -67,7 +67,7 @@ impl Feed {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_in_the_middle_and_started_again_it_loses_nothing() {
+async fn killed_in_the_middle_and_started_again_it_loses_nothing_and_repeats_nothing() {
     let broker = TestBroker::start(REQUESTS_PARTITIONS).await;
     let database = fresh_database().await;
     let mut setup = Setup::new(Some(&broker.kafka)).with_database(&database);

@@ -1,6 +1,7 @@
 //! `floodmark check`: everything a start would trip over, all at once.
 
 mod online;
+mod probes;
 mod subjects;
 
 use std::io::Write;
@@ -16,8 +17,8 @@ use super::{CliError, Globals, environment};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Checks the configuration, the rules, the limits, the scenarios and the schema's SQL, and reports every problem of all of
-them. With --online, Kafka (do the topics exist?) and ClickHouse (does it answer?) too, for at most 10 seconds. Nothing
-is changed.
+them. With --online, Kafka (do the topics exist?) and ClickHouse (does it answer?) too, for at most 10 seconds, and one
+look at the target of every probe: what it tells is shown. Nothing is changed.
 
 Exit code: 0 all is well, 78 a file cannot be used, 1 only an engine is at fault.
 
@@ -50,6 +51,7 @@ enum Subject {
     Schema,
     Kafka,
     ClickHouse,
+    Probe,
 }
 
 impl Subject {
@@ -62,12 +64,13 @@ impl Subject {
             Self::Schema => "schema",
             Self::Kafka => "kafka",
             Self::ClickHouse => "clickhouse",
+            Self::Probe => "probe",
         }
     }
 
     /// Whether an engine was asked, so that a problem need not be one of files.
     fn is_engine(self) -> bool {
-        matches!(self, Self::Kafka | Self::ClickHouse)
+        matches!(self, Self::Kafka | Self::ClickHouse | Self::Probe)
     }
 }
 
@@ -122,7 +125,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         (Subject::Schema, subjects::schema()),
     ];
     if args.online {
-        findings.extend(online::probe(configuration.usable.as_ref()));
+        findings.extend(online::ask(configuration.usable.as_ref()));
     }
     let count = |engines: bool| -> usize {
         let kind = findings.iter().filter(|(subject, _)| subject.is_engine() == engines);

@@ -1,11 +1,13 @@
-//! Whether the engines answer. Both are asked at the same time, each with a deadline.
+//! Whether the engines answer, and what the probes would tell. All are asked at the same time, each with a deadline.
 
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::{Client, Response, StatusCode};
 
 use super::{Outcome, Subject};
 use crate::cli::config::without_credentials;
+use crate::client_tls;
 use crate::config::{ClickHouseConfig, Config, KafkaConfig};
 use crate::ingest;
 
@@ -16,17 +18,23 @@ const ANSWER_BYTES_MAX: usize = 4_096;
 /// What is shown of an error.
 const ERROR_CHARACTERS_MAX: usize = 300;
 
-/// Asks Kafka and ClickHouse.
-pub(super) fn probe(config: Option<&Config>) -> [(Subject, Outcome); 2] {
+/// Asks Kafka, ClickHouse and the targets of all probes.
+pub(super) fn ask(config: Option<&Config>) -> Vec<(Subject, Outcome)> {
     let Some(config) = config else {
         let skipped = || Outcome::Skipped("the configuration cannot be used".to_owned());
-        return [(Subject::Kafka, skipped()), (Subject::ClickHouse, skipped())];
+        return vec![(Subject::Kafka, skipped()), (Subject::ClickHouse, skipped())];
     };
     std::thread::scope(|scope| {
         let kafka = scope.spawn(|| kafka(config.kafka.as_ref()));
+        let probes = scope.spawn(|| super::probes::look(&config.probes));
         let clickhouse = clickhouse(config);
-        let panicked = |_| Outcome::Problems(vec!["kafka: the probe failed".to_owned()]);
-        [(Subject::Kafka, kafka.join().unwrap_or_else(panicked)), (Subject::ClickHouse, clickhouse)]
+        let panicked = |_| Outcome::Problems(vec!["kafka: the check failed".to_owned()]);
+        let mut findings =
+            vec![(Subject::Kafka, kafka.join().unwrap_or_else(panicked)), (Subject::ClickHouse, clickhouse)];
+        let panicked = |_| vec![Outcome::Problems(vec!["probes: the check failed".to_owned()])];
+        let probes = probes.join().unwrap_or_else(panicked);
+        findings.extend(probes.into_iter().map(|outcome| (Subject::Probe, outcome)));
+        findings
     })
 }
 
@@ -34,11 +42,11 @@ fn kafka(kafka: Option<&KafkaConfig>) -> Outcome {
     let Some(kafka) = kafka else {
         return Outcome::Skipped("no [kafka] section: `run` needs one, `demo` starts a broker of its own".to_owned());
     };
-    let topics = match ingest::probe(kafka, DEADLINE) {
+    let topics = match ingest::check_topics(kafka, DEADLINE) {
         Ok(topics) => topics,
         Err(error) => return Outcome::Problems(vec![format!("kafka.brokers: {error}")]),
     };
-    let problem = |probe: &ingest::TopicProbe| {
+    let problem = |probe: &ingest::TopicCheck| {
         let problem = probe.partitions.as_ref().err()?;
         Some(format!("kafka.topics: {} {problem}", probe.topic))
     };
@@ -76,9 +84,8 @@ fn local_engine(config: &Config) -> Outcome {
 
 /// The server's version: it answers, and takes user and password.
 async fn version(url: &str, config: &ClickHouseConfig) -> Result<String, String> {
-    let password = config.password_file.as_deref().map(std::fs::read_to_string).transpose();
-    let password = password.map_err(|error| format!("cannot read clickhouse.password_file: {error}"))?;
-    let client = client(url).map_err(|error| in_words(&error))?;
+    let password = config.secret().map_err(|error| format!("clickhouse.password_file: {error}"))?;
+    let client = client(url, config.ca_file.as_deref())?;
     let url = url.trim_end_matches('/');
     let ping = client.get(format!("{url}/ping")).send().await.map_err(|error| in_words(&error.without_url()))?;
     let (status, body) = answer(ping).await?;
@@ -87,21 +94,19 @@ async fn version(url: &str, config: &ClickHouseConfig) -> Result<String, String>
     }
     let mut query = client.get(format!("{url}/?query=SELECT%20version()")).header("x-clickhouse-user", &config.user);
     if let Some(password) = password {
-        query = query.header("x-clickhouse-key", password.trim_end_matches(['\r', '\n']));
+        query = query.header("x-clickhouse-key", password.expose());
     }
     let (status, body) = answer(query.send().await.map_err(|error| in_words(&error.without_url()))?).await?;
     if status == StatusCode::OK { Ok(body) } else { Err(format!("SELECT version() is answered with {status}: {body}")) }
 }
 
-fn client(url: &str) -> reqwest::Result<Client> {
-    // Fails only when a provider is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    if url.starts_with("http:") {
-        // No root certificates: a machine without any can still reach a plain server.
-        builder = builder.tls_certs_only([]);
-    }
-    builder.build()
+fn client(url: &str, ca_file: Option<&Path>) -> Result<Client, String> {
+    // No root certificates: a machine without any can still reach a plain server.
+    let plain = url.starts_with("http:");
+    let tls = if plain { client_tls::trusting_nobody() } else { client_tls::client_config(ca_file) };
+    let builder = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    let tls = tls.map_err(|error| format!("clickhouse.ca_file: {error}"))?;
+    builder.tls_backend_preconfigured(tls).build().map_err(|error| in_words(&error))
 }
 
 async fn answer(mut response: Response) -> Result<(StatusCode, String), String> {

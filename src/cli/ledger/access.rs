@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::local::{Credentials, LocalClickHouse, LocalClickHouseOptions};
 use crate::store::{ClickHouse, Endpoint, StoreError};
 
@@ -32,8 +32,9 @@ impl Access {
             url: url.to_owned(),
             database: config.clickhouse.database.clone(),
             user: reader.user.to_owned(),
-            password: reader.password.clone(),
+            password: Secret::new(reader.password.as_str()),
             timeout,
+            tls: None,
         };
         if let Some((url, reader)) = LocalClickHouse::of_another_process(&options.directory) {
             let probe = ClickHouse::new(&endpoint(&url, &reader, LOCAL_ANSWER_TIMEOUT));

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -15,9 +16,10 @@ use super::context::Notices;
 /// What one request to the broker commits.
 pub(super) type Commits = TopicPartitionList;
 
-/// The way to the thread. Dropping it ends the thread after the commit it is at.
+/// The way to the thread.
 pub(super) struct Committer {
-    requests: SyncSender<Commits>,
+    requests: Option<SyncSender<Commits>>,
+    thread: Option<JoinHandle<()>>,
     answers: Receiver<Result<(), KafkaError>>,
     is_asking: bool,
 }
@@ -26,14 +28,14 @@ impl Committer {
     pub(super) fn start(consumer: Arc<BaseConsumer<Notices>>) -> std::io::Result<Self> {
         let (requests, requested) = sync_channel::<Commits>(1);
         let (answer, answers) = sync_channel(1);
-        std::thread::Builder::new().name("commit".to_owned()).spawn(move || {
+        let thread = std::thread::Builder::new().name("commit".to_owned()).spawn(move || {
             for commits in requested {
                 if answer.send(consumer.commit(&commits, CommitMode::Sync)).is_err() {
                     return;
                 }
             }
         })?;
-        Ok(Self { requests, answers, is_asking: false })
+        Ok(Self { requests: Some(requests), thread: Some(thread), answers, is_asking: false })
     }
 
     /// Whether the broker has yet to answer.
@@ -45,7 +47,7 @@ impl Committer {
     pub(super) fn ask(&mut self, commits: Commits) {
         debug_assert!(!self.is_asking, "one commit at a time");
         // The thread ends only with this.
-        self.is_asking = self.requests.try_send(commits).is_ok();
+        self.is_asking = self.requests.as_ref().is_some_and(|requests| requests.try_send(commits).is_ok());
     }
 
     /// The broker's answer, if it comes within `timeout`.
@@ -59,6 +61,19 @@ impl Committer {
                 Some(answer)
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+        }
+    }
+}
+
+impl Drop for Committer {
+    /// Ends the thread and waits for it, so that it does not keep the consumer in its group. A thread whose commit is not
+    /// answered is left alone: it ends with its answer.
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take().filter(|_| !self.is_asking)
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of commits ended by a panic");
         }
     }
 }

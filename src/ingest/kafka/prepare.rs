@@ -182,7 +182,7 @@ impl Worker {
         let now_ms = self.now_ms();
         let Some(partition) = self.partitions.by_key.get_mut(&key) else { return };
         let (start, ranges) = (plan.start, plan.ends.len());
-        partition.lane.plan(plan, keeper);
+        partition.lane.plan(plan, keeper, now_ms);
         tracing::info!(topic_partition = %partition.topic_partition, start, ranges_noted = ranges, "storage goes on");
         if let Some((start, through)) = start.zip(expired_through) {
             tracing::error!(topic_partition = %partition.topic_partition, from = start, to = through,

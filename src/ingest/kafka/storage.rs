@@ -89,7 +89,8 @@ impl Worker {
         self.hand_over();
         gathered = self.partitions.gathered_bytes();
         while gathered > self.gathered_bytes_max {
-            let level = self.partitions.by_key.values_mut().filter(|partition| partition.lane.mode() == Mode::Level);
+            let first_read = |partition: &&mut Partition| !matches!(partition.lane.mode(), Mode::Behind { .. });
+            let level = self.partitions.by_key.values_mut().filter(first_read);
             let Some(fullest) = level.max_by_key(|p| p.lane.gathered_bytes()).filter(|p| p.lane.is_gathering()) else {
                 return;
             };

@@ -90,7 +90,8 @@ pub fn client(url: &str, credentials: &Credentials, database: &str) -> ClickHous
         url: url.to_owned(),
         database: database.to_owned(),
         user: credentials.user.to_owned(),
-        password: credentials.password.clone(),
+        password: floodmark::config::Secret::new(credentials.password.as_str()),
         timeout: Duration::from_secs(60),
+        tls: None,
     })
 }

@@ -10,14 +10,14 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::client;
-use crate::config::KafkaConfig;
+use crate::config::{KafkaConfig, SecretFileError};
 
 /// Most complaints of the client that are looked at.
 const COMPLAINTS_MAX: usize = 100;
 
 /// What the brokers say of one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopicProbe {
+pub struct TopicCheck {
     /// The topic.
     pub topic: String,
     /// How many partitions it has, or why that cannot be told.
@@ -37,7 +37,10 @@ pub enum TopicProblem {
 
 /// Kafka cannot be asked.
 #[derive(Debug, thiserror::Error)]
-pub enum ProbeError {
+pub enum TopicCheckError {
+    /// A file that holds a secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretFileError),
     /// The client refuses its settings.
     #[error("the kafka client refuses its settings: {0}")]
     Settings(KafkaError),
@@ -57,19 +60,21 @@ pub enum ProbeError {
 /// created, no group is joined.
 ///
 /// # Errors
-/// Settings refused, or no answer in time.
-pub fn probe(kafka: &KafkaConfig, timeout: Duration) -> Result<Vec<TopicProbe>, ProbeError> {
+/// A secret cannot be read, settings refused, or no answer in time.
+pub fn check_topics(kafka: &KafkaConfig, timeout: Duration) -> Result<Vec<TopicCheck>, TopicCheckError> {
     let deadline = now() + timeout;
+    // The clients only log it: here it is the answer.
+    kafka.security_properties()?;
     let mut config = client::base_config(kafka);
     // To look must not make: brokers may be set to create whatever topic is asked for.
     config.set("allow.auto.create.topics", "false");
     let consumer: BaseConsumer<LastWords> =
-        config.create_with_context(LastWords::default()).map_err(ProbeError::Settings)?;
+        config.create_with_context(LastWords::default()).map_err(TopicCheckError::Settings)?;
     let inputs = kafka.topics.inputs();
-    let mut probes = Vec::with_capacity(inputs.len() + 1);
+    let mut checks = Vec::with_capacity(inputs.len() + 1);
     for topic in inputs.into_iter().chain([kafka.topics.dead_letters.as_str()]) {
         let left = deadline.saturating_duration_since(now());
-        let metadata = consumer.fetch_metadata(Some(topic), left).map_err(|error| ProbeError::NoAnswer {
+        let metadata = consumer.fetch_metadata(Some(topic), left).map_err(|error| TopicCheckError::NoAnswer {
             brokers: kafka.brokers.clone(),
             timeout,
             reason: last_words(&consumer).unwrap_or_else(|| error.to_string()),
@@ -80,9 +85,9 @@ pub fn probe(kafka: &KafkaConfig, timeout: Duration) -> Result<Vec<TopicProbe>, 
             Some((None, count)) => Ok(count),
             Some((Some(error), _)) => Err(problem(error.into())),
         };
-        probes.push(TopicProbe { topic: topic.to_owned(), partitions });
+        checks.push(TopicCheck { topic: topic.to_owned(), partitions });
     }
-    Ok(probes)
+    Ok(checks)
 }
 
 fn problem(code: RDKafkaErrorCode) -> TopicProblem {
