@@ -23,6 +23,7 @@ const PACE: Duration = Duration::from_millis(10);
 
 /// A record.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // Nearly all are good, and none is kept for long.
 pub enum Record {
     Good(Request),
     /// Nobody can read it.
