@@ -49,6 +49,11 @@ impl ChunkBuilder {
         });
     }
 
+    /// Where the chunk begins, once it has a message.
+    pub(super) fn first_offset(&self) -> Option<Offset> {
+        (!self.is_empty()).then_some(self.first)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.messages == 0
     }

@@ -100,7 +100,8 @@ fn consumer_config(kafka: &KafkaConfig) -> ClientConfig {
 
 /// The end of a noted range, or the beginning of storage, between what is read of a level partition and `offset`.
 fn boundary_before(partition: &Partition, offset: Offset) -> Option<Offset> {
-    let position = partition.position?;
+    // Nothing was handed on yet since the assignment: the first chunk is still being gathered.
+    let position = partition.position.or_else(|| partition.building.first_offset()).unwrap_or(offset);
     partition.lane.boundary(position).filter(|boundary| *boundary <= offset)
 }
 
