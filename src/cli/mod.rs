@@ -10,6 +10,7 @@ mod engine;
 mod error;
 pub mod event_sink;
 mod ingest;
+mod ledger;
 pub mod output;
 mod replay;
 mod run;
@@ -100,6 +101,8 @@ enum Command {
     EngineClickhouse(engine::Args),
     /// Bring request logs in: decode lines of a file and send them to Kafka or standard output
     Ingest(ingest::Args),
+    /// Prove that every record is accounted for exactly once
+    Ledger(ledger::Args),
 }
 
 /// Runs the command line of this process.
@@ -120,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => completions::run(&args),
         Command::EngineClickhouse(args) => engine::run(&args),
         Command::Ingest(args) => ingest::run(&args, &cli.globals),
+        Command::Ledger(args) => ledger::run(&args, &cli.globals),
     };
     result.unwrap_or_else(|error| error.report())
 }

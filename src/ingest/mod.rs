@@ -6,6 +6,7 @@
 //! ClickHouse by themselves.
 
 mod client;
+mod committed;
 mod dead_letters;
 mod file;
 mod intake;
@@ -21,6 +22,7 @@ mod store_lane;
 mod store_lane_tests;
 mod topic_check;
 
+pub use committed::{CommittedError, committed};
 pub use dead_letters::DeadLetter;
 pub use file::{Line, LineReader};
 pub use intake::{

@@ -396,6 +396,12 @@ impl StoreLane {
         }
     }
 
+    /// The next offset to gather, once it is known.
+    #[must_use]
+    pub fn next(&self) -> Option<Offset> {
+        self.next
+    }
+
     /// Which topic of this name it is.
     #[must_use]
     pub fn epoch(&self) -> &str {

@@ -7,9 +7,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::clickhouse_child::EngineChild;
-use super::clickhouse_files::EngineDirectory;
+use super::clickhouse_files::{EngineDirectory, reader_access};
 use super::clickhouse_supervisor::{EngineState, Supervisor};
-use super::{LocalError, Users};
+use super::{Credentials, LocalError, Users};
 
 /// ClickHouse's error code for "another server has this directory".
 const DIRECTORY_LOCKED: &str = "Code: 76.";
@@ -94,6 +94,14 @@ impl LocalClickHouse {
         let (stop, stop_receiver) = oneshot::channel();
         let supervisor = tokio::spawn(supervisor.run(child, stop_receiver));
         Ok(Self { users, url, state: state_receiver, stop, supervisor })
+    }
+
+    /// Where the engine is that another process keeps in `directory`, and as whom to read there. It may have ended since:
+    /// ask it. `None` when none was ever started there.
+    #[must_use]
+    pub fn of_another_process(directory: &std::path::Path) -> Option<(String, Credentials)> {
+        let (port, password) = reader_access(directory)?;
+        Some((format!("http://127.0.0.1:{port}"), Credentials::reader(password)))
     }
 
     /// HTTP interface; stays the same when the engine is restarted.

@@ -1,8 +1,10 @@
-//! The files of a local engine's directory: written before each start, read by nobody else.
+//! The files of a local engine's directory: written before each start, and but for `reader` and `port` read by nobody
+//! else.
 //!
 //! ```text
 //! DIR/lock        held while a Floodmark process owns the directory
 //! DIR/config.xml  DIR/users.xml   written at start, mode 0600
+//! DIR/reader      the password of the user `reader`, for commands beside the service; mode 0600
 //! DIR/port        written by the engine once it listens
 //! DIR/stderr      what the engine said in its latest run
 //! DIR/data/       tables
@@ -59,6 +61,7 @@ impl EngineDirectory {
             write_private(&system, SYSTEM_DATABASE)?;
         }
         write_private(&self.path.join("users.xml"), &users.to_xml(databases))?;
+        write_private(&self.path.join("reader"), &users.reader.password)?;
         write_private(&self.config_path(), &config_xml(memory_bytes_max))
     }
 
@@ -86,7 +89,7 @@ impl EngineDirectory {
 
     /// The port, once the engine has written the whole line.
     pub(super) fn read_port(&self) -> Option<u16> {
-        fs::read_to_string(self.port_path()).ok()?.strip_suffix('\n')?.parse().ok()
+        read_port(&self.port_path())
     }
 
     /// A fresh file for the engine's standard error.
@@ -115,6 +118,17 @@ impl EngineDirectory {
             Err(error) => format!("(cannot read {}: {error})", self.stderr_path().display()),
         }
     }
+}
+
+/// Address and password of the engine that a process keeps in `directory`, as far as its files say. They may be left over
+/// from one that has ended: whoever asks finds out. `None` when none was ever started there, or it does not listen yet.
+pub(super) fn reader_access(directory: &Path) -> Option<(u16, String)> {
+    let port = read_port(&directory.join("port"))?;
+    Some((port, fs::read_to_string(directory.join("reader")).ok()?))
+}
+
+fn read_port(path: &Path) -> Option<u16> {
+    fs::read_to_string(path).ok()?.strip_suffix('\n')?.parse().ok()
 }
 
 fn write_private(path: &Path, text: &str) -> Result<(), LocalError> {

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 pub struct Credentials {
     /// User name.
     pub user: &'static str,
-    /// Password in clear; only its hash is written to disk.
+    /// Password in clear. Only the hash is written to disk, but for that of `reader`, which the service's user may read.
     pub password: String,
 }
 
@@ -31,13 +31,20 @@ pub struct Users {
     pub reader: Credentials,
 }
 
+impl Credentials {
+    /// The user that may only read.
+    pub(super) fn reader(password: String) -> Self {
+        Self { user: "reader", password }
+    }
+}
+
 impl Users {
     /// Makes passwords from the operating system's random source.
     pub(super) fn generate() -> std::io::Result<Self> {
         Ok(Self {
             admin: Credentials { user: "admin", password: random_password()? },
             writer: Credentials { user: "writer", password: random_password()? },
-            reader: Credentials { user: "reader", password: random_password()? },
+            reader: Credentials::reader(random_password()?),
         })
     }
 

@@ -3,6 +3,7 @@
 mod client;
 mod error;
 mod migrate;
+pub mod named_queries;
 pub mod native_format;
 mod plans;
 mod retention;

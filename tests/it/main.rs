@@ -15,6 +15,7 @@ mod intake_access;
 mod intake_kafka;
 mod intake_otlp;
 mod kafka_ingest;
+mod ledger;
 mod notify;
 mod pipeline;
 mod probes;

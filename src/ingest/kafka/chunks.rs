@@ -49,6 +49,16 @@ impl ChunkBuilder {
         });
     }
 
+    /// Where the chunk begins, once it has a message.
+    pub(super) fn first_offset(&self) -> Option<Offset> {
+        (!self.is_empty()).then_some(self.first)
+    }
+
+    /// One past its last message, once it has one.
+    pub(super) fn next_offset(&self) -> Option<Offset> {
+        (!self.is_empty()).then_some(self.end)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.messages == 0
     }

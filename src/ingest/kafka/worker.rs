@@ -100,7 +100,7 @@ fn consumer_config(kafka: &KafkaConfig) -> ClientConfig {
 
 /// The end of a noted range, or the beginning of storage, between what is read of a level partition and `offset`.
 fn boundary_before(partition: &Partition, offset: Offset) -> Option<Offset> {
-    let position = partition.position?;
+    let position = partition.position.or_else(|| partition.building.first_offset())?;
     partition.lane.boundary(position).filter(|boundary| *boundary <= offset)
 }
 
@@ -230,9 +230,17 @@ impl Worker {
 
     fn take_in(&mut self, key: Key, offset: i64, payload: &[u8]) {
         let Some(partition) = self.partitions.by_key.get(&key) else { return };
-        if partition.position.is_some_and(|position| offset < position) {
+        if partition.building.next_offset().or(partition.position).is_some_and(|reached| offset < reached) {
             self.begin_anew(key);
-        } else if let Some(boundary) = boundary_before(partition, offset) {
+        }
+        let Some(partition) = self.partitions.by_key.get_mut(&key) else { return };
+        if partition.position.is_none() && partition.building.is_empty() {
+            // Where storage goes on there may be a hole, and a noted range may end in it.
+            partition.position = partition.lane.next().filter(|next| *next <= offset);
+        }
+        while let Some(partition) = self.partitions.by_key.get(&key)
+            && let Some(boundary) = boundary_before(partition, offset)
+        {
             self.hand_on(key, Some(boundary));
         }
         let Some(partition) = self.partitions.by_key.get_mut(&key) else { return };

@@ -10,4 +10,5 @@ pub mod proxy;
 pub mod redis;
 pub mod service;
 pub mod tls;
+pub mod topics;
 pub mod webhook;

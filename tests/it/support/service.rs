@@ -183,8 +183,13 @@ impl Service {
     pub fn engine_pid(&self) -> Option<u32> {
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
         let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        let mut engines = pids.filter(|pid| parent_of(*pid) == Some(self.child.id()) && is_engine(*pid));
+        let mut engines = pids.filter(|pid| parent_of(*pid) == Some(self.pid()) && is_engine(*pid));
         engines.next()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Kills it as a crash would, and waits until it is gone.
@@ -195,7 +200,7 @@ impl Service {
 
     /// Asks it to stop, and waits until it has.
     pub async fn terminate(&mut self) -> ExitStatus {
-        signal(self.child.id(), libc::SIGTERM);
+        signal(self.pid(), libc::SIGTERM);
         self.ended().await
     }
 
