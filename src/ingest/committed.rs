@@ -13,11 +13,11 @@ use crate::model::{Offset, TopicPartition};
 
 /// Committed offsets cannot be told.
 #[derive(Debug, thiserror::Error)]
-#[error("kafka: cannot read the offsets that group {group} has committed on {brokers}: {source}")]
+#[error("kafka: cannot read the offsets that group {group} has committed on {brokers}: {reason}")]
 pub struct CommittedError {
     group: String,
     brokers: String,
-    source: KafkaError,
+    reason: String,
 }
 
 /// The next offset that the group has committed of each partition of the input topics; partitions without a commit are
@@ -26,10 +26,10 @@ pub struct CommittedError {
 /// # Errors
 /// Settings refused, or no answer in time.
 pub fn committed(kafka: &KafkaConfig, timeout: Duration) -> Result<Vec<(TopicPartition, Offset)>, CommittedError> {
-    ask(kafka, timeout).map_err(|source| CommittedError {
+    ask(kafka, timeout).map_err(|error| CommittedError {
         group: kafka.group.clone(),
         brokers: kafka.brokers.clone(),
-        source,
+        reason: error.to_string(),
     })
 }
 

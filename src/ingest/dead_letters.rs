@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -47,24 +49,26 @@ pub struct DeadLetter<'a> {
     pub decoder: &'static str,
     /// Length of the whole record.
     pub payload_bytes: usize,
-    /// Its first bytes. Absent but in the first letter of a record.
-    pub payload: Option<String>,
-    /// Whether bytes that are no UTF-8 were replaced in `payload`.
-    pub payload_lossy: bool,
+    /// Its first bytes, exactly, when they are UTF-8. Absent but in the first letter of a record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<&'a str>,
+    /// Its first bytes, exactly, when they are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_base64: Option<String>,
 }
 
 impl<'a> DeadLetter<'a> {
-    /// The letter for `reason`; `payload` is the record, or as much of it as is at hand, `payload_bytes` its length.
+    /// The letter for `reason`; `payload` is the record, or as much of it as is at hand, and its length.
     #[must_use]
     pub fn new(
         topic_partition: &'a TopicPartition,
         (offset, index): (Offset, u16),
         decoder: &'static str,
         reason: &'a RejectionReason,
-        payload: Option<(&[u8], usize)>,
+        payload: Option<(&'a [u8], usize)>,
     ) -> Self {
         let (kept, payload_bytes) = payload.map_or((None, 0), |(bytes, length)| (Some(first_bytes(bytes)), length));
-        let text = kept.map(String::from_utf8_lossy);
+        let text = kept.map(std::str::from_utf8);
         Self {
             reason: reason.code.as_str(),
             field: reason.field,
@@ -75,8 +79,8 @@ impl<'a> DeadLetter<'a> {
             index,
             decoder,
             payload_bytes,
-            payload_lossy: matches!(text, Some(std::borrow::Cow::Owned(_))),
-            payload: text.map(std::borrow::Cow::into_owned),
+            payload: text.and_then(Result::ok),
+            payload_base64: kept.filter(|_| matches!(text, Some(Err(_)))).map(|bytes| BASE64.encode(bytes)),
         }
     }
 
@@ -286,14 +290,21 @@ mod tests {
         let json = letter(b"\xffabc");
         assert_eq!(json["reason"], "syntax");
         assert_eq!((&json["partition"], &json["offset"], &json["index"]), (&3.into(), &17.into(), &2.into()));
-        assert_eq!((&json["payload"], &json["payload_lossy"]), (&"\u{fffd}abc".into(), &true.into()));
+    }
+
+    #[test]
+    fn the_original_bytes_are_kept_exactly() {
+        let text = letter("\u{fffd}\0\r\n\"é".as_bytes());
+        assert_eq!((&text["payload"], text.get("payload_base64")), (&"\u{fffd}\0\r\n\"é".into(), None));
+        let bytes = letter(b"\xffabc");
+        assert_eq!((bytes.get("payload"), &bytes["payload_base64"]), (None, &"/2FiYw==".into()));
+        assert_eq!(bytes["payload_bytes"], 4);
     }
 
     #[test]
     fn long_records_are_cut_between_characters() {
         let json = letter("é".repeat(PAYLOAD_BYTES_MAX).as_bytes());
         assert_eq!(json["payload"].as_str().unwrap().len(), PAYLOAD_BYTES_MAX);
-        assert_eq!(json["payload_lossy"], false);
         let json = letter(format!("x{}", "é".repeat(PAYLOAD_BYTES_MAX)).as_bytes());
         assert_eq!(json["payload"].as_str().unwrap().len(), PAYLOAD_BYTES_MAX - 1);
         assert_eq!(json["payload_bytes"], 2 * PAYLOAD_BYTES_MAX + 1);
