@@ -16,6 +16,7 @@ use crate::telemetry;
 
 /// Arguments of `dead-letters`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: floodmark dead-letters replay --dry-run --config floodmark.toml")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
