@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help engines build demo test lint docs audit ci clean check-cargo
+.PHONY: help engines build demo test bench lint docs audit ci clean check-cargo
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -23,6 +23,10 @@ demo: engines build ## Run the demo; ARGS='quiet-day --exit --speed 60' are pass
 
 test: check-cargo engines ## Run all tests against real engines; ARGS are passed to cargo test
 	cargo test --locked $(ARGS)
+
+bench: check-cargo engines ## Measure Floodmark beside its peers; FLOODMARK_BENCH_RECORDS=n, FLOODMARK_BENCH_BROKER=demo
+	@for peer in otelcol rsyslog; do benches/peers/build.sh $$peer || echo "floodmark: $$peer is not built and not measured" >&2; done
+	cargo bench --locked --profile release --bench ingest
 
 lint: check-cargo ## Formatting and clippy, warnings denied
 	cargo fmt --check
