@@ -14,6 +14,7 @@ use crate::telemetry;
 
 /// Arguments of `ledger`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: floodmark ledger verify --config floodmark.toml")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

@@ -5,6 +5,7 @@
 mod check;
 mod completions;
 mod config;
+mod dead_letters;
 mod demo;
 mod engine;
 mod error;
@@ -103,6 +104,8 @@ enum Command {
     Ingest(ingest::Args),
     /// Prove that every record is accounted for exactly once
     Ledger(ledger::Args),
+    /// Look at refused records, and send them again after a fix
+    DeadLetters(dead_letters::Args),
 }
 
 /// Runs the command line of this process.
@@ -124,6 +127,7 @@ pub fn main() -> ExitCode {
         Command::EngineClickhouse(args) => engine::run(&args),
         Command::Ingest(args) => ingest::run(&args, &cli.globals),
         Command::Ledger(args) => ledger::run(&args, &cli.globals),
+        Command::DeadLetters(args) => dead_letters::run(&args, &cli.globals),
     };
     result.unwrap_or_else(|error| error.report())
 }

@@ -8,16 +8,17 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset as Position, TopicPartitionList};
 
 use super::client;
+use super::intent::PROBE_OFFSET;
 use crate::config::KafkaConfig;
 use crate::model::{Offset, TopicPartition};
 
 /// Committed offsets cannot be told.
 #[derive(Debug, thiserror::Error)]
-#[error("kafka: cannot read the offsets that group {group} has committed on {brokers}: {source}")]
+#[error("kafka: cannot read the offsets that group {group} has committed on {brokers}: {reason}")]
 pub struct CommittedError {
     group: String,
     brokers: String,
-    source: KafkaError,
+    reason: String,
 }
 
 /// The next offset that the group has committed of each partition of the input topics; partitions without a commit are
@@ -26,10 +27,10 @@ pub struct CommittedError {
 /// # Errors
 /// Settings refused, or no answer in time.
 pub fn committed(kafka: &KafkaConfig, timeout: Duration) -> Result<Vec<(TopicPartition, Offset)>, CommittedError> {
-    ask(kafka, timeout).map_err(|source| CommittedError {
+    ask(kafka, timeout).map_err(|error| CommittedError {
         group: kafka.group.clone(),
         brokers: kafka.brokers.clone(),
-        source,
+        reason: error.to_string(),
     })
 }
 
@@ -49,6 +50,9 @@ fn ask(kafka: &KafkaConfig, timeout: Duration) -> Result<Vec<(TopicPartition, Of
     let committed = consumer.committed_offsets(partitions, timeout)?;
     let known = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
         let Position::Offset(offset) = element.offset() else { return None };
+        if offset == PROBE_OFFSET {
+            return None;
+        }
         let topic_partition = TopicPartition { topic: Arc::from(element.topic()), partition: element.partition() };
         Some((topic_partition, offset))
     };

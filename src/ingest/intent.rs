@@ -14,6 +14,10 @@ const PREFIX: &str = "floodmark/1";
 /// Longest metadata that is read: brokers keep 4 KiB.
 const METADATA_BYTES_MAX: usize = 4096;
 
+/// Committed where nothing was committed before, to see whether the metadata stay: no offset of a message. With a broker
+/// that loses metadata it stays until the first batch of its partition.
+pub const PROBE_OFFSET: Offset = 1 << 62;
+
 /// What is, or is to be, committed for one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {

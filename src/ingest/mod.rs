@@ -23,7 +23,10 @@ mod store_lane_tests;
 mod topic_check;
 
 pub use committed::{CommittedError, committed};
-pub use dead_letters::DeadLetter;
+pub use dead_letters::{
+    DeadLetter, LetterReader, LettersError, Placed, REPLAYED_FROM, ReplayCounts, ReplayOptions, Settled, StoredLetter,
+    replay,
+};
 pub use file::{Line, LineReader};
 pub use intake::{
     Destination, HTTP_TOPIC, Identity, Intake, IntakeError, IntakeStatus, IntakeTask, PROBES_TOPIC, Pressure,

@@ -4,6 +4,7 @@ mod check;
 mod cli_contract;
 mod clickhouse_engine;
 mod config_files;
+mod dead_letters;
 mod decode;
 mod decode_formats;
 mod demo;

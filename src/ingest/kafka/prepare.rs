@@ -8,7 +8,7 @@ use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset as ListOffset, TopicPartitionList};
 
-use super::super::intent::{self, Commit};
+use super::super::intent::{self, Commit, PROBE_OFFSET};
 use super::super::store_lane::{IntentKeeper, Mode};
 use super::partitions::Key;
 use super::topic_id::topic_ids;
@@ -21,9 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const RETRY_AFTER_MS: i64 = 1_000;
 /// How long a commit on its way may take until another one goes ahead.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Committed for a moment where nothing was committed before, to see whether the metadata stay: no offset of a message.
-const PROBE_OFFSET: Offset = 1 << 62;
 
 /// What the broker knows of a partition.
 struct Found {

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -11,7 +13,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use serde::Serialize;
 
-use super::client;
+use super::super::client;
 use crate::config::KafkaConfig;
 use crate::model::{Offset, RejectionReason, TopicPartition};
 
@@ -47,24 +49,26 @@ pub struct DeadLetter<'a> {
     pub decoder: &'static str,
     /// Length of the whole record.
     pub payload_bytes: usize,
-    /// Its first bytes. Absent but in the first letter of a record.
-    pub payload: Option<String>,
-    /// Whether bytes that are no UTF-8 were replaced in `payload`.
-    pub payload_lossy: bool,
+    /// Its first bytes, exactly, when they are UTF-8. Absent but in the first letter of a record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<&'a str>,
+    /// Its first bytes, exactly, when they are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_base64: Option<String>,
 }
 
 impl<'a> DeadLetter<'a> {
-    /// The letter for `reason`; `payload` is the record, or as much of it as is at hand, `payload_bytes` its length.
+    /// The letter for `reason`; `payload` is the record, or as much of it as is at hand, and its length.
     #[must_use]
     pub fn new(
         topic_partition: &'a TopicPartition,
         (offset, index): (Offset, u16),
         decoder: &'static str,
         reason: &'a RejectionReason,
-        payload: Option<(&[u8], usize)>,
+        payload: Option<(&'a [u8], usize)>,
     ) -> Self {
         let (kept, payload_bytes) = payload.map_or((None, 0), |(bytes, length)| (Some(first_bytes(bytes)), length));
-        let text = kept.map(String::from_utf8_lossy);
+        let text = kept.map(std::str::from_utf8);
         Self {
             reason: reason.code.as_str(),
             field: reason.field,
@@ -75,13 +79,13 @@ impl<'a> DeadLetter<'a> {
             index,
             decoder,
             payload_bytes,
-            payload_lossy: matches!(text, Some(std::borrow::Cow::Owned(_))),
-            payload: text.map(std::borrow::Cow::into_owned),
+            payload: text.and_then(Result::ok),
+            payload_base64: kept.filter(|_| matches!(text, Some(Err(_)))).map(|bytes| BASE64.encode(bytes)),
         }
     }
 
     /// Key and value of the Kafka message.
-    pub(super) fn encode(&self) -> (String, Vec<u8>) {
+    pub(in crate::ingest) fn encode(&self) -> (String, Vec<u8>) {
         let key = format!("{}[{}]@{}", self.topic, self.partition, self.offset);
         // Numbers and text always have a JSON form, and a vector takes every write.
         (key, serde_json::to_vec(self).unwrap_or_default())
@@ -99,14 +103,14 @@ fn first_bytes(bytes: &[u8]) -> &[u8] {
 }
 
 /// A letter ready to be sent, and the offset it is about.
-pub(super) struct Letter {
-    pub(super) offset: Offset,
-    pub(super) key: String,
-    pub(super) body: Vec<u8>,
+pub(in crate::ingest) struct Letter {
+    pub(in crate::ingest) offset: Offset,
+    pub(in crate::ingest) key: String,
+    pub(in crate::ingest) body: Vec<u8>,
 }
 
 /// Sends letters without ever waiting, and counts which are safe: letters are numbered from 0 in the order pushed.
-pub(super) struct DeadLetterQueue {
+pub(in crate::ingest) struct DeadLetterQueue {
     producer: BaseProducer<Deliveries>,
     topic: String,
     /// Letters `acknowledged..pushed`.
@@ -125,7 +129,7 @@ struct Waiting {
 }
 
 impl DeadLetterQueue {
-    pub(super) fn new(kafka: &KafkaConfig) -> Result<Self, KafkaError> {
+    pub(in crate::ingest) fn new(kafka: &KafkaConfig) -> Result<Self, KafkaError> {
         let mut config = client::base_config(kafka);
         // Letters are few and storage waits for them: send at once.
         config.set("acks", "all").set("linger.ms", "0").set("message.timeout.ms", "30000");
@@ -143,7 +147,7 @@ impl DeadLetterQueue {
     }
 
     /// Takes all of `letters`, or none when there is no room. An empty queue takes any number: one chunk always fits.
-    pub(super) fn try_push(&mut self, letters: Vec<Letter>) -> Result<(), Vec<Letter>> {
+    pub(in crate::ingest) fn try_push(&mut self, letters: Vec<Letter>) -> Result<(), Vec<Letter>> {
         let bytes: usize = letters.iter().map(|letter| letter.body.len()).sum();
         let full = self.letters.len() + letters.len() > LETTERS_WAITING_MAX || self.bytes + bytes > BYTES_WAITING_MAX;
         if full && !self.letters.is_empty() && !letters.is_empty() {
@@ -158,22 +162,22 @@ impl DeadLetterQueue {
     }
 
     /// Letters pushed so far.
-    pub(super) fn pushed(&self) -> u64 {
+    pub(in crate::ingest) fn pushed(&self) -> u64 {
         self.acknowledged + self.letters.len() as u64
     }
 
     /// Letters before this number are all acknowledged by the broker.
-    pub(super) fn acknowledged(&self) -> u64 {
+    pub(in crate::ingest) fn acknowledged(&self) -> u64 {
         self.acknowledged
     }
 
     /// Why the broker last refused a letter, while letters wait.
-    pub(super) fn last_error(&self) -> Option<&str> {
+    pub(in crate::ingest) fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }
 
     /// Sends what can be sent and takes the broker's answers, without waiting.
-    pub(super) fn serve(&mut self, now_ms: i64) {
+    pub(in crate::ingest) fn serve(&mut self, now_ms: i64) {
         if self.letters.is_empty() {
             return;
         }
@@ -286,14 +290,21 @@ mod tests {
         let json = letter(b"\xffabc");
         assert_eq!(json["reason"], "syntax");
         assert_eq!((&json["partition"], &json["offset"], &json["index"]), (&3.into(), &17.into(), &2.into()));
-        assert_eq!((&json["payload"], &json["payload_lossy"]), (&"\u{fffd}abc".into(), &true.into()));
+    }
+
+    #[test]
+    fn the_original_bytes_are_kept_exactly() {
+        let text = letter("\u{fffd}\0\r\n\"é".as_bytes());
+        assert_eq!((&text["payload"], text.get("payload_base64")), (&"\u{fffd}\0\r\n\"é".into(), None));
+        let bytes = letter(b"\xffabc");
+        assert_eq!((bytes.get("payload"), &bytes["payload_base64"]), (None, &"/2FiYw==".into()));
+        assert_eq!(bytes["payload_bytes"], 4);
     }
 
     #[test]
     fn long_records_are_cut_between_characters() {
         let json = letter("é".repeat(PAYLOAD_BYTES_MAX).as_bytes());
         assert_eq!(json["payload"].as_str().unwrap().len(), PAYLOAD_BYTES_MAX);
-        assert_eq!(json["payload_lossy"], false);
         let json = letter(format!("x{}", "é".repeat(PAYLOAD_BYTES_MAX)).as_bytes());
         assert_eq!(json["payload"].as_str().unwrap().len(), PAYLOAD_BYTES_MAX - 1);
         assert_eq!(json["payload_bytes"], 2 * PAYLOAD_BYTES_MAX + 1);
