@@ -107,7 +107,8 @@ async fn records_that_are_refused_are_a_partial_success_and_what_is_unreadable_i
     assert!(body["partialSuccess"]["errorMessage"].as_str().unwrap().contains("record 1: missing_field"), "{body}");
     let (status, body) = send(post(), PROTOBUF, protobuf(&["", "/b"])).await;
     // partial_success (1) with rejected_log_records (1) = 1 and error_message (2).
-    assert!(status == 200 && body[0] == 0x0a && body[2..4] == [0x08, 1] && body[4] == 0x12, "{body:?}");
+    let has_count = body.windows(3).any(|bytes| bytes == [0x08, 1, 0x12]);
+    assert!(status == 200 && body.starts_with(&[0x0a]) && has_count, "{body:?}");
     assert_eq!(rows(&database).await, (2, 2));
 
     let (status, body) = send(post(), JSON, b"{\"resourceLogs\":".to_vec()).await;

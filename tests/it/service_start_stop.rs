@@ -76,10 +76,12 @@ async fn refused(setup: &Setup) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn without_kafka_a_start_is_refused_and_says_what_to_set() {
-    let (code, stderr) = refused(&Setup::new(None)).await;
+async fn without_any_way_in_a_start_is_refused_and_says_what_to_set() {
+    let mut setup = Setup::new(None);
+    setup.config.http.ingest = false;
+    let (code, stderr) = refused(&setup).await;
     assert_eq!(code, Some(78), "{stderr}");
-    assert!(stderr.contains("kafka.brokers") && stderr.contains("floodmark demo"), "{stderr}");
+    assert!(stderr.contains("kafka.brokers") && stderr.contains("http.ingest"), "{stderr}");
 }
 
 #[tokio::test]
