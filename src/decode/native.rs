@@ -150,7 +150,7 @@ fn event<'de, A: MapAccess<'de>>(mut map: A) -> Result<Decoded, A::Error> {
             insert(&mut fields.attributes, &name, &map.next_value()?);
         }
     }
-    Ok(fields.into_event())
+    Ok(fields.event())
 }
 
 fn insert(attributes: &mut Attributes, name: &str, value: &Scalar<'_>) {
