@@ -154,10 +154,8 @@ fn event<'de, A: MapAccess<'de>>(mut map: A) -> Result<Decoded, A::Error> {
 }
 
 fn insert(attributes: &mut Attributes, name: &str, value: &Scalar<'_>) {
-    match value {
-        Scalar::Absent => {}
-        Scalar::Withheld => attributes.leave_out(),
-        value => attributes.insert(name, &value.to_text()),
+    if !value.is_absent() {
+        attributes.insert(name, &value.to_text());
     }
 }
 

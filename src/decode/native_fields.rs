@@ -165,7 +165,7 @@ impl<'a> Fields<'a> {
     fn text(&mut self, slot: Slot) -> Field<Option<Text>> {
         match self.take(slot) {
             Scalar::Absent => Ok(None),
-            nested @ (Scalar::Nested(_) | Scalar::Withheld) => Err(wrong_type(slot, "text", &nested.to_text())),
+            Scalar::Nested(json) => Err(wrong_type(slot, "text", &json)),
             value => Ok(Some(Text::from(value.to_text()))),
         }
     }
@@ -216,7 +216,7 @@ impl<'a> Fields<'a> {
             Scalar::Whole(number) => *number as f64,
             Scalar::Float(number) => *number,
             Scalar::Text(text) => text.trim().parse().map_err(|_| wrong_type(slot, "a number", text))?,
-            Scalar::Truth(_) | Scalar::Nested(_) | Scalar::Withheld => {
+            Scalar::Truth(_) | Scalar::Nested(_) => {
                 return Err(wrong_type(slot, "a number", &value.to_text()));
             }
         };
@@ -301,10 +301,8 @@ impl<'a> Fields<'a> {
     /// What this kind of event has no field for.
     fn rest(&mut self) -> Attributes {
         for (name, value) in Slot::NAMES.iter().zip(&self.slots) {
-            match value {
-                Scalar::Absent => {}
-                Scalar::Withheld => self.attributes.leave_out(),
-                value => self.attributes.insert(name, &value.to_text()),
+            if !value.is_absent() {
+                self.attributes.insert(name, &value.to_text());
             }
         }
         std::mem::take(&mut self.attributes)
@@ -332,6 +330,6 @@ pub(super) fn whole(value: &Scalar<'_>) -> Option<i128> {
             let text = text.trim();
             text.parse().ok().or_else(|| text.parse().ok().and_then(from_float))
         }
-        Scalar::Absent | Scalar::Truth(_) | Scalar::Nested(_) | Scalar::Withheld => None,
+        Scalar::Absent | Scalar::Truth(_) | Scalar::Nested(_) => None,
     }
 }
