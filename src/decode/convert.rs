@@ -29,7 +29,7 @@ pub(super) fn moment_nanos(value: &Scalar<'_>) -> Result<Nanos, NoTime> {
         Scalar::Text(text) => text_nanos(text.trim()),
         Scalar::Whole(number) => epoch_nanos(*number),
         Scalar::Float(number) => float_nanos(*number),
-        Scalar::Absent | Scalar::Truth(_) | Scalar::Nested(_) | Scalar::Withheld => Err(NoTime::Unreadable),
+        Scalar::Absent | Scalar::Truth(_) | Scalar::Nested(_) => Err(NoTime::Unreadable),
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn duration_ms(value: &Scalar<'_>, unit: TimeUnit) -> Option<f64> {
         Scalar::Whole(number) => *number as f64,
         Scalar::Float(number) => *number,
         Scalar::Text(text) => sum(text)?,
-        Scalar::Absent | Scalar::Truth(_) | Scalar::Nested(_) | Scalar::Withheld => return None,
+        Scalar::Absent | Scalar::Truth(_) | Scalar::Nested(_) => return None,
     };
     let per_ms = match unit {
         TimeUnit::Seconds => 1e-3,

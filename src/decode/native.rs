@@ -150,14 +150,12 @@ fn event<'de, A: MapAccess<'de>>(mut map: A) -> Result<Decoded, A::Error> {
             insert(&mut fields.attributes, &name, &map.next_value()?);
         }
     }
-    Ok(fields.into_event())
+    Ok(fields.event())
 }
 
 fn insert(attributes: &mut Attributes, name: &str, value: &Scalar<'_>) {
-    match value {
-        Scalar::Absent => {}
-        Scalar::Withheld => attributes.leave_out(),
-        value => attributes.insert(name, &value.to_text()),
+    if !value.is_absent() {
+        attributes.insert(name, &value.to_text());
     }
 }
 

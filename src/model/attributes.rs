@@ -17,11 +17,12 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// Keeps `name = value`, unless a bound is reached or the name is one of a credential; what is not kept is counted.
+    /// Keeps `name = value`, unless a bound is reached, the name is one of a credential, or the value is empty (it was
+    /// withheld). What is not kept is counted.
     pub fn insert(&mut self, name: &str, value: &str) {
         let too_long = name.len() > ATTRIBUTE_BYTES_MAX || value.len() > ATTRIBUTE_BYTES_MAX;
         let full = self.entries.len() >= ATTRIBUTES_MAX;
-        if too_long || full || self.get(name).is_some() || names_credential(name) {
+        if too_long || full || value.is_empty() || self.get(name).is_some() || names_credential(name) {
             return self.leave_out();
         }
         self.entries.push((Text::from(name), Text::from(value)));
