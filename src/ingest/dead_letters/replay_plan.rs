@@ -89,17 +89,20 @@ fn split_array(record: &[u8]) -> Option<Vec<&[u8]>> {
     let record = record.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(record).trim_ascii();
     let mut rest = record.strip_prefix(b"[")?.trim_ascii_start();
     let mut elements = Vec::new();
-    while rest != b"]" {
+    if rest == b"]" {
+        return Some(elements);
+    }
+    loop {
         let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
         values.next()?.ok()?;
         let (element, after) = rest.split_at_checked(values.byte_offset())?;
         elements.push(element);
         rest = after.trim_ascii_start();
-        if rest != b"]" {
-            rest = rest.strip_prefix(b",")?.trim_ascii_start();
+        if rest == b"]" {
+            return Some(elements);
         }
+        rest = rest.strip_prefix(b",")?.trim_ascii_start();
     }
-    Some(elements)
 }
 
 #[cfg(test)]
