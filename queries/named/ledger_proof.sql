@@ -6,7 +6,7 @@
 --   topic    only this topic; empty for all
 --   as_of    raw rows are compared for ranges that were in the ledger by then, so that a range that is being written
 --            while this runs is no finding. Ask the server for its clock first, or take some seconds ago
--- Raw rows do not tell which topic of a name they are from: they are compared for the newest epoch of each topic, by
+-- Raw rows do not tell which topic of a name they are from: they are compared for the newest epoch of each partition, by
 -- when they were stored, and not for ranges older than the shortest retention of the raw tables (less an hour).
 -- Cost: four columns of each raw table are read once, and a bit of memory a row (a bitmap of offsets for each range);
 -- in the ledger about 50 bytes a range of the largest partition, and 100 bytes a range that raw rows are compared with.
@@ -18,9 +18,9 @@ WITH
     ),
     newest AS
     (
-        SELECT topic, argMax(epoch, stored) AS newest_epoch, arrayReverseSort(groupArray(stored))[2] AS older_until
-        FROM (SELECT topic, epoch, max(inserted_at) AS stored FROM ranges GROUP BY topic, epoch)
-        GROUP BY topic
+        SELECT topic, partition, argMax(epoch, stored) AS newest_epoch, arrayReverseSort(groupArray(stored))[2] AS older_until
+        FROM (SELECT topic, partition, epoch, max(inserted_at) AS stored FROM ranges GROUP BY topic, partition, epoch)
+        GROUP BY topic, partition
     ),
     (
         SELECT min(toUInt64OrZero(extract(create_table_query, 'TTL inserted_at \\+ toIntervalSecond\\((\\d+)\\)')))
@@ -30,7 +30,7 @@ WITH
     comparable AS
     (
         SELECT topic, epoch, partition, offset_start, offset_end, rows
-        FROM ranges INNER JOIN newest USING (topic)
+        FROM ranges INNER JOIN newest USING (topic, partition)
         WHERE epoch = newest_epoch AND inserted_at <= {as_of:DateTime64(3, 'UTC')}
             AND (kept_seconds = 0 OR inserted_at > now() - kept_seconds + 3600)
     ),
@@ -56,8 +56,8 @@ WITH
             groupBitmapIf(toUInt64(_offset), _index = 0) + uniqExactIf((_offset, _index), _index > 0) AS stored_distinct
         FROM
         (
-            SELECT toString(_topic) AS topic, _partition AS partition, _offset, _index
-            FROM raw INNER JOIN newest ON raw._topic = newest.topic
+            SELECT toString(raw._topic) AS topic, raw._partition AS partition, raw._offset AS _offset, raw._index AS _index
+            FROM raw INNER JOIN newest ON raw._topic = newest.topic AND raw._partition = newest.partition
             WHERE raw.inserted_at > toDateTime(older_until)
         ) AS raw_rows
         ASOF INNER JOIN comparable AS known

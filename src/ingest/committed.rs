@@ -21,8 +21,8 @@ pub struct CommittedError {
     reason: String,
 }
 
-/// The next offset that the group has committed of each partition of the input topics; partitions without a commit are
-/// left out. Blocks for up to `timeout` twice.
+/// The next offset that the group has committed of each partition of the input topics. Partitions without a commit, or with
+/// one at their beginning, are left out. Blocks for up to `timeout` for each question.
 ///
 /// # Errors
 /// Settings refused, or no answer in time.
@@ -56,5 +56,13 @@ fn ask(kafka: &KafkaConfig, timeout: Duration) -> Result<Vec<(TopicPartition, Of
         let topic_partition = TopicPartition { topic: Arc::from(element.topic()), partition: element.partition() };
         Some((topic_partition, offset))
     };
-    Ok(committed.elements().iter().filter_map(known).collect())
+    let mut all = Vec::new();
+    for (topic_partition, offset) in committed.elements().iter().filter_map(known) {
+        // Before anything is stored, the beginning of the partition is committed.
+        let (begins, _) = consumer.fetch_watermarks(&topic_partition.topic, topic_partition.partition, timeout)?;
+        if offset > begins {
+            all.push((topic_partition, offset));
+        }
+    }
+    Ok(all)
 }

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
+use floodmark::config::Span;
 use floodmark::ingest::probes::ProbeState;
 use tokio::sync::watch;
 
@@ -239,6 +240,7 @@ async fn what_the_service_finds_is_stored_with_kafka_and_without() {
         let database = fresh_database().await;
         let mut setup = Setup::new(kafka).with_database(&database);
         setup.config.probes = redis_probe(&redis.address, "");
+        setup.config.probes.redis[0].interval = Span::from_secs(1);
         let service = Service::start(&setup).await;
         let count = "SELECT count() AS number FROM {database}.signals WHERE source = 'redis/main' \
                      AND metric = 'memory_used_bytes' AND value > 0";
