@@ -143,7 +143,9 @@ impl Config {
         require(self.flow.names_max >= 10_000, "flow.names_max", "must be at least 10000");
         require(self.flow.request_keys_max >= 1_000, "flow.request_keys_max", "must be at least 1000");
         require(self.store.batch_records_max >= 1, "store.batch_records_max", "must be at least 1");
-        require(self.store.batches_waiting_max >= 1, "store.batches_waiting_max", "must be at least 1");
+        // Ranges that are on their way are noted in a commit, which holds 4 KiB.
+        let waiting = self.store.batches_waiting_max;
+        require((1..=256).contains(&waiting), "store.batches_waiting_max", "must be from 1 to 256");
         require(self.decode.record_bytes_max.as_usize() >= 1_024, "decode.record_bytes_max", "must be at least 1KiB");
         require(is_identifier(&self.clickhouse.database), "clickhouse.database", "must be letters, digits and _");
         if let Some(url) = &self.clickhouse.url {

@@ -184,8 +184,10 @@ impl StoreLane {
         if self.mode() != Mode::Level || self.next.is_some_and(|next| chunk.end <= next) {
             return;
         }
+        let is_cut = self.boundary(chunk.start).is_some_and(|boundary| boundary < chunk.end);
         match dead_letters_through {
-            Some(through) if self.open_has_room() => self.gather(chunk, through, now_ms),
+            // A chunk from before it was known where ranges end is read again, in parts.
+            Some(through) if self.open_has_room() && !is_cut => self.gather(chunk, through, now_ms),
             _ => {
                 self.next.get_or_insert(chunk.start);
                 self.is_behind = true;

@@ -373,3 +373,13 @@ fn what_retention_removed_is_accounted_for_as_dropped() {
     assert!(!lane.is_waiting(), "what is left of a noted range belongs to it");
     assert_eq!(lane.boundary(12), Some(20));
 }
+
+#[test]
+fn a_chunk_from_before_the_plan_is_read_again_in_parts() {
+    let mut world = World::new(&[0; 20], IntentKeeper::Broker);
+    world.lane = StoreLane::new(LIMITS);
+    world.lane.plan(Plan { epoch: "".into(), start: Some(3), ends: vec![8, 11] }, IntentKeeper::Broker, 0);
+    let chunk = world.chunk(Some(3), &[3, 4, 5, 6, 7, 8, 9], 10);
+    world.lane.read(&chunk, Some(0), 0);
+    assert_eq!(world.lane.mode(), Mode::Behind { next: 3 }, "the end at 8 is inside the chunk");
+}

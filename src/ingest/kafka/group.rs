@@ -6,14 +6,23 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
+use super::super::store_lane::{IntentKeeper, Mode};
 use super::context::{Notice, agree_to_assignment, agree_to_revocation};
 use super::partitions::Key;
 use super::worker::Worker;
-use crate::model::FlowInput;
+use crate::model::{FlowInput, Offset};
 
 /// How often missing topics are looked for, and how long the broker may take to answer.
 const TOPICS_INTERVAL_MS: i64 = 5_000;
 const TOPICS_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Shorter jumps of offsets are holes: markers of transactions, compaction. Retention removes whole segments.
+const JUMP_MIN: Offset = 100;
+/// How long the broker may take to say where a partition begins.
+const WATERMARKS_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a partition is kept for what storage has of it, and how long one look for its answer lasts.
+const REVOKE_PATIENCE_MS: i64 = 2_000;
+const STORED_PATIENCE: Duration = Duration::from_millis(20);
 
 impl Worker {
     pub(super) fn take_notices(&mut self) {
@@ -54,13 +63,67 @@ impl Worker {
         tracing::error!(topic_partition = %partition.topic_partition, position = partition.position,
             "offsets went back: the topic was made anew or cut off");
         self.partitions.insert(key, now_ms);
+        if let Some(partition) = self.partitions.by_key.get_mut(&key) {
+            partition.is_anew = true;
+        }
         self.prepare_at_ms = 0;
+    }
+
+    /// Where storage keeps the notes, a new owner cannot see what still waits for it: it is waited for, a while.
+    fn wait_for_storage_of(&mut self, keys: &[Key]) {
+        if self.status.intent_keeper != Some(IntentKeeper::Ledger) {
+            return;
+        }
+        let deadline_ms = self.now_ms() + REVOKE_PATIENCE_MS;
+        let waits = |worker: &Self, key: &Key| {
+            worker.partitions.by_key.get(key).is_some_and(|partition| partition.lane.offsets().in_flight() > 0)
+        };
+        while self.now_ms() < deadline_ms && keys.iter().any(|key| waits(self, key)) {
+            let stored = &mut self.lanes.stored;
+            match self.shell.runtime.block_on(async { tokio::time::timeout(STORED_PATIENCE, stored.recv()).await }) {
+                Ok(Some(stored)) => self.note_stored(&stored),
+                Ok(None) => return,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// A jump of the first reader is a hole of the log, or retention has overtaken it: then what was removed is said.
+    pub(super) fn account_for_jump(&mut self, key: Key, offset: Offset) {
+        let Some(partition) = self.partitions.by_key.get(&key) else { return };
+        let Some(reached) = partition.building.next_offset().or(partition.position) else { return };
+        if offset - reached < JUMP_MIN {
+            return;
+        }
+        let of = partition.topic_partition.clone();
+        let begins = match self.consumer.fetch_watermarks(&of.topic, of.partition, WATERMARKS_TIMEOUT) {
+            Ok((low, _)) => low.min(offset),
+            Err(error) => {
+                tracing::warn!(%error, topic_partition = %of, from = reached, to = offset,
+                    "offsets were skipped, and the broker does not say whether they expired");
+                return;
+            }
+        };
+        if begins <= reached {
+            return;
+        }
+        self.hand_on(key, None);
+        let now_ms = self.now_ms();
+        let Some(partition) = self.partitions.by_key.get_mut(&key) else { return };
+        // Where storage is behind, the second reader meets the same and says so.
+        if partition.lane.mode() == Mode::Level {
+            tracing::error!(topic_partition = %of, from = reached, to = begins, "records expired before they were read");
+            self.status.counts.offsets_lost += begins.abs_diff(reached);
+            partition.lane.drop_through(begins, now_ms);
+            partition.position = Some(begins);
+        }
     }
 
     /// Commits what is stored, forgets the rest (its new owner reads it again) and only then lets go.
     pub(super) fn revoke(&mut self, list: &TopicPartitionList) {
         self.take_answers();
         let keys = self.partitions.keys(list);
+        self.wait_for_storage_of(&keys);
         if !self.commit_now(&keys) {
             tracing::warn!(
                 "offsets cannot be committed before partitions are given away; ranges are stored again, once"

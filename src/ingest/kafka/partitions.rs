@@ -24,6 +24,10 @@ pub(super) struct Partition {
     pub(super) lane: StoreLane,
     /// Counts assignments, so that an answer to an earlier one is not taken for this one's.
     pub(super) assignment: u64,
+    /// Offsets have gone back: what was committed is of another log.
+    pub(super) is_anew: bool,
+    /// How often the log seemed to end before what was committed: after a change of leader it may, for a moment.
+    pub(super) doubts: u32,
     /// Storage was asked where it goes on and has not answered.
     pub(super) plan_asked: bool,
     /// Letters about all offsets before this one were pushed.
@@ -88,6 +92,8 @@ impl Partitions {
         let partition = Partition {
             topic_partition: topic_partition.clone(),
             assignment: self.assignments,
+            is_anew: false,
+            doubts: 0,
             plan_asked: false,
             building: ChunkBuilder::default(),
             position: None,
@@ -122,9 +128,13 @@ impl Partitions {
         list
     }
 
-    /// The broker has answered to the last commit. Lanes that were not in it ignore this.
-    pub(super) fn answered(&mut self, taken: bool) {
-        self.by_key.values_mut().for_each(|partition| partition.lane.offsets_mut().answered(taken));
+    /// The broker has answered to a commit of these partitions.
+    pub(super) fn answered(&mut self, keys: &[Key], taken: bool) {
+        for key in keys {
+            if let Some(partition) = self.by_key.get_mut(key) {
+                partition.lane.offsets_mut().answered(taken);
+            }
+        }
     }
 
     /// Takes ends and high watermarks over. Ends of partitions are said to us without a topic, so they come from here.

@@ -13,12 +13,17 @@ use super::super::store_lane::{IntentKeeper, Mode};
 use super::partitions::Key;
 use super::topic_id::topic_ids;
 use super::worker::Worker;
+use crate::clock;
 use crate::model::{Offset, Plan, PlanAnswer, PlanRequest, TopicPartition};
 
 /// How long the broker may take to answer a question.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Pause before the questions are asked again.
-const RETRY_AFTER_MS: i64 = 1_000;
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it may take to say where one partition begins and ends: one without a leader must not hold up the others.
+const WATERMARKS_TIMEOUT: Duration = Duration::from_millis(500);
+/// Pause before the questions are asked again: detection reads meanwhile.
+const RETRY_AFTER_MS: i64 = 5_000;
+/// A log that seems to end before what was committed is looked at so often before that is believed.
+const DOUBTS_MAX: u32 = 3;
 /// How long a commit on its way may take until another one goes ahead.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -54,24 +59,37 @@ impl Worker {
             Some(keeper) => keeper,
             None => self.find_intent_keeper(&found)?,
         };
+        let mut failed = Ok(());
         for Found { key, topic_partition, committed } in found {
+            let is_anew = self.partitions.by_key.get(&key).is_some_and(|partition| partition.is_anew);
+            let committed = committed.filter(|_| !is_anew);
             let id: Arc<str> = ids.get(&topic_partition.topic).map_or("", String::as_str).into();
             match (committed, keeper) {
                 (None, IntentKeeper::Broker) => {
-                    self.set_plan(key, Plan { epoch: id, ..Plan::default() }, keeper, None);
+                    // The same topic, cut off and written again: its offsets are used for other records.
+                    let epoch = if is_anew { format!("{id}/{}", clock::now().as_millis()).into() } else { id };
+                    self.set_plan(key, Plan { epoch, ..Plan::default() }, keeper, None);
                 }
                 (committed, IntentKeeper::Ledger) => {
                     self.ask_ledger(key, topic_partition, id, committed.map(|(offset, _)| offset));
                 }
                 (Some((offset, metadata)), IntentKeeper::Broker) => {
-                    let low_and_high =
-                        self.consumer.fetch_watermarks(&topic_partition.topic, topic_partition.partition, PATIENCE)?;
-                    let (plan, expired) = self.plan_of(&topic_partition, offset, &metadata, &id, low_and_high);
-                    self.set_plan(key, plan, keeper, expired);
+                    let (topic, partition) = (&topic_partition.topic, topic_partition.partition);
+                    match self.consumer.fetch_watermarks(topic, partition, WATERMARKS_TIMEOUT) {
+                        Ok(low_and_high) => {
+                            let plan = self.plan_of(key, &topic_partition, (offset, &metadata), &id, low_and_high);
+                            if let Some((plan, expired)) = plan {
+                                self.set_plan(key, plan, keeper, expired);
+                            } else {
+                                self.prepare_at_ms = self.now_ms() + RETRY_AFTER_MS;
+                            }
+                        }
+                        Err(error) => failed = Err(error),
+                    }
                 }
             }
         }
-        Ok(())
+        failed
     }
 
     fn committed(&self, keys: &[Key]) -> Result<Vec<Found>, KafkaError> {
@@ -84,7 +102,10 @@ impl Worker {
         let answer = self.consumer.committed_offsets(list, PATIENCE)?;
         let mut found = Vec::new();
         for element in answer.elements() {
-            element.error()?;
+            // Asked again with the next round.
+            if element.error().is_err() {
+                continue;
+            }
             let Some(key) = self.partitions.key(element.topic(), element.partition()) else { continue };
             let Some(partition) = self.partitions.by_key.get(&key) else { continue };
             let committed = match element.offset() {
@@ -150,29 +171,42 @@ impl Worker {
     }
 
     /// The plan of a note, unless the topic is another one, or shorter, than the one it was made for. With it, the offset
-    /// before which retention has removed what was needed.
+    /// before which retention has removed what was needed. `None`: it is too early to tell.
     fn plan_of(
         &mut self,
+        key: Key,
         of: &TopicPartition,
-        offset: Offset,
-        metadata: &str,
+        (offset, metadata): (Offset, &str),
         id: &Arc<str>,
         (low, high): (Offset, Offset),
-    ) -> (Plan, Option<Offset>) {
+    ) -> Option<(Plan, Option<Offset>)> {
         let mut plan = intent::plan(offset, metadata);
         let is_another = !plan.epoch.is_empty() && !id.is_empty() && !plan.epoch.starts_with(&**id);
-        if is_another || offset > high {
+        let noted_through = plan.ends.last().copied().unwrap_or(offset);
+        if !is_another && noted_through > high {
+            let partition = self.partitions.by_key.get_mut(&key)?;
+            partition.doubts += 1;
+            if partition.doubts < DOUBTS_MAX {
+                return None;
+            }
+        }
+        if is_another || noted_through > high {
             tracing::error!(topic_partition = %of, committed = offset, begins = low, ends = high,
                 "the topic was made anew or cut off behind the committed offset; reading begins where it begins");
             self.status.counts.topics_made_anew += 1;
             // The same topic, cut off: its offsets are used again for other records.
             let epoch = if is_another || id.is_empty() { Arc::clone(id) } else { format!("{id}/{offset}").into() };
-            return (Plan { epoch, start: None, ends: Vec::new() }, None);
+            if is_another
+                && let Err(error) = self.consumer.seek(&of.topic, of.partition, ListOffset::Beginning, PATIENCE)
+            {
+                tracing::warn!(%error, topic_partition = %of, "cannot go back to the beginning of the new topic");
+            }
+            return Some((Plan { epoch, start: None, ends: Vec::new() }, None));
         }
         if plan.epoch.is_empty() && plan.ends.is_empty() {
             plan.epoch = Arc::clone(id);
         }
-        (plan, (low > offset).then_some(low))
+        Some((plan, (low > offset).then_some(low)))
     }
 
     fn set_plan(&mut self, key: Key, plan: Plan, keeper: IntentKeeper, expired_through: Option<Offset>) {
@@ -210,10 +244,13 @@ impl Worker {
     }
 
     /// Waits for a commit on its way, because what follows must not be overtaken by it.
-    pub(super) fn settle_commit(&mut self) {
+    /// False when it is still on its way.
+    pub(super) fn settle_commit(&mut self) -> bool {
         if let Some(answer) = self.committer.answer(COMMIT_PATIENCE) {
-            self.committed_or_not(answer);
+            let keys = std::mem::take(&mut self.committing);
+            self.committed_or_not(&keys, answer);
         }
+        !self.committer.is_asking()
     }
 }
 

@@ -25,7 +25,9 @@ const MESSAGES_PER_ROUND: usize = 2_000;
 /// How long a round waits for the first message.
 const FIRST_MESSAGE_WITHIN: Duration = Duration::from_millis(2);
 /// How long the broker may take to tell where a partition begins now.
-const WATERMARK_TIMEOUT: Duration = Duration::from_secs(2);
+const WATERMARK_TIMEOUT: Duration = Duration::from_millis(500);
+/// Pause after records were found to be gone.
+const PAUSE_AFTER_LOSS_MS: i64 = 1_000;
 
 /// The second reader.
 pub(super) struct Reread {
@@ -36,6 +38,9 @@ pub(super) struct Reread {
     held: Option<(Key, Built)>,
     pub(super) messages: u64,
     pub(super) offsets_lost: u64,
+    /// Partitions whose log ends before what was to be read again.
+    pub(super) made_anew: Vec<Key>,
+    not_before_ms: i64,
 }
 
 impl Reread {
@@ -43,7 +48,16 @@ impl Reread {
         // Records that are gone must be an error here, not a silent jump.
         config.set("auto.offset.reset", "error").set("statistics.interval.ms", "0");
         config.set("enable.partition.eof", "false").set("queued.max.messages.kbytes", "16384");
-        Self { config, consumer: None, building: BTreeMap::new(), held: None, messages: 0, offsets_lost: 0 }
+        Self {
+            config,
+            consumer: None,
+            building: BTreeMap::new(),
+            held: None,
+            messages: 0,
+            offsets_lost: 0,
+            made_anew: Vec::new(),
+            not_before_ms: 0,
+        }
     }
 
     /// Whether any partition is being read again.
@@ -74,6 +88,9 @@ impl Reread {
         letters: &mut DeadLetterQueue,
         now_ms: i64,
     ) -> Result<(), KafkaError> {
+        if now_ms < self.not_before_ms {
+            return Ok(());
+        }
         self.begin_where_behind(partitions)?;
         if let Some((key, built)) = self.held.take() {
             self.gather(partitions, key, built, letters, now_ms);
@@ -95,6 +112,14 @@ impl Reread {
                     // A chunk must not reach over the end of a noted range.
                     if let Some(boundary) = self.boundary_before(partitions, key, offset) {
                         self.finish(partitions, key, Some(boundary), letters, now_ms);
+                    }
+                    // Another range ends in the same hole: one at a time, the message is read again after it.
+                    if self.boundary_before(partitions, key, offset).is_some()
+                        && let Some(partition) = partitions.by_key.get(&key)
+                    {
+                        let of = partition.topic_partition.clone();
+                        self.remove(key, &of);
+                        continue;
                     }
                     let Some(partition) = partitions.by_key.get(&key) else { continue };
                     let Some(ends) = self.take_in(key, partition, &message, &decoders[key.0]) else { continue };
@@ -222,15 +247,20 @@ impl Reread {
 
     /// Retention removed records before they were stored: said, counted, and gone on from where the partition begins.
     fn account_for_lost(&mut self, partitions: &mut Partitions, now_ms: i64) {
+        // Not again at once: the answer may be another one in a moment.
+        self.not_before_ms = now_ms + PAUSE_AFTER_LOSS_MS;
         for key in self.building.keys().copied().collect::<Vec<_>>() {
             let Some(partition) = partitions.by_key.get_mut(&key) else { continue };
             let Mode::Behind { next } = partition.lane.mode() else { continue };
             let of = partition.topic_partition.clone();
-            let begins = self
+            let watermarks = self
                 .consumer
                 .as_ref()
-                .and_then(|consumer| consumer.fetch_watermarks(&of.topic, of.partition, WATERMARK_TIMEOUT).ok())
-                .map(|(low, _)| low.min(partition.lane.read_end().unwrap_or(low)));
+                .and_then(|consumer| consumer.fetch_watermarks(&of.topic, of.partition, WATERMARK_TIMEOUT).ok());
+            if watermarks.is_some_and(|(_, high)| high < next) {
+                self.made_anew.push(key);
+            }
+            let begins = watermarks.map(|(low, _)| low.min(partition.lane.read_end().unwrap_or(low)));
             if let Some(begins) = begins.filter(|begins| *begins > next) {
                 self.offsets_lost += begins.abs_diff(next);
                 tracing::error!(topic_partition = %of, from = next, to = begins, "records expired before they were stored");

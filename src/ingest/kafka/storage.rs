@@ -26,7 +26,8 @@ impl Worker {
     /// Takes the broker's answer, and asks it again when a batch waits for its note, or enough has been stored.
     fn commit_when_due(&mut self, now_ms: i64) {
         if let Some(answer) = self.committer.answer(Duration::ZERO) {
-            self.committed_or_not(answer);
+            let keys = std::mem::take(&mut self.committing);
+            self.committed_or_not(&keys, answer);
         }
         if self.committer.is_asking() || now_ms < self.commit_again_ms {
             return;
@@ -37,13 +38,14 @@ impl Worker {
             let keys: Vec<Key> = self.partitions.by_key.keys().copied().collect();
             let commits = self.partitions.take_commits(keys.into_iter());
             if commits.count() > 0 {
+                self.committing = self.partitions.keys(&commits);
                 self.committer.ask(commits);
             }
         }
     }
 
-    pub(super) fn committed_or_not(&mut self, answer: Result<(), KafkaError>) {
-        self.partitions.answered(answer.is_ok());
+    pub(super) fn committed_or_not(&mut self, keys: &[Key], answer: Result<(), KafkaError>) {
+        self.partitions.answered(keys, answer.is_ok());
         if let Err(error) = answer {
             tracing::debug!(%error, "commit failed, will be repeated");
             self.status.counts.commits_failed += 1;
@@ -91,25 +93,41 @@ impl Worker {
         while gathered > self.gathered_bytes_max {
             let first_read = |partition: &&mut Partition| !matches!(partition.lane.mode(), Mode::Behind { .. });
             let level = self.partitions.by_key.values_mut().filter(first_read);
-            let Some(fullest) = level.max_by_key(|p| p.lane.gathered_bytes()).filter(|p| p.lane.is_gathering()) else {
+            let fullest = level.max_by_key(|p| p.lane.gathered_bytes()).filter(|p| p.lane.is_gathering());
+            if let Some(fullest) = fullest {
+                fullest.lane.forget();
+                self.status.counts.fallen_behind += 1;
+            } else if !self.forget_least_full() {
                 return;
-            };
-            fullest.lane.forget();
-            self.status.counts.fallen_behind += 1;
+            }
             gathered = self.partitions.gathered_bytes();
         }
     }
 
+    /// Of several partitions that are read again, the fullest goes on: parts of noted ranges cannot be handed over, and all
+    /// of them together could fill the memory without one being whole. True when another one was forgotten.
+    fn forget_least_full(&mut self) -> bool {
+        let gathering = self.partitions.by_key.iter().filter(|(_, partition)| partition.lane.is_gathering());
+        let sizes: Vec<(usize, Key)> = gathering.map(|(key, p)| (p.lane.gathered_bytes(), *key)).collect();
+        let Some((_, key)) = sizes.iter().min().filter(|_| sizes.len() > 1).copied() else { return false };
+        let Some(partition) = self.partitions.by_key.get_mut(&key) else { return false };
+        partition.lane.forget();
+        self.reread.remove(key, &partition.topic_partition);
+        true
+    }
+
     /// Commits what there is to commit and waits for the answer; true when nothing was refused.
     pub(super) fn commit_now(&mut self, keys: &[Key]) -> bool {
-        self.settle_commit();
+        if !self.settle_commit() {
+            return false;
+        }
         let commits = self.partitions.take_commits(keys.iter().copied());
         if commits.count() == 0 {
             return true;
         }
         let answer = self.consumer.commit(&commits, CommitMode::Sync);
         let is_taken = answer.is_ok();
-        self.committed_or_not(answer);
+        self.committed_or_not(&self.partitions.keys(&commits), answer);
         is_taken
     }
 }

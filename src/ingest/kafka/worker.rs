@@ -55,6 +55,8 @@ pub(super) struct Worker {
     pub(super) decoders: Vec<Decoder>,
     pub(super) reread: Reread,
     pub(super) committer: Committer,
+    /// Whose offsets the broker was asked to take.
+    pub(super) committing: Vec<Key>,
     pub(super) patience: Patience,
     pub(super) status: IngestStatus,
     pub(super) idle_timeout_ms: i64,
@@ -128,6 +130,7 @@ impl Worker {
             decoders: formats.map(|format| Decoder::new(format, decode)).to_vec(),
             reread: Reread::new(config),
             committer,
+            committing: Vec::new(),
             patience: Patience::default(),
             status: IngestStatus::default(),
             idle_timeout_ms: kafka.idle_timeout.as_millis(),
@@ -233,6 +236,7 @@ impl Worker {
         if partition.building.next_offset().or(partition.position).is_some_and(|reached| offset < reached) {
             self.begin_anew(key);
         }
+        self.account_for_jump(key, offset);
         let Some(partition) = self.partitions.by_key.get_mut(&key) else { return };
         if partition.position.is_none() && partition.building.is_empty() {
             // Where storage goes on there may be a hole, and a noted range may end in it.
@@ -260,7 +264,7 @@ impl Worker {
 
     /// Ends the chunk of a partition and gives it to both lanes. Its dead letters come first: without them the range
     /// could never be committed.
-    fn hand_on(&mut self, key: Key, end: Option<Offset>) {
+    pub(super) fn hand_on(&mut self, key: Key, end: Option<Offset>) {
         let now_ms = self.now_ms();
         let Some(partition) = self.partitions.by_key.get_mut(&key) else { return };
         let Some(built) = partition.building.build(&partition.topic_partition, partition.position, end) else {
@@ -331,6 +335,9 @@ impl Worker {
         let result = self.reread.round(&mut self.partitions, &self.decoders, &mut self.letters, now_ms);
         if let Err(error) = result {
             self.note_trouble(&error, "");
+        }
+        for key in std::mem::take(&mut self.reread.made_anew) {
+            self.begin_anew(key);
         }
         self.status.counts.messages_read_again = self.reread.messages;
         self.status.counts.offsets_lost += std::mem::take(&mut self.reread.offsets_lost);
