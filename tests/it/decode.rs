@@ -98,6 +98,17 @@ fn the_query_of_a_referer_is_not_kept() {
 }
 
 #[test]
+fn a_user_with_brackets_in_its_name_hides_no_request() {
+    for user in ["[", "]", "a [b] c", "[01/Mar/2020:00:00:00 +0000]", r#"] \""#] {
+        let line = format!(r#"192.0.2.1 - {user} [01/Mar/2026:10:15:07 +0000] "GET /a HTTP/1.1" 200 5 "-" "] \" [""#);
+        let all = decode(Format::Combined, line.as_bytes());
+        let [(0, Ok(Event::Request(request)))] = all.as_slice() else { panic!("{line}: {all:?}") };
+        assert_eq!(request.timestamp, Timestamp::parse_rfc3339("2026-03-01T10:15:07Z").unwrap(), "{line}");
+        assert_eq!((request.route.as_str(), request.attributes.get("remote_user")), ("/a", Some(user)), "{line}");
+    }
+}
+
+#[test]
 fn bytes_that_are_no_record() {
     for format in [Format::Native, Format::Combined] {
         assert_eq!(code_of(format, b""), RejectionCode::Empty);
