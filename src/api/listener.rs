@@ -1,7 +1,8 @@
 //! A listener whose connections are bounded in number and in idle time, over TLS where that is configured.
 //!
 //! Without a bound, clients that connect and say nothing would take all file descriptors, and with them the service's
-//! own connections to Kafka and ClickHouse. At the bound further clients wait in the kernel's backlog.
+//! own connections to Kafka and ClickHouse. At the bound further clients wait in the kernel's backlog. Nor may a client
+//! hold a place by sending a byte now and then: handshake and first request head have a deadline that no byte moves.
 
 use std::io;
 use std::pin::Pin;
@@ -22,14 +23,23 @@ use super::transport::Transport;
 pub struct BoundedListener {
     inner: TcpListener,
     permits: Arc<Semaphore>,
-    idle_max: Duration,
+    times: ConnectionTimes,
     tls: Option<TlsAcceptor>,
 }
 
+/// How long a connection may take.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionTimes {
+    /// Until the first request head is there, the handshake of TLS included.
+    pub first_head_max: Duration,
+    /// While nothing moves.
+    pub idle_max: Duration,
+}
+
 impl BoundedListener {
-    /// At most `connections_max` at a time; one on which nothing moves for `idle_max` is closed.
-    pub fn new(inner: TcpListener, connections_max: usize, idle_max: Duration, tls: Option<TlsAcceptor>) -> Self {
-        Self { inner, permits: Arc::new(Semaphore::new(connections_max)), idle_max, tls }
+    /// At most `connections_max` at a time; one that exceeds `times` is closed.
+    pub fn new(inner: TcpListener, connections_max: usize, times: ConnectionTimes, tls: Option<TlsAcceptor>) -> Self {
+        Self { inner, permits: Arc::new(Semaphore::new(connections_max)), times, tls }
     }
 }
 
@@ -41,10 +51,12 @@ impl Listener for BoundedListener {
         // The semaphore is never closed; were it, connections would go uncounted rather than unanswered.
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.inner).await;
-        let idle = Box::pin(tokio::time::sleep(self.idle_max));
+        let idle = Box::pin(tokio::time::sleep(self.times.idle_max));
+        let first_head = FirstHead::new(self.times.first_head_max);
         // The handshake is part of the connection's first read: a slow one must not keep others from being accepted.
         let stream = Transport::new(stream, self.tls.as_ref());
-        (BoundedStream { stream, idle, idle_max: self.idle_max, _permit: permit }, address)
+        let first_head = Some(first_head);
+        (BoundedStream { stream, idle, idle_max: self.times.idle_max, first_head, _permit: permit }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -57,7 +69,36 @@ pub struct BoundedStream {
     stream: Transport,
     idle: Pin<Box<Sleep>>,
     idle_max: Duration,
+    /// Until it is there.
+    first_head: Option<FirstHead>,
     _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Waits for the empty line that ends the first request head.
+struct FirstHead {
+    deadline: Pin<Box<Sleep>>,
+    /// Something of the head was read; empty lines before it end nothing.
+    begun: bool,
+    line_is_empty: bool,
+}
+
+impl FirstHead {
+    fn new(first_head_max: Duration) -> Self {
+        Self { deadline: Box::pin(tokio::time::sleep(first_head_max)), begun: false, line_is_empty: true }
+    }
+
+    /// Whether the head ends within `bytes`, which follow those seen before.
+    fn ends_in(&mut self, bytes: &[u8]) -> bool {
+        for byte in bytes {
+            match byte {
+                b'\n' if self.begun && self.line_is_empty => return true,
+                b'\n' => self.line_is_empty = true,
+                b'\r' => {}
+                _ => (self.begun, self.line_is_empty) = (true, false),
+            }
+        }
+        false
+    }
 }
 
 impl BoundedStream {
@@ -80,7 +121,19 @@ impl AsyncRead for BoundedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // Before the read: bytes that keep coming must not keep the deadline from being looked at.
+        if let Some(first_head) = &mut self.first_head
+            && first_head.deadline.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let before = buffer.filled().len();
         let poll = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if let Some(first_head) = &mut self.first_head
+            && first_head.ends_in(&buffer.filled()[before..])
+        {
+            self.first_head = None;
+        }
         self.watch_idle(context, poll)
     }
 }
@@ -121,11 +174,13 @@ mod tests {
 
     const ANSWER: &[u8] = b"HTTP/1.1 200 OK";
 
-    async fn start(connections_max: usize, idle_max: Duration) -> std::net::SocketAddr {
+    const LONG: Duration = Duration::from_secs(600);
+
+    async fn start(connections_max: usize, first_head_max: Duration, idle_max: Duration) -> std::net::SocketAddr {
         let inner = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = inner.local_addr().unwrap();
         let router = axum::Router::new().route("/", axum::routing::get(|| async { "here" }));
-        let listener = BoundedListener::new(inner, connections_max, idle_max, None);
+        let listener = BoundedListener::new(inner, connections_max, ConnectionTimes { first_head_max, idle_max }, None);
         tokio::spawn(async move { axum::serve(listener, router).await });
         address
     }
@@ -139,15 +194,54 @@ mod tests {
 
     #[tokio::test]
     async fn a_silent_connection_is_closed() {
-        let mut stream = TcpStream::connect(start(8, Duration::from_millis(30)).await).await.unwrap();
+        let mut stream = TcpStream::connect(start(8, LONG, Duration::from_millis(30)).await).await.unwrap();
         let mut nothing = [0; 1];
         let closed = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut nothing)).await;
         assert!(closed.is_ok(), "still open after 10 s");
     }
 
     #[tokio::test]
+    async fn a_client_that_drips_its_first_head_is_closed_and_one_that_sent_it_is_not() {
+        let address = start(8, Duration::from_millis(200), LONG).await;
+        let mut patient = TcpStream::connect(address).await.unwrap();
+        assert_eq!(ask(&mut patient).await, ANSWER);
+        let dripping = async |text: &str, drop_of: &str| {
+            let (mut answer, mut stream) = ([0; 1], TcpStream::connect(address).await.unwrap());
+            let _ = stream.write_all(text.as_bytes()).await;
+            loop {
+                // An answer would be bytes; a connection that was closed or reset gives none.
+                match tokio::time::timeout(Duration::from_millis(20), stream.read(&mut answer)).await {
+                    Ok(read) => return read.unwrap_or(0),
+                    Err(_) => drop(stream.write_all(drop_of.as_bytes()).await),
+                }
+            }
+        };
+        for (text, drop_of) in [("GET / HTTP/1.1\r\nx-drip: ", "a"), ("\r\n\r\n", "\r\n")] {
+            let closed = tokio::time::timeout(Duration::from_secs(10), dripping(text, drop_of)).await;
+            assert_eq!(closed, Ok(0), "still open after 10 s, or answered");
+        }
+        let mut rest = vec![0; 4_096];
+        assert!(patient.read(&mut rest).await.unwrap() > 0, "the rest of the first answer");
+        assert_eq!(ask(&mut patient).await, ANSWER, "the deadline is one of the first head only");
+    }
+
+    #[test]
+    fn a_head_ends_with_the_first_empty_line_after_something() {
+        let ends = |pieces: &[&[u8]]| {
+            let mut head =
+                FirstHead { deadline: Box::pin(tokio::time::sleep(LONG)), begun: false, line_is_empty: true };
+            pieces.iter().any(|piece| head.ends_in(piece))
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _guard = runtime.enter();
+        assert!(ends(&[b"GET / HTTP/1.1\r\n\r\n"]) && ends(&[b"\r\nGET /\r", b"\n", b"\r", b"\nbody"]));
+        assert!(ends(&[b"GET /\na: b\n\n"]));
+        assert!(!ends(&[b"\r\n\r\n\n\n"]) && !ends(&[b"GET / HTTP/1.1\r\na: b\r\n"]));
+    }
+
+    #[tokio::test]
     async fn beyond_the_bound_a_connection_waits_for_another_to_end() {
-        let address = start(1, Duration::from_secs(600)).await;
+        let address = start(1, LONG, LONG).await;
         let mut first = TcpStream::connect(address).await.unwrap();
         assert_eq!(ask(&mut first).await, ANSWER);
         let mut second = TcpStream::connect(address).await.unwrap();

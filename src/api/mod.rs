@@ -44,10 +44,12 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::config::Scope;
 use crate::metrics::Metrics;
-use listener::BoundedListener;
+use listener::{BoundedListener, ConnectionTimes};
 
 /// Connections at a time: scrapers, probes and people; 512 leave the process's other descriptors alone.
 const CONNECTIONS_MAX: usize = 512;
+/// Handshake of TLS and first request head, together: a second is long for them.
+const FIRST_HEAD_MAX: Duration = Duration::from_secs(10);
 /// A connection on which nothing moves for this long is closed.
 const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(60);
 
@@ -100,6 +102,7 @@ pub async fn serve(
     tls: Option<TlsAcceptor>,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let listener = BoundedListener::new(listener, CONNECTIONS_MAX, CONNECTION_IDLE_MAX, tls);
+    let times = ConnectionTimes { first_head_max: FIRST_HEAD_MAX, idle_max: CONNECTION_IDLE_MAX };
+    let listener = BoundedListener::new(listener, CONNECTIONS_MAX, times, tls);
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }

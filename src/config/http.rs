@@ -125,10 +125,11 @@ impl HttpConfig {
         require(self.idle_timeout.as_millis() >= 100, "idle_timeout", "must be at least 100ms");
         require(self.tokens.len() <= TOKENS_MAX, "tokens", "must be at most 100");
         require(
-            !self.ingest || !self.tokens.is_empty() || self.listen.ip().is_loopback(),
+            // A token of any kind closes sending; only one with `read` closes reading.
+            self.listen.ip().is_loopback() || self.tokens.iter().any(|token| token.scopes.contains(&Scope::Read)),
             "tokens",
-            "http.listen is not loopback, and anybody could send records: configure a token (`floodmark token new` makes \
-             one), or set http.ingest = false",
+            "http.listen is not loopback, and anybody could read alerts and incidents, or even send records: configure a \
+             token with the scope `read` (`floodmark token new` makes one)",
         );
         for (i, token) in self.tokens.iter().enumerate() {
             let is_hash = token.sha256.len() == SHA256_DIGITS && token.sha256.bytes().all(|b| b.is_ascii_hexdigit());
@@ -149,12 +150,15 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_records_are_taken_on_loopback_only() {
+    fn without_a_token_that_may_read_nothing_is_served_beyond_loopback() {
         let open = HttpConfig { listen: ([0, 0, 0, 0], 8_460).into(), ..HttpConfig::default() };
         assert_eq!(keys(&open), ["http.tokens"]);
-        assert_eq!(keys(&HttpConfig { ingest: false, ..open.clone() }), [""; 0]);
-        let token = TokenConfig { name: "x".to_owned(), sha256: "ab".repeat(32), scopes: vec![Scope::Ingest] };
-        assert_eq!(keys(&HttpConfig { tokens: vec![token], ..open }), [""; 0]);
+        assert_eq!(keys(&HttpConfig { ingest: false, ..open.clone() }), ["http.tokens"]);
+        let token = |scope| TokenConfig { name: "x".to_owned(), sha256: "ab".repeat(32), scopes: vec![scope] };
+        let with = |tokens: Vec<TokenConfig>| keys(&HttpConfig { tokens, ..open.clone() });
+        assert_eq!(with(vec![token(Scope::Ingest)]), ["http.tokens"], "reading is open to all");
+        assert_eq!(with(vec![token(Scope::Read)]), [""; 0], "nobody may send");
+        assert_eq!(with(vec![token(Scope::Ingest), token(Scope::Read)]), [""; 0]);
         assert_eq!(keys(&HttpConfig::default()), [""; 0]);
     }
 

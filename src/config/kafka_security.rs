@@ -40,7 +40,7 @@ pub struct KafkaSaslConfig {
 /// Mechanisms of SASL, as Kafka spells them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum SaslMechanism {
-    /// The password itself is sent: only over TLS.
+    /// The password itself is sent: only over TLS, or to this machine.
     #[serde(rename = "PLAIN")]
     Plain,
     /// Challenge and response with SHA-256.
@@ -124,6 +124,10 @@ impl KafkaConfig {
                 let message = "is missing: name the file of the password, or set FLOODMARK__KAFKA__SASL__PASSWORD";
                 problems.push(("kafka.sasl.password_file".to_owned(), message.to_owned()));
             }
+            if sasl.mechanism == SaslMechanism::Plain && self.tls.is_none() && !self.all_brokers_are_loopback() {
+                let message = "PLAIN sends the password as it is: add [kafka.tls], or use SCRAM-SHA-512";
+                problems.push(("kafka.sasl.mechanism".to_owned(), message.to_owned()));
+            }
         }
         let conflicts = self.properties.keys().filter(|name| self.is_set_by_sections(name));
         problems.extend(conflicts.map(|name| {
@@ -131,6 +135,13 @@ impl KafkaConfig {
             (format!("kafka.properties.\"{name}\""), message.to_owned())
         }));
         problems
+    }
+
+    fn all_brokers_are_loopback(&self) -> bool {
+        self.brokers.split(',').map(str::trim).all(|broker| {
+            let host = broker.rsplit_once(':').map_or(broker, |(host, _port)| host);
+            ["127.0.0.1", "localhost", "[::1]"].contains(&host)
+        })
     }
 
     /// Whether `property` (or another name of it) belongs to what a section of ours says.
@@ -206,6 +217,22 @@ mod tests {
         let by_hand = [("security.protocol", "SSL"), ("ssl.ca.location", "x")];
         let by_hand = by_hand.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         assert_eq!(KafkaConfig { properties: by_hand, ..KafkaConfig::default() }.security_problems(), []);
+    }
+
+    #[test]
+    fn a_password_is_not_sent_in_the_open_beyond_this_machine() {
+        let problems = |brokers: &str, mechanism, tls| {
+            let sasl = KafkaSaslConfig { mechanism, ..scram() };
+            let config = KafkaConfig { brokers: brokers.to_owned(), ..kafka(tls, Some(sasl)) };
+            config.security_problems().into_iter().map(|(key, _)| key).collect::<Vec<_>>()
+        };
+        let plain = SaslMechanism::Plain;
+        for brokers in ["kafka.example:9092", "127.0.0.1:9092,kafka:9092", "localhost.example:9092"] {
+            assert_eq!(problems(brokers, plain, None), ["kafka.sasl.mechanism"], "{brokers}");
+            assert_eq!(problems(brokers, plain, Some(KafkaTlsConfig::default())), [""; 0]);
+            assert_eq!(problems(brokers, SaslMechanism::ScramSha512, None), [""; 0]);
+        }
+        assert_eq!(problems("127.0.0.1:9092, localhost:9093,[::1]:9094", plain, None), [""; 0]);
     }
 
     #[test]

@@ -76,16 +76,28 @@ fn split(line: &str) -> Result<Parts<'_>, RejectionReason> {
         reject::record(RejectionCode::Syntax, format!("{SHAPE}: {what} at {}", reject::excerpt(at)))
     };
     let (address, rest) = line.split_once(' ').ok_or_else(|| refuse("no space after the address", line))?;
-    // Names of users may hold spaces; the time in brackets ends them.
-    let (names, rest) = rest.split_once('[').ok_or_else(|| refuse("no `[` before a time", rest))?;
+    let (names, time, rest) = names_and_time(rest).map_err(|(what, at)| refuse(what, at))?;
     let user = names.trim().split_once(' ').map_or("-", |(_ident, user)| user.trim());
-    let (time, rest) = rest.split_once(']').ok_or_else(|| refuse("no `]` after the time", rest))?;
     let (request, rest) = quoted(rest).ok_or_else(|| refuse("no quoted request", rest))?;
     let (status, rest) = word(rest);
     let (bytes, rest) = word(rest);
     let (referer, rest) = quoted(rest).map_or((None, rest), |(referer, rest)| (Some(referer), rest));
     let (user_agent, rest) = quoted(rest).map_or((None, rest), |(agent, rest)| (Some(agent), rest));
     Ok(Parts { address, user, time, request, status, bytes, referer, user_agent, further: rest })
+}
+
+/// What stands before the time, the time without its brackets, and what follows them.
+///
+/// Clients choose the name of the user, spaces and brackets included, and must not be able to hide the time with it. A
+/// quote they cannot choose (servers escape it), so `] "` ends the time, and the last `[` before that begins it.
+fn names_and_time(text: &str) -> Result<(&str, &str, &str), (&'static str, &str)> {
+    let Some(end) = text.find("] \"") else {
+        let (_, time) = text.split_once('[').ok_or(("no `[` before a time", text))?;
+        let (_, rest) = time.split_once(']').ok_or(("no `]` after the time", time))?;
+        return Err(("no quoted request", rest));
+    };
+    let (names, time) = text[..end].rsplit_once('[').ok_or(("no `[` before a time", text))?;
+    Ok((names, time, &text[end + 1..]))
 }
 
 /// The next word, and what follows it.

@@ -106,17 +106,10 @@ impl<'v, 'a> Reading<'_, 'v, 'a> {
         }
     }
 
-    /// Who is billed; where nobody is named, the client's address.
+    /// Who is billed; where nobody is named, or by a name that is too long, the client's address.
     fn subscription(&mut self) -> Field<Text> {
-        if let Some((value, _)) = self.found(RequestField::Subscription) {
-            let text = convert::trimmed(&value);
-            if text.len() > NAME_BYTES_MAX {
-                let expected = "at most 1024 bytes long";
-                return Err(reject::value(RejectionCode::OutOfRange, "subscription", expected, &text));
-            }
-            if !text.is_empty() {
-                return Ok(Text::from(text));
-            }
+        if let Some(subscription) = self.name(RequestField::Subscription)? {
+            return Ok(subscription);
         }
         let address = self.found(RequestField::Address);
         let address = address.as_ref().map(|(value, _)| convert::trimmed(value));

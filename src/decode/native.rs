@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use super::native_fields::{Fields, slot};
 use super::scalar::{Key, Scalar};
 use super::{Decoded, EVENTS_PER_RECORD_MAX, reject};
-use crate::model::{Attributes, RejectionCode};
+use crate::model::{Attributes, RejectionCode, names_headers};
 
 /// Reads one record. What comes before a mistake in the syntax of an array is kept.
 pub(super) fn record(text: &str, sink: &mut dyn FnMut(u16, Decoded)) {
@@ -154,8 +154,11 @@ fn event<'de, A: MapAccess<'de>>(mut map: A) -> Result<Decoded, A::Error> {
 }
 
 fn insert(attributes: &mut Attributes, name: &str, value: &Scalar<'_>) {
-    if !value.is_absent() {
-        attributes.insert(name, &value.to_text());
+    match value {
+        Scalar::Absent => {}
+        // Headers hold credentials under names of anybody's choice.
+        Scalar::Nested(_) if names_headers(name) => attributes.leave_out(),
+        value => attributes.insert(name, &value.to_text()),
     }
 }
 

@@ -333,3 +333,16 @@ pub(super) fn whole(value: &Scalar<'_>) -> Option<i128> {
         Scalar::Absent | Scalar::Truth(_) | Scalar::Nested(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::is_field_name;
+
+    #[test]
+    fn the_writer_of_events_knows_every_field_that_is_read() {
+        for name in Slot::NAMES {
+            assert!(is_field_name(name), "{name}");
+        }
+    }
+}

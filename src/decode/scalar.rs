@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::model::{ATTRIBUTE_BYTES_MAX, names_credential};
+use crate::model::{ATTRIBUTE_BYTES_MAX, names_credential, names_headers};
 
 /// A JSON value. Text borrows from the record where it has no escapes.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -222,14 +222,25 @@ impl<'de> Visitor<'de> for JsonText<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         let mut separator = "{";
+        // `{"name":"Authorization","value":…}` is a header too.
+        let (mut named, mut valued) = (false, false);
         while let Some(key) = map.next_key::<Key<'de>>()? {
             self.push(separator);
             self.0.holds_credential |= names_credential(&key.0);
             self.push_quoted(&key.0);
             self.push(":");
+            let start = self.0.text.len();
             map.next_value_seed(JsonText(self.0))?;
+            let value = &self.0.text[start..];
+            match &*key.0 {
+                "name" | "Name" | "key" | "Key" => named |= names_credential(value.trim_matches('"')),
+                "value" | "Value" | "values" => valued = true,
+                _ => {}
+            }
+            self.0.holds_credential |= value.starts_with(['{', '[']) && names_headers(&key.0);
             separator = ",";
         }
+        self.0.holds_credential |= named && valued;
         self.push(if separator == "{" { "{}" } else { "}" });
         Ok(())
     }
@@ -286,7 +297,12 @@ mod tests {
 
     #[test]
     fn nested_credentials_are_withheld_whole() {
-        for json in [r#"{"authorization":"Bearer x"}"#, r#"[1,{"a":{"Set-Cookie":["b"]}}]"#] {
+        for json in [
+            r#"[{"name":"Authorization","value":"Bearer x"}]"#,
+            r#"{"a":{"headers":{"x-who":"s3cret"}}}"#,
+            r#"{"authorization":"Bearer x"}"#,
+            r#"[1,{"a":{"Set-Cookie":["b"]}}]"#,
+        ] {
             assert_eq!(read(json), Scalar::Nested(String::new()), "{json}");
         }
     }

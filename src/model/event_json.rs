@@ -1,6 +1,7 @@
 //! Events as native JSON (contract, DESIGN §4): what `decode::native` reads, this writes.
 //!
-//! Unknown fields go back to the top level, except those of a signal, which has an `attributes` object of its own.
+//! Unknown fields go back to the top level, unless one of them has the name of a field and would be read back as that:
+//! then they all go into an `attributes` object. Those of a signal always do.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -27,7 +28,58 @@ fn optional<M: SerializeMap, V: Serialize>(map: &mut M, name: &str, value: Optio
     value.map_or(Ok(()), |value| map.serialize_entry(name, value))
 }
 
-fn top_level<M: SerializeMap>(map: &mut M, attributes: &Attributes) -> Result<(), M::Error> {
+/// Whether a native event of some kind has a field of this name, or the name has a meaning of its own.
+pub(crate) fn is_field_name(name: &str) -> bool {
+    const REQUEST: [&str; 19] = [
+        "timestamp",
+        "subscription",
+        "client",
+        "client_version",
+        "service",
+        "caller",
+        "method",
+        "route",
+        "status",
+        "duration_ms",
+        "request_bytes",
+        "response_bytes",
+        "attempt",
+        "attempt_source",
+        "upstream_attempts",
+        "request_key",
+        "request_id",
+        "region",
+        "host",
+    ];
+    const OTHERS: [&str; 19] = [
+        "type",
+        "attributes",
+        "source",
+        "metric",
+        "value",
+        "kind",
+        "version",
+        "title",
+        "url",
+        "node",
+        "query",
+        "fingerprint",
+        "user",
+        "origin",
+        "state",
+        "memory_bytes",
+        "read_rows",
+        "read_bytes",
+        "exception_code",
+    ];
+    REQUEST.contains(&name) || OTHERS.contains(&name)
+}
+
+fn unknown_fields<M: SerializeMap>(map: &mut M, attributes: &Attributes) -> Result<(), M::Error> {
+    // All of them or none, which keeps their order.
+    if attributes.iter().any(|(name, _)| is_field_name(name)) {
+        return map.serialize_entry("attributes", attributes);
+    }
     attributes.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))
 }
 
@@ -52,7 +104,7 @@ fn write_request<M: SerializeMap>(map: &mut M, request: &Request) -> Result<(), 
     optional(map, "request_id", request.request_id.as_ref())?;
     optional(map, "region", request.region.as_ref())?;
     optional(map, "host", request.host.as_ref())?;
-    top_level(map, &request.attributes)
+    unknown_fields(map, &request.attributes)
 }
 
 fn write_signal<M: SerializeMap>(map: &mut M, signal: &Signal) -> Result<(), M::Error> {
@@ -75,7 +127,7 @@ fn write_change<M: SerializeMap>(map: &mut M, change: &Change) -> Result<(), M::
     optional(map, "version", change.version.as_ref())?;
     optional(map, "title", change.title.as_ref())?;
     optional(map, "url", change.url.as_ref())?;
-    top_level(map, &change.attributes)
+    unknown_fields(map, &change.attributes)
 }
 
 fn write_query<M: SerializeMap>(map: &mut M, query: &QueryRun) -> Result<(), M::Error> {
@@ -94,5 +146,5 @@ fn write_query<M: SerializeMap>(map: &mut M, query: &QueryRun) -> Result<(), M::
     optional(map, "read_rows", query.read_rows.as_ref())?;
     optional(map, "read_bytes", query.read_bytes.as_ref())?;
     optional(map, "exception_code", query.exception_code.as_ref())?;
-    top_level(map, &query.attributes)
+    unknown_fields(map, &query.attributes)
 }

@@ -18,8 +18,10 @@ pub use attempt_source::AttemptSource;
 pub use attributes::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, Attributes};
 pub use batch::{Batch, Stored};
 pub use chunk::{Chunk, FlowInput, Positioned, Rejection, RejectionCode, RejectionReason};
-pub use credential::names_credential;
+pub use credential::{names_credential, names_headers};
 pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Request, Signal, metric};
+#[cfg(test)]
+pub(crate) use event_json::is_field_name;
 pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};
 pub use time::{DurationMs, ParseTimestampError, Timestamp};

@@ -98,6 +98,17 @@ fn the_query_of_a_referer_is_not_kept() {
 }
 
 #[test]
+fn a_user_with_brackets_in_its_name_hides_no_request() {
+    for user in ["[", "]", "a [b] c", "[01/Mar/2020:00:00:00 +0000]", r#"] \""#] {
+        let line = format!(r#"192.0.2.1 - {user} [01/Mar/2026:10:15:07 +0000] "GET /a HTTP/1.1" 200 5 "-" "] \" [""#);
+        let all = decode(Format::Combined, line.as_bytes());
+        let [(0, Ok(Event::Request(request)))] = all.as_slice() else { panic!("{line}: {all:?}") };
+        assert_eq!(request.timestamp, Timestamp::parse_rfc3339("2026-03-01T10:15:07Z").unwrap(), "{line}");
+        assert_eq!((request.route.as_str(), request.attributes.get("remote_user")), ("/a", Some(user)), "{line}");
+    }
+}
+
+#[test]
 fn bytes_that_are_no_record() {
     for format in [Format::Native, Format::Combined] {
         assert_eq!(code_of(format, b""), RejectionCode::Empty);
@@ -256,7 +267,30 @@ fn assert_sane(all: &[(u16, Decoded)]) {
     }
 }
 
+/// Names of fields, and some that are none.
+const ATTRIBUTE_NAMES: [&str; 10] =
+    ["attempt", "type", "attributes", "title", "url", "source", "colour", "a b", "subscription", "user"];
+
 proptest! {
+    #[test]
+    fn attributes_named_like_fields_are_read_back_as_attributes(
+        kind in proptest::sample::select(&[
+            r#""type":"request","subscription":"s","route":"/","status":200,"duration_ms":1"#,
+            r#""type":"signal","source":"s","metric":"m","value":1"#,
+            r#""type":"change","kind":"deploy","service":"s""#,
+            r#""type":"query","node":"n","fingerprint":"f""#,
+        ][..]),
+        names in proptest::sample::subsequence(&ATTRIBUTE_NAMES[..], 0..=ATTRIBUTE_NAMES.len()).prop_shuffle(),
+        value in "[a-z0-9]{1,5}",
+    ) {
+        let attributes: Vec<String> = names.iter().map(|name| format!(r#""{name}":"{value}""#)).collect();
+        let event = the_event(&format!(
+            r#"{{"timestamp":1772360105250,{kind},"attributes":{{{}}}}}"#,
+            attributes.join(",")
+        ));
+        prop_assert_eq!(the_event(&serde_json::to_string(&event).unwrap()), event);
+    }
+
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         assert_sane(&decode(Format::Native, &bytes));

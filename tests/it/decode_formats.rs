@@ -192,6 +192,23 @@ fn what_clients_write_never_costs_a_request_its_place() {
 }
 
 #[test]
+fn a_subscription_that_is_too_long_gives_way_to_the_address() {
+    let config = config("[fields]\nsubscription = 'request.headers.x-tenant'\n");
+    let record = |tenant: &str| {
+        format!(
+            r#"{{"started_at":1772360105250,"client_ip":"192.0.2.1","response":{{"status":200}},"latencies":{{"request":1}},
+            "request":{{"method":"GET","uri":"/a","headers":{{"x-tenant":"{tenant}"}}}}}}"#
+        )
+    };
+    let read = |tenant: &str| {
+        let request = the_request(&Decoder::new(Format::Kong, &config), &record(tenant));
+        (request.subscription.to_string(), request.attributes.dropped())
+    };
+    assert_eq!(read("acme"), ("acme".to_owned(), 0));
+    assert_eq!(read(&"x".repeat(1_025)), ("192.0.2.1".to_owned(), 1));
+}
+
+#[test]
 fn bytes_that_are_no_record() {
     for format in JSON_FORMATS.into_iter().chain([Format::Mapping]) {
         let code = |record: &[u8]| {

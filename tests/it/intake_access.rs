@@ -67,6 +67,7 @@ async fn anybody_may_not_send_from_anywhere() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(78), "{stderr}");
     assert!(stderr.contains("http.tokens: ") && stderr.contains("floodmark token new"), "{stderr}");
+    setup.config.http.listen = ([127, 0, 0, 1], 0).into();
     setup.config.http.ingest = false;
     let output = setup.output(&["run"]).await;
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -1,4 +1,6 @@
-//! `POST /v1/logs`: OTLP over HTTP. Answers, errors too, are in the content type of the request, as the protocol asks.
+//! `POST /v1/logs`: OTLP over HTTP. Answers are in the content type of the request, as the protocol asks, and so are
+//! errors that concern the body; those that come before it is looked at (no token, another content type) are
+//! `application/problem+json`.
 //!
 //! The two messages that are written here (`ExportLogsServiceResponse`, `google.rpc.Status`) are a number and a text each,
 //! so their protobuf is written by hand.

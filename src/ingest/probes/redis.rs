@@ -67,7 +67,7 @@ impl RedisProbe {
         connection.flush().await.map_err(broken)?;
         let mut replies = BufReader::new(connection);
         if self.password.is_some() {
-            read_reply(&mut replies).await?;
+            read_reply(&mut replies).await.map_err(without_quotes)?;
         }
         let info = read_reply(&mut replies).await?;
         String::from_utf8(info).map_err(|_| ProbeError::Protocol("INFO is not UTF-8".to_owned()))
@@ -107,6 +107,19 @@ fn broken(error: std::io::Error) -> ProbeError {
     ProbeError::Unreachable(error.to_string())
 }
 
+/// What a reply to `AUTH` says may repeat the password (`unknown command 'AUTH', with args beginning with: …`): of a
+/// refusal only the kind is kept, which is its first word, in capitals.
+fn without_quotes(error: ProbeError) -> ProbeError {
+    match error {
+        ProbeError::Refused(text) => {
+            let kind = text.split_whitespace().next().filter(|word| word.bytes().all(|byte| byte.is_ascii_uppercase()));
+            ProbeError::Refused(kind.unwrap_or("AUTH").to_owned())
+        }
+        ProbeError::Protocol(_) => ProbeError::Protocol("the answer to AUTH is none of Redis".to_owned()),
+        other => other,
+    }
+}
+
 /// One reply: a status (`+OK`), an error (`-ERR …`) or a text with its length (`$12`).
 async fn read_reply(replies: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>, ProbeError> {
     let mut line = Vec::new();
@@ -139,6 +152,19 @@ mod tests {
     async fn reply(bytes: &[u8]) -> Result<Vec<u8>, ProbeError> {
         let mut bytes = bytes;
         read_reply(&mut bytes).await
+    }
+
+    #[tokio::test]
+    async fn a_reply_to_auth_that_repeats_the_password_is_not_quoted() {
+        for (answer, kept) in [
+            ("-ERR unknown command 'AUTH', with args beginning with: 'hunter2'\r\n", "ERR"),
+            ("-WRONGPASS invalid username-password pair\r\n", "WRONGPASS"),
+            ("-hunter2 is wrong\r\n", "AUTH"),
+            ("hunter2\r\n", "AUTH"),
+        ] {
+            let error = without_quotes(reply(answer.as_bytes()).await.unwrap_err()).to_string();
+            assert!(error.contains(kept) && !error.contains("hunter2"), "{error}");
+        }
     }
 
     #[tokio::test]
