@@ -172,6 +172,10 @@ impl Pipeline {
 
 /// Whether an alert's condition can be judged on this window: absent data is not zero.
 fn judged(labels: &Dimensions, scene: &Scene<'_>) -> bool {
+    if labels.get(Dimension::Fingerprint).or(labels.get(Dimension::Node)).is_some() {
+        // Queries come when they come: their detectors remember for how long one counts.
+        return true;
+    }
     let Some(source) = labels.get(Dimension::Source) else {
         return scene.window.total.requests > 0;
     };

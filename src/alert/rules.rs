@@ -11,8 +11,13 @@ use crate::detect::{
 };
 use crate::model::{AlertName, Severity, Text};
 
-/// Rules built into the binary.
-const SHIPPED: &str = include_str!("../../alerts/rules/shipped.yaml");
+/// Rules built into the binary, a file a subject.
+const SHIPPED: &[(&str, &str)] = &[
+    ("alerts/rules/limits.yaml", include_str!("../../alerts/rules/limits.yaml")),
+    ("alerts/rules/memory.yaml", include_str!("../../alerts/rules/memory.yaml")),
+    ("alerts/rules/objectives.yaml", include_str!("../../alerts/rules/objectives.yaml")),
+    ("alerts/rules/retries.yaml", include_str!("../../alerts/rules/retries.yaml")),
+];
 /// Each rule runs a detector of its own over every window.
 const RULES_MAX: usize = 100;
 
@@ -172,7 +177,9 @@ impl Rules {
     /// # Errors
     /// Never, unless the binary was built from a broken file; a test reads it.
     pub fn shipped() -> Result<Self, RulesError> {
-        Self::parse(&[("alerts/rules/shipped.yaml".to_owned(), SHIPPED.to_owned())])
+        let files: Vec<(String, String)> =
+            SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        Self::parse(&files)
     }
 
     /// Reads every `*.yaml` and `*.yml` file of a directory.
@@ -260,6 +267,12 @@ mod tests {
         assert_eq!(burn.detect, Detect::ErrorBudgetBurn(ErrorBudgetBurnSpec::default()));
         let memory = critical(AlertName::MemoryExhaustion).unwrap();
         assert_eq!(memory.detect, Detect::MemoryExhaustion(MemoryExhaustionSpec::default()));
+    }
+
+    #[test]
+    fn every_rule_file_is_built_in() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts/rules");
+        assert_eq!(Rules::load(&directory).unwrap(), Rules::shipped().unwrap());
     }
 
     #[test]

@@ -377,6 +377,23 @@ fn first_step(alert: AlertName) -> &'static str {
         }
         AlertName::MemoryExhaustion => "Give the source memory or take load off it before it is killed.",
         AlertName::RestartLoop => "Read the last lines of the restarting process; raise its limit or shed load.",
+        AlertName::RequestAmplification => "Put a limit on the calling service, or roll back its newest change.",
+        AlertName::FeedbackLoop => "Shed load until failures stop: the trigger is gone, the repeats keep the load up.",
+        AlertName::TrafficSurge => "Find out who it is; nothing is known to be wrong with it.",
+        AlertName::LatencyRegression => "Compare the slow route with the time before; roll back the newest change.",
+        AlertName::PoolLeak => "Release what is reserved for too long; roll back what reserves without releasing.",
+        AlertName::PoolExhaustion => "Raise the pool's size, or shorten how long its members are held.",
+        AlertName::Saturation => "Take load off it, or spread it over more of its kind.",
+        AlertName::CacheCollapse => {
+            "Fill the cache slowly, with one request a key, before the load reaches what is behind."
+        }
+        AlertName::QueryBlowup => "Stop the query pattern (kill it, limit its memory), then roll back what sends it.",
+        AlertName::QueryRegression => {
+            "Look at the change the query pattern came with, before it meets the big customers."
+        }
+        AlertName::DataDelayed => {
+            "Look at the producers' clocks and at the broker: detection is blind to what comes late."
+        }
     }
 }
 
