@@ -6,8 +6,12 @@
 
 mod adoption;
 mod attribution;
+mod changes;
 mod open;
+mod relation;
+mod report;
 mod ruled_out;
+mod timeline;
 mod tracker;
 
 pub use adoption::Adoption;

@@ -26,8 +26,8 @@ pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};
 pub use time::{DurationMs, ParseTimestampError, Timestamp};
 pub use transition::{
-    Affected, AlertName, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, IncidentReport, Output,
-    RuledOut, Severity, Summary, Transition, TransitionEvent,
+    Affected, AlertName, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, IncidentReport, Moment,
+    Output, RuledOut, Severity, Summary, Transition, TransitionEvent,
 };
 
 /// Short strings (up to 24 bytes) live inline: most routes, versions and ids never touch the heap.
