@@ -8,6 +8,7 @@ use crate::config::Span;
 use crate::detect::{
     Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
     MemoryLeakSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec,
+    TrafficSurge, TrafficSurgeSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
@@ -17,6 +18,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("alerts/rules/memory.yaml", include_str!("../../alerts/rules/memory.yaml")),
     ("alerts/rules/objectives.yaml", include_str!("../../alerts/rules/objectives.yaml")),
     ("alerts/rules/retries.yaml", include_str!("../../alerts/rules/retries.yaml")),
+    ("alerts/rules/traffic.yaml", include_str!("../../alerts/rules/traffic.yaml")),
 ];
 /// Each rule runs a detector of its own over every window.
 const RULES_MAX: usize = 100;
@@ -103,6 +105,8 @@ pub enum Detect {
     MemoryLeak(MemoryLeakSpec),
     /// See [`RestartLoop`].
     RestartLoop(RestartLoopSpec),
+    /// See [`TrafficSurge`].
+    TrafficSurge(TrafficSurgeSpec),
 }
 
 impl Detect {
@@ -115,6 +119,7 @@ impl Detect {
             Self::ErrorBudgetBurn(_) => AlertName::ErrorBudgetBurn,
             Self::MemoryExhaustion(_) | Self::MemoryLeak(_) => AlertName::MemoryExhaustion,
             Self::RestartLoop(_) => AlertName::RestartLoop,
+            Self::TrafficSurge(_) => AlertName::TrafficSurge,
         }
     }
 
@@ -128,6 +133,7 @@ impl Detect {
             Self::MemoryExhaustion(spec) => Box::new(MemoryExhaustion::new(spec)),
             Self::MemoryLeak(spec) => Box::new(MemoryLeak::new(spec)),
             Self::RestartLoop(spec) => Box::new(RestartLoop::new(spec)),
+            Self::TrafficSurge(spec) => Box::new(TrafficSurge::new(spec)),
         }
     }
 
@@ -160,6 +166,11 @@ impl Detect {
             Self::RestartLoop(spec) => {
                 let fits = (2..=50).contains(&spec.restarts_min) && spec.within.as_millis() <= 3_600_000;
                 (!fits).then_some("2 ≤ restarts_min ≤ 50 and within ≤ 1h must hold")
+            }
+            Self::TrafficSurge(spec) => {
+                let fits =
+                    spec.rate_ratio > 1.0 && spec.peak_ratio_min >= 1.0 && (0.0..1.0).contains(&spec.load_share_min);
+                (!fits).then_some("rate_ratio > 1, peak_ratio_min ≥ 1 and 0 ≤ load_share_min < 1 must hold")
             }
             Self::RateLimit(_) | Self::MemoryLeak(_) => None,
         }

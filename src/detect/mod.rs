@@ -5,11 +5,13 @@ mod finding;
 mod limits;
 mod memory_exhaustion;
 mod memory_leak;
+mod rate_baseline;
 mod rate_limit;
 mod restart_loop;
 mod retry_amplification;
 mod retry_groups;
 pub mod statistics;
+mod traffic_surge;
 mod words;
 
 pub use error_budget_burn::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec};
@@ -20,6 +22,7 @@ pub use memory_leak::{LeakTrend, MemoryLeak, MemoryLeakSpec, leak_trend};
 pub use rate_limit::{RateLimit, RateLimitSpec};
 pub use restart_loop::{RestartLoop, RestartLoopSpec};
 pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};
+pub use traffic_surge::{TrafficSurge, TrafficSurgeSpec};
 pub use words::{bytes, count, duration, percent, rate, rounded};
 
 use crate::flow::{ClosedWindow, Names, Recent, SignalHistory};

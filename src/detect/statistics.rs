@@ -46,6 +46,25 @@ pub fn wilson_upper(hits: u64, trials: u64, z: f64) -> f64 {
     if trials == 0 { 1.0 } else { 1.0 - wilson_lower(trials - hits.min(trials), trials, z) }
 }
 
+/// Counts with more variance than Poisson's: Var = μ + μ²/r.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NegativeBinomial {
+    /// μ.
+    pub mean: f64,
+    /// r; large is Poisson.
+    pub size: f64,
+}
+
+impl NegativeBinomial {
+    /// Log-likelihood ratio of a mean `factor` times as high against this one, same size, for a count (the step of a
+    /// negative-binomial CUSUM; Höhle & Paul, CSDA 52, 2008, eq. 4).
+    #[must_use]
+    pub fn log_likelihood_ratio(&self, count: f64, factor: f64) -> f64 {
+        let (low, high, r) = (self.mean, self.mean * factor, self.size);
+        count * (factor * (r + low) / (r + high)).ln() - r * ((r + high) / (r + low)).ln()
+    }
+}
+
 /// Trend of a short series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Trend {
@@ -155,6 +174,17 @@ mod tests {
         assert!(theil_sen(&noise).unwrap().z.abs() < 2.0);
         let flat: Vec<(f64, f64)> = (0..40).map(|i| (f64::from(i), 3.0)).collect();
         assert!(theil_sen(&flat).unwrap().z.abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_ratio_is_that_of_the_probabilities() {
+        // ln p(x; kμ, r) − ln p(x; μ, r) by the definition of the distribution.
+        let log_probability = |x: f64, mean: f64, r: f64| x * (mean / (r + mean)).ln() + r * (r / (r + mean)).ln();
+        let normal = NegativeBinomial { mean: 12.0, size: 3.0 };
+        for x in [0.0, 7.0, 80.0] {
+            let expected = log_probability(x, 36.0, 3.0) - log_probability(x, 12.0, 3.0);
+            assert!((normal.log_likelihood_ratio(x, 3.0) - expected).abs() < 1e-9);
+        }
     }
 
     #[test]
