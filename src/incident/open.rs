@@ -9,7 +9,7 @@ use crate::alert::{AlertChange, AlertKey};
 use crate::detect::{Finding, Role};
 use crate::flow::{ClosedWindow, Name};
 use crate::model::{
-    Affected, AlertName, Cause, Dimensions, DurationMs, RuledOut, Severity, Text, Timestamp, TransitionEvent,
+    Affected, AlertName, Cause, Dimension, Dimensions, DurationMs, RuledOut, Severity, Text, Timestamp, TransitionEvent,
 };
 
 /// Causes kept of one incident.
@@ -365,6 +365,13 @@ impl Incident {
     #[must_use]
     pub fn has_customer(&self, subscription: &str) -> bool {
         self.customers.contains_key(subscription)
+    }
+
+    /// Whether one of its alerts, active or over, is about a source.
+    #[must_use]
+    pub fn is_about_source(&self, source: &str) -> bool {
+        let active = self.active.iter().map(|key| &key.labels);
+        active.chain(self.subjects.iter().map(|(_, labels)| labels)).any(|l| l.get(Dimension::Source) == Some(source))
     }
 
     /// Whether the alert belongs to it and is active.

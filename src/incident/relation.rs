@@ -44,12 +44,15 @@ fn of_cause(open: &[Incident], change: &AlertChange, at: Timestamp, failing_shar
     let find = |relates: &dyn Fn(&Incident) -> bool| open.iter().rposition(relates);
     let young = |incident: &Incident| at.since(incident.started_at()) <= ADOPT_MS;
     let severity = change.key.severity.0;
+    let same = |incident: &Incident| {
+        incident.root().is_some_and(|root| root.labels == change.key.labels)
+            || incident.is_contributor(&change.key.labels)
+    };
+    // A ticket that has been open for days is not the onset of today's storm.
+    let grows = |incident: &Incident| young(incident) && incident.severity() < severity;
     let known = |incident: &Incident| {
-        let same = incident.root().is_some_and(|root| root.labels == change.key.labels)
-            || incident.is_contributor(&change.key.labels);
-        // A ticket that has been open for days is not the onset of today's storm.
-        same && (incident.severity() >= severity && near(incident, at)
-            || (young(incident) && incident.severity() < severity))
+        same(incident)
+            && (incident.severity() >= severity && near(incident, at) || grows(incident) && incident.has_fired())
     };
     if let Some(place) = find(&known) {
         return Some(Place::Joins(place));
@@ -59,7 +62,7 @@ fn of_cause(open: &[Incident], change: &AlertChange, at: Timestamp, failing_shar
     }
     let related = |incident: &Incident| {
         let Some(root) = incident.root() else { return false };
-        young(incident) && near(incident, at) && follows(root, change, failing_share)
+        young(incident) && near(incident, at) && !same(incident) && follows(root, change, failing_share)
     };
     if let Some(place) = find(&related) {
         let earlier = |root: &Root| root.since.since(change.since) > EARLIER_MS;
@@ -70,7 +73,9 @@ fn of_cause(open: &[Incident], change: &AlertChange, at: Timestamp, failing_shar
         let serious = severity == Severity::Critical || incident.severity() == severity;
         incident.has_only_symptoms() && serious && young(incident) && near(incident, at)
     };
-    find(&symptoms).map(Place::Leads)
+    // Where nobody has been told of it yet, what is already known as a page comes first.
+    let suspected = |incident: &Incident| same(incident) && grows(incident);
+    find(&symptoms).map(Place::Leads).or_else(|| find(&suspected).map(Place::Joins))
 }
 
 fn near(incident: &Incident, at: Timestamp) -> bool {
@@ -96,8 +101,8 @@ fn follows(root: &Root, change: &AlertChange, failing_share: f64) -> bool {
         return true;
     }
     match (edge_retries(root.alert, &root.labels), edge_retries(alert, labels)) {
-        // Two clients: each is a culprit of its own.
-        (true, true) => false,
+        // Two clients: each is a culprit of its own; many customers with nothing in common are part of either.
+        (true, true) => root.labels.is_empty() || labels.is_empty(),
         // Calls inside follow from the flood at the edge, or made it fail in the first place.
         (true, false) => labels.get(Dimension::Caller).is_some() || failing_share >= FAILING_SHARE_MIN,
         (false, true) => failing_share >= FAILING_SHARE_MIN,
@@ -244,6 +249,17 @@ mod tests {
         let layer = [(Dimension::Caller, "api"), (Dimension::Service, "rebuild")];
         let layer = page(AlertName::RequestAmplification, Role::Cause, &layer, 1);
         assert_eq!(place(&open, &layer, minute(2), 0.0), Some(Place::Joins(0)));
+    }
+
+    #[test]
+    fn a_page_is_led_by_what_was_only_suspected_so_far() {
+        let mut suspected = alert(AlertName::RetryAmplification, Role::Cause, Severity::Warning, &VERSION, 0);
+        suspected.event = TransitionEvent::Pending;
+        let mut open = opened_by(&suspected);
+        open.extend(opened_by(&page(AlertName::ErrorBudgetBurn, Role::Symptom, &[(Dimension::Service, "api")], 0)));
+        let retries = page(AlertName::RetryAmplification, Role::Cause, &VERSION, 0);
+        assert_eq!(place(&open, &retries, minute(1), 0.5), Some(Place::Leads(1)));
+        assert_eq!(place(&open[..1], &retries, minute(1), 0.5), Some(Place::Joins(0)));
     }
 
     #[test]

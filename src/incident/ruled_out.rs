@@ -28,10 +28,17 @@ const CONSEQUENCE_SHARE_MIN: f64 = 0.1;
 /// Growth of demand below this factor is not what multiplies load.
 const DEMAND_FACTOR_MAX: f64 = 2.0;
 
-/// Everything that looked like the cause of `root`'s trouble and is not.
+/// Everything that looked like the cause of `root`'s trouble and is not. Sources that are symptoms themselves, where no
+/// culprit is known, are not refused.
 #[must_use]
-pub fn refuse(root: &Root, scene: &Scene<'_>, changes: &ChangeLog, adoption: &Adoption) -> Vec<RuledOut> {
-    let mut refused = leaks(root, scene);
+pub fn refuse(
+    root: &Root,
+    is_symptom: &dyn Fn(&str) -> bool,
+    scene: &Scene<'_>,
+    changes: &ChangeLog,
+    adoption: &Adoption,
+) -> Vec<RuledOut> {
+    let mut refused = leaks(root, is_symptom, scene);
     refused.extend(other_changes(root, changes));
     if root.alert == AlertName::RetryAmplification {
         refused.extend(demand(root, adoption));
@@ -40,14 +47,22 @@ pub fn refuse(root: &Root, scene: &Scene<'_>, changes: &ChangeLog, adoption: &Ad
     refused
 }
 
-fn leaks(root: &Root, scene: &Scene<'_>) -> Vec<RuledOut> {
+fn leaks(root: &Root, is_symptom: &dyn Fn(&str) -> bool, scene: &Scene<'_>) -> Vec<RuledOut> {
     let sources = scene.signals.sorted(scene.names);
+    // What grows with an outage that nobody is named for may well be its cause.
+    let named = matches!(
+        root.alert,
+        AlertName::RetryAmplification | AlertName::RequestAmplification | AlertName::QueryBlowup | AlertName::PoolLeak
+    );
     sources
         .into_iter()
-        .filter(|(name, _)| root.labels.get(Dimension::Source) != Some(scene.names.text(*name).as_str()))
+        .filter(|(name, _)| {
+            let source = scene.names.text(*name).as_str();
+            root.labels.get(Dimension::Source) != Some(source) && !is_symptom(source)
+        })
         .filter_map(|(name, history)| {
             let source = scene.names.text(name);
-            leak(source, history, root).or_else(|| consequence(source, history, root))
+            leak(source, history, root).or_else(|| named.then(|| consequence(source, history, root)).flatten())
         })
         .collect()
 }

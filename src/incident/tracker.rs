@@ -66,7 +66,7 @@ impl Incidents {
             // What it was about was said while it lasted; the calm minute at its end knows nothing of it.
             if let Some(incident) = self.open.iter_mut().find(|incident| incident.holds(&change.key)) {
                 incident.apply(change, &causes, scene.window.end);
-                Self::rule_out(incident, change, scene, changes, &self.adoption);
+                Self::rule_out(incident, change, &causes, scene, changes, &self.adoption);
             }
             return transition(change, id, causes, scene.window.end, runbook);
         }
@@ -76,29 +76,33 @@ impl Incidents {
         let had_fired = incident.has_fired();
         incident.apply(change, &causes, scene.window.end);
         self.fired_total += u64::from(!had_fired && incident.has_fired());
-        Self::rule_out(incident, change, scene, changes, &self.adoption);
+        Self::rule_out(incident, change, &causes, scene, changes, &self.adoption);
         let id = incident.id().clone();
         self.told.insert(change.key.clone(), (id.clone(), causes.clone()));
         transition(change, id, causes, scene.window.end, runbook)
     }
 
+    /// Refuses what looks like the cause and is not; of an incident without a culprit, what is not the cause of this alert.
     fn rule_out(
         incident: &mut Incident,
         change: &AlertChange,
+        causes: &[Cause],
         scene: &Scene<'_>,
         changes: &ChangeLog,
         adoption: &Adoption,
     ) {
-        if change.key.severity.0 == Severity::Critical
-            && let Some(root) = incident.root().cloned()
-        {
-            incident.rule_out(refuse(&root, scene, changes, adoption));
-            for told in changes.until(root.since).filter(|told| is_release_of(told, &root)) {
-                incident.timeline.change(told);
-            }
-            for (told, _) in suspects(&root, changes) {
-                incident.timeline.change(told);
-            }
+        if change.key.severity.0 != Severity::Critical {
+            return;
+        }
+        let root = incident.root().cloned().unwrap_or_else(|| root_of(change, causes));
+        let named = incident.root().is_some();
+        let is_symptom = |source: &str| !named && incident.is_about_source(source);
+        incident.rule_out(refuse(&root, &is_symptom, scene, changes, adoption));
+        for told in changes.until(root.since).filter(|told| is_release_of(told, &root)) {
+            incident.timeline.change(told);
+        }
+        for (told, _) in suspects(&root, changes) {
+            incident.timeline.change(told);
         }
     }
 
