@@ -2,7 +2,9 @@
 
 mod error_budget_burn;
 mod finding;
+mod growth;
 mod limits;
+mod memory_climb;
 mod memory_exhaustion;
 mod memory_leak;
 mod rate_limit;
@@ -10,13 +12,14 @@ mod restart_loop;
 mod retry_amplification;
 mod retry_groups;
 pub mod statistics;
+mod time_left;
 mod words;
 
 pub use error_budget_burn::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec};
 pub use finding::{Finding, Role};
 pub use limits::{Limit, Limits, LimitsError};
 pub use memory_exhaustion::{MemoryExhaustion, MemoryExhaustionSpec};
-pub use memory_leak::{LeakTrend, MemoryLeak, MemoryLeakSpec, leak_trend};
+pub use memory_leak::{MemoryLeak, MemoryLeakSpec};
 pub use rate_limit::{RateLimit, RateLimitSpec};
 pub use restart_loop::{RestartLoop, RestartLoopSpec};
 pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};
