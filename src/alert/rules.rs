@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Span;
 use crate::detect::{
     Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
-    MemoryLeakSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec,
+    MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec, Saturation, SaturationSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
@@ -16,7 +16,9 @@ const SHIPPED: &[(&str, &str)] = &[
     ("alerts/rules/limits.yaml", include_str!("../../alerts/rules/limits.yaml")),
     ("alerts/rules/memory.yaml", include_str!("../../alerts/rules/memory.yaml")),
     ("alerts/rules/objectives.yaml", include_str!("../../alerts/rules/objectives.yaml")),
+    ("alerts/rules/pools.yaml", include_str!("../../alerts/rules/pools.yaml")),
     ("alerts/rules/retries.yaml", include_str!("../../alerts/rules/retries.yaml")),
+    ("alerts/rules/saturation.yaml", include_str!("../../alerts/rules/saturation.yaml")),
 ];
 /// Each rule runs a detector of its own over every window.
 const RULES_MAX: usize = 100;
@@ -103,6 +105,12 @@ pub enum Detect {
     MemoryLeak(MemoryLeakSpec),
     /// See [`RestartLoop`].
     RestartLoop(RestartLoopSpec),
+    /// See [`PoolLeak`].
+    PoolLeak(PoolLeakSpec),
+    /// See [`PoolExhaustion`].
+    PoolExhaustion(PoolExhaustionSpec),
+    /// See [`Saturation`].
+    Saturation(SaturationSpec),
 }
 
 impl Detect {
@@ -115,6 +123,9 @@ impl Detect {
             Self::ErrorBudgetBurn(_) => AlertName::ErrorBudgetBurn,
             Self::MemoryExhaustion(_) | Self::MemoryLeak(_) => AlertName::MemoryExhaustion,
             Self::RestartLoop(_) => AlertName::RestartLoop,
+            Self::PoolLeak(_) => AlertName::PoolLeak,
+            Self::PoolExhaustion(_) => AlertName::PoolExhaustion,
+            Self::Saturation(_) => AlertName::Saturation,
         }
     }
 
@@ -128,6 +139,9 @@ impl Detect {
             Self::MemoryExhaustion(spec) => Box::new(MemoryExhaustion::new(spec)),
             Self::MemoryLeak(spec) => Box::new(MemoryLeak::new(spec)),
             Self::RestartLoop(spec) => Box::new(RestartLoop::new(spec)),
+            Self::PoolLeak(spec) => Box::new(PoolLeak::new(spec)),
+            Self::PoolExhaustion(spec) => Box::new(PoolExhaustion::new(spec)),
+            Self::Saturation(spec) => Box::new(Saturation::new(spec)),
         }
     }
 
@@ -161,7 +175,10 @@ impl Detect {
                 let fits = (2..=50).contains(&spec.restarts_min) && spec.within.as_millis() <= 3_600_000;
                 (!fits).then_some("2 ≤ restarts_min ≤ 50 and within ≤ 1h must hold")
             }
-            Self::RateLimit(_) | Self::MemoryLeak(_) => None,
+            Self::Saturation(spec) => {
+                (!share(spec.near_limit_share)).then_some("0 < near_limit_share < 1 must hold")
+            }
+            Self::RateLimit(_) | Self::MemoryLeak(_) | Self::PoolLeak(_) | Self::PoolExhaustion(_) => None,
         }
     }
 }
@@ -267,6 +284,10 @@ mod tests {
         assert_eq!(burn.detect, Detect::ErrorBudgetBurn(ErrorBudgetBurnSpec::default()));
         let memory = critical(AlertName::MemoryExhaustion).unwrap();
         assert_eq!(memory.detect, Detect::MemoryExhaustion(MemoryExhaustionSpec::default()));
+        let detect = |alert| critical(alert).unwrap().detect.clone();
+        assert_eq!(detect(AlertName::PoolLeak), Detect::PoolLeak(PoolLeakSpec::default()));
+        assert_eq!(detect(AlertName::PoolExhaustion), Detect::PoolExhaustion(PoolExhaustionSpec::default()));
+        assert_eq!(detect(AlertName::Saturation), Detect::Saturation(SaturationSpec::default()));
     }
 
     #[test]

@@ -89,6 +89,26 @@ impl EdgeHistory {
         sum(&self.fine, from, until)
     }
 
+    /// Requests a second of the short memory from `from` on, before `until`; nothing where there is no bucket.
+    #[must_use]
+    pub fn requests_per_second(&self, from: Timestamp, until: Timestamp) -> Option<f64> {
+        self.per_second(from, until, |bucket| bucket.requests)
+    }
+
+    /// The same, of those that did not end in a 5xx.
+    #[must_use]
+    pub fn served_per_second(&self, from: Timestamp, until: Timestamp) -> Option<f64> {
+        self.per_second(from, until, |bucket| bucket.requests - bucket.server_errors)
+    }
+
+    #[allow(clippy::cast_precision_loss)] // far below 2^52 requests
+    fn per_second(&self, from: Timestamp, until: Timestamp, of: fn(&EdgeBucket) -> u64) -> Option<f64> {
+        let within = |bucket: &&EdgeBucket| bucket.start >= from && bucket.start < until;
+        let (sum, count) = self.fine.iter().filter(within).fold((0, 0_u32), |(sum, n), b| (sum + of(b), n + 1));
+        let seconds = f64::from(count) * FINE_MS as f64 / 1_000.0;
+        (count > 0).then(|| sum as f64 / seconds)
+    }
+
     /// Sums of the long memory from `from` on, before `until`.
     #[must_use]
     pub fn long_between(&self, from: Timestamp, until: Timestamp) -> EdgeBucket {
