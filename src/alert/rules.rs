@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::Span;
 use crate::detect::{
     Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
-    MemoryLeakSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec,
-    TrafficSurge, TrafficSurgeSpec,
+    MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec, RateLimit, RateLimitSpec, RestartLoop,
+    RestartLoopSpec, RetryAmplification, RetryAmplificationSpec, Saturation, SaturationSpec, TrafficSurge,
+    TrafficSurgeSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
@@ -17,8 +18,10 @@ const SHIPPED: &[(&str, &str)] = &[
     ("alerts/rules/limits.yaml", include_str!("../../alerts/rules/limits.yaml")),
     ("alerts/rules/memory.yaml", include_str!("../../alerts/rules/memory.yaml")),
     ("alerts/rules/objectives.yaml", include_str!("../../alerts/rules/objectives.yaml")),
+    ("alerts/rules/pools.yaml", include_str!("../../alerts/rules/pools.yaml")),
     ("alerts/rules/retries.yaml", include_str!("../../alerts/rules/retries.yaml")),
     ("alerts/rules/traffic.yaml", include_str!("../../alerts/rules/traffic.yaml")),
+    ("alerts/rules/saturation.yaml", include_str!("../../alerts/rules/saturation.yaml")),
 ];
 /// Each rule runs a detector of its own over every window.
 const RULES_MAX: usize = 100;
@@ -107,6 +110,12 @@ pub enum Detect {
     RestartLoop(RestartLoopSpec),
     /// See [`TrafficSurge`].
     TrafficSurge(TrafficSurgeSpec),
+    /// See [`PoolLeak`].
+    PoolLeak(PoolLeakSpec),
+    /// See [`PoolExhaustion`].
+    PoolExhaustion(PoolExhaustionSpec),
+    /// See [`Saturation`].
+    Saturation(SaturationSpec),
 }
 
 impl Detect {
@@ -120,6 +129,9 @@ impl Detect {
             Self::MemoryExhaustion(_) | Self::MemoryLeak(_) => AlertName::MemoryExhaustion,
             Self::RestartLoop(_) => AlertName::RestartLoop,
             Self::TrafficSurge(_) => AlertName::TrafficSurge,
+            Self::PoolLeak(_) => AlertName::PoolLeak,
+            Self::PoolExhaustion(_) => AlertName::PoolExhaustion,
+            Self::Saturation(_) => AlertName::Saturation,
         }
     }
 
@@ -134,6 +146,9 @@ impl Detect {
             Self::MemoryLeak(spec) => Box::new(MemoryLeak::new(spec)),
             Self::RestartLoop(spec) => Box::new(RestartLoop::new(spec)),
             Self::TrafficSurge(spec) => Box::new(TrafficSurge::new(spec)),
+            Self::PoolLeak(spec) => Box::new(PoolLeak::new(spec)),
+            Self::PoolExhaustion(spec) => Box::new(PoolExhaustion::new(spec)),
+            Self::Saturation(spec) => Box::new(Saturation::new(spec)),
         }
     }
 
@@ -172,7 +187,8 @@ impl Detect {
                     spec.rate_ratio > 1.0 && spec.peak_ratio_min >= 1.0 && (0.0..1.0).contains(&spec.load_share_min);
                 (!fits).then_some("rate_ratio > 1, peak_ratio_min ≥ 1 and 0 ≤ load_share_min < 1 must hold")
             }
-            Self::RateLimit(_) | Self::MemoryLeak(_) => None,
+            Self::Saturation(spec) => (!share(spec.near_limit_share)).then_some("0 < near_limit_share < 1 must hold"),
+            _ => None,
         }
     }
 }
@@ -278,6 +294,10 @@ mod tests {
         assert_eq!(burn.detect, Detect::ErrorBudgetBurn(ErrorBudgetBurnSpec::default()));
         let memory = critical(AlertName::MemoryExhaustion).unwrap();
         assert_eq!(memory.detect, Detect::MemoryExhaustion(MemoryExhaustionSpec::default()));
+        let detect = |alert| critical(alert).unwrap().detect.clone();
+        assert_eq!(detect(AlertName::PoolLeak), Detect::PoolLeak(PoolLeakSpec::default()));
+        assert_eq!(detect(AlertName::PoolExhaustion), Detect::PoolExhaustion(PoolExhaustionSpec::default()));
+        assert_eq!(detect(AlertName::Saturation), Detect::Saturation(SaturationSpec::default()));
     }
 
     #[test]

@@ -1,16 +1,27 @@
 //! Detectors: a file a detector, each a pure state machine over closed windows.
 
+mod edge_harm;
 mod error_budget_burn;
 mod finding;
+mod growth;
 mod limits;
+mod memory_climb;
 mod memory_exhaustion;
 mod memory_leak;
+mod pool_evidence;
+mod pool_exhaustion;
+mod pool_leak;
 mod rate_baseline;
 mod rate_limit;
 mod restart_loop;
 mod retry_amplification;
 mod retry_groups;
+mod saturation;
+#[cfg(test)]
+mod signal_tests;
 pub mod statistics;
+mod throughput_view;
+mod time_left;
 mod traffic_surge;
 mod words;
 
@@ -18,10 +29,13 @@ pub use error_budget_burn::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec};
 pub use finding::{Finding, Role};
 pub use limits::{Limit, Limits, LimitsError};
 pub use memory_exhaustion::{MemoryExhaustion, MemoryExhaustionSpec};
-pub use memory_leak::{LeakTrend, MemoryLeak, MemoryLeakSpec, leak_trend};
+pub use memory_leak::{MemoryLeak, MemoryLeakSpec};
+pub use pool_exhaustion::{PoolExhaustion, PoolExhaustionSpec};
+pub use pool_leak::{PoolLeak, PoolLeakSpec};
 pub use rate_limit::{RateLimit, RateLimitSpec};
 pub use restart_loop::{RestartLoop, RestartLoopSpec};
 pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};
+pub use saturation::{Saturation, SaturationSpec};
 pub use traffic_surge::{TrafficSurge, TrafficSurgeSpec};
 pub use words::{bytes, count, duration, percent, rate, rounded};
 

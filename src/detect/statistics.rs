@@ -72,6 +72,8 @@ pub struct Trend {
     pub slope: f64,
     /// Lower end of its 90 % interval.
     pub slope_lower: f64,
+    /// Upper end of the same interval.
+    pub slope_upper: f64,
     /// Mann–Kendall's z: how surely it rises.
     pub z: f64,
 }
@@ -105,7 +107,8 @@ pub fn theil_sen(points: &[(f64, f64)]) -> Option<Trend> {
     let c = 1.645 * variance.sqrt();
     let count = slopes.len() as f64;
     let lower_rank = (((count - c) / 2.0).floor().max(0.0) as usize).min(slopes.len() - 1);
-    Some(Trend { slope: median_sorted(&slopes), slope_lower: slopes[lower_rank], z })
+    let slope_upper = slopes[slopes.len() - 1 - lower_rank];
+    Some(Trend { slope: median_sorted(&slopes), slope_lower: slopes[lower_rank], slope_upper, z })
 }
 
 /// Var S = (n(n−1)(2n+5) − Σ t(t−1)(2t+5)) / 18 over groups of t tied values.

@@ -15,6 +15,9 @@ pub use changes::{CHANGES_MAX, ChangeLog};
 pub use names::{Name, Names};
 pub use recent::{RECENT_MS, Recent};
 pub use request_keys::RequestKeys;
-pub use signals::{Bucket, COARSE_MS, FINE_MS, SERIES_SILENT_MS, SignalHistory, SourceHistory};
+pub use signals::{
+    Bucket, COARSE_MS, DAY_MS, EdgeBucket, EdgeHistory, FINE_MS, Flow, Gauge, PoolBucket, PoolHistory, Restarts,
+    SERIES_SILENT_MS, SignalHistory, SourceHistory, ThroughputBucket, ThroughputHistory, within,
+};
 pub use watermark::{StreamId, Watermark};
 pub use window::{Cell, CellKey, ClosedWindow, SignalCell, Window, ratio};

@@ -118,6 +118,8 @@ pub struct SignalCell {
     pub last: f64,
     /// Least reading.
     pub min: f64,
+    /// Greatest reading.
+    pub max: f64,
 }
 
 /// A request without an attempt number above one, but with a key.
@@ -200,9 +202,10 @@ impl Window {
             self.cells_overflowed += 1;
             return;
         }
-        let fresh = SignalCell { at: signal.timestamp, last: signal.value, min: signal.value };
+        let fresh = SignalCell { at: signal.timestamp, last: signal.value, min: signal.value, max: signal.value };
         let cell = self.signals.entry((source, metric)).or_insert(fresh);
         cell.min = cell.min.min(signal.value);
+        cell.max = cell.max.max(signal.value);
         if signal.timestamp > cell.at || (signal.timestamp == cell.at && signal.value > cell.last) {
             cell.at = signal.timestamp;
             cell.last = signal.value;
