@@ -8,7 +8,7 @@ use crate::api::tls_acceptor;
 use crate::cli::settings;
 use crate::config::{Config, ConfigError, DetectConfig};
 use crate::ingest::{REQUESTS_NOT_NATIVE, requests_are_native};
-use crate::sim::{NAMES, Scenario, ScenarioError};
+use crate::sim::{NAMES, ScenarioError, ScenarioFile};
 use crate::store::{MIGRATIONS, Migration};
 
 /// The configuration, as far as it can be used.
@@ -83,7 +83,7 @@ pub(super) fn scenarios(files: &[String]) -> Outcome {
     let names: Vec<&str> = NAMES.iter().copied().chain(files.iter().map(String::as_str)).collect();
     let problems: Vec<String> = names
         .iter()
-        .filter_map(|name| Scenario::load(name).err())
+        .filter_map(|name| ScenarioFile::load(name, None).err())
         .flat_map(|error| scenario_problems(&error))
         .collect();
     if problems.is_empty() { Outcome::Well(names.join(", ")) } else { Outcome::Problems(problems) }

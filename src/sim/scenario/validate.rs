@@ -8,9 +8,9 @@ use super::{CohortSpec, RetrySpec, RouteSpec, Scenario, ServiceSpec, VersionSpec
 /// A simulation keeps one entry for each request in work and each workflow that runs: this bounds both.
 const CONCURRENCY_MAX: u64 = 1_000_000;
 /// Longest scenario.
-const DURATION_MAX: Span = Span::from_days(400);
+pub(in crate::sim) const DURATION_MAX: Span = Span::from_days(400);
 /// Longest life of a key or connection: one counter a second is kept.
-const LIFE_MAX: Span = Span::from_days(2);
+pub(in crate::sim) const LIFE_MAX: Span = Span::from_days(2);
 
 /// Keys of one attempt, in bytes.
 const STORE_BYTES_MAX: u64 = 64 << 20;
@@ -70,6 +70,9 @@ impl Scenario {
         }
         if let Err(references) = Plan::build(self) {
             problems.0.extend(references);
+        }
+        if let Some(truth) = &self.truth {
+            problems.0.extend(truth.problems(self.duration));
         }
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
