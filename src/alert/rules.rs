@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Span;
 use crate::detect::{
     Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
-    MemoryLeakSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec,
+    MemoryLeakSpec, QueryBlowup, QueryBlowupSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
@@ -16,6 +16,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("alerts/rules/limits.yaml", include_str!("../../alerts/rules/limits.yaml")),
     ("alerts/rules/memory.yaml", include_str!("../../alerts/rules/memory.yaml")),
     ("alerts/rules/objectives.yaml", include_str!("../../alerts/rules/objectives.yaml")),
+    ("alerts/rules/queries.yaml", include_str!("../../alerts/rules/queries.yaml")),
     ("alerts/rules/retries.yaml", include_str!("../../alerts/rules/retries.yaml")),
 ];
 /// Each rule runs a detector of its own over every window.
@@ -103,6 +104,8 @@ pub enum Detect {
     MemoryLeak(MemoryLeakSpec),
     /// See [`RestartLoop`].
     RestartLoop(RestartLoopSpec),
+    /// See [`QueryBlowup`].
+    QueryBlowup(QueryBlowupSpec),
 }
 
 impl Detect {
@@ -115,6 +118,7 @@ impl Detect {
             Self::ErrorBudgetBurn(_) => AlertName::ErrorBudgetBurn,
             Self::MemoryExhaustion(_) | Self::MemoryLeak(_) => AlertName::MemoryExhaustion,
             Self::RestartLoop(_) => AlertName::RestartLoop,
+            Self::QueryBlowup(_) => AlertName::QueryBlowup,
         }
     }
 
@@ -128,6 +132,7 @@ impl Detect {
             Self::MemoryExhaustion(spec) => Box::new(MemoryExhaustion::new(spec)),
             Self::MemoryLeak(spec) => Box::new(MemoryLeak::new(spec)),
             Self::RestartLoop(spec) => Box::new(RestartLoop::new(spec)),
+            Self::QueryBlowup(spec) => Box::new(QueryBlowup::new(spec)),
         }
     }
 
@@ -160,6 +165,14 @@ impl Detect {
             Self::RestartLoop(spec) => {
                 let fits = (2..=50).contains(&spec.restarts_min) && spec.within.as_millis() <= 3_600_000;
                 (!fits).then_some("2 ≤ restarts_min ≤ 50 and within ≤ 1h must hold")
+            }
+            Self::QueryBlowup(spec) => {
+                let fits = spec.memory_ratio_min > 1.0
+                    && share(spec.node_share_max)
+                    && (0.0..1.0).contains(&spec.node_excess_share_min);
+                (!fits).then_some(
+                    "memory_ratio_min > 1, 0 < node_share_max < 1 and 0 ≤ node_excess_share_min < 1 must hold",
+                )
             }
             Self::RateLimit(_) | Self::MemoryLeak(_) => None,
         }

@@ -5,6 +5,15 @@ mod finding;
 mod limits;
 mod memory_exhaustion;
 mod memory_leak;
+mod query_blowup;
+#[cfg(test)]
+mod query_blowup_tests;
+mod query_blowup_words;
+mod query_changes;
+mod query_nodes;
+mod query_series;
+#[cfg(test)]
+mod query_tests;
 mod rate_limit;
 mod restart_loop;
 mod retry_amplification;
@@ -17,12 +26,13 @@ pub use finding::{Finding, Role};
 pub use limits::{Limit, Limits, LimitsError};
 pub use memory_exhaustion::{MemoryExhaustion, MemoryExhaustionSpec};
 pub use memory_leak::{LeakTrend, MemoryLeak, MemoryLeakSpec, leak_trend};
+pub use query_blowup::{QueryBlowup, QueryBlowupSpec};
 pub use rate_limit::{RateLimit, RateLimitSpec};
 pub use restart_loop::{RestartLoop, RestartLoopSpec};
 pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};
 pub use words::{bytes, count, duration, percent, rate, rounded};
 
-use crate::flow::{ClosedWindow, Names, Recent, SignalHistory};
+use crate::flow::{ChangeLog, ClosedWindow, Names, QueryTexts, Recent, RunningQueries, SignalHistory};
 
 /// What a detector sees at the end of a window.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +43,12 @@ pub struct Scene<'a> {
     pub recent: &'a Recent,
     /// Signals over time, this window included.
     pub signals: &'a SignalHistory,
+    /// Queries that run at the window's end.
+    pub running: &'a RunningQueries,
+    /// What fingerprints of queries stand for.
+    pub query_texts: &'a QueryTexts,
+    /// Changes seen so far.
+    pub changes: &'a ChangeLog,
     /// Strings behind the names.
     pub names: &'a Names,
 }
