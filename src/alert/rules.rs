@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Span;
 use crate::detect::{
     Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
-    MemoryLeakSpec, QueryBlowup, QueryBlowupSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec,
+    MemoryLeakSpec, QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
@@ -106,6 +106,8 @@ pub enum Detect {
     RestartLoop(RestartLoopSpec),
     /// See [`QueryBlowup`].
     QueryBlowup(QueryBlowupSpec),
+    /// See [`QueryRegression`].
+    QueryRegression(QueryRegressionSpec),
 }
 
 impl Detect {
@@ -119,6 +121,7 @@ impl Detect {
             Self::MemoryExhaustion(_) | Self::MemoryLeak(_) => AlertName::MemoryExhaustion,
             Self::RestartLoop(_) => AlertName::RestartLoop,
             Self::QueryBlowup(_) => AlertName::QueryBlowup,
+            Self::QueryRegression(_) => AlertName::QueryRegression,
         }
     }
 
@@ -133,6 +136,7 @@ impl Detect {
             Self::MemoryLeak(spec) => Box::new(MemoryLeak::new(spec)),
             Self::RestartLoop(spec) => Box::new(RestartLoop::new(spec)),
             Self::QueryBlowup(spec) => Box::new(QueryBlowup::new(spec)),
+            Self::QueryRegression(spec) => Box::new(QueryRegression::new(spec)),
         }
     }
 
@@ -174,6 +178,8 @@ impl Detect {
                     "memory_ratio_min > 1, 0 < node_share_max < 1 and 0 ≤ node_excess_share_min < 1 must hold",
                 )
             }
+            Self::QueryRegression(spec) => (spec.ratio_min <= 1.0 || spec.runs_min < 5)
+                .then_some("ratio_min > 1 and runs_min ≥ 5 must hold"),
             Self::RateLimit(_) | Self::MemoryLeak(_) => None,
         }
     }

@@ -10,7 +10,11 @@ mod query_blowup;
 mod query_blowup_tests;
 mod query_blowup_words;
 mod query_changes;
+mod query_history;
 mod query_nodes;
+mod query_regression;
+#[cfg(test)]
+mod query_regression_tests;
 mod query_series;
 #[cfg(test)]
 mod query_tests;
@@ -27,6 +31,7 @@ pub use limits::{Limit, Limits, LimitsError};
 pub use memory_exhaustion::{MemoryExhaustion, MemoryExhaustionSpec};
 pub use memory_leak::{LeakTrend, MemoryLeak, MemoryLeakSpec, leak_trend};
 pub use query_blowup::{QueryBlowup, QueryBlowupSpec};
+pub use query_regression::{QueryRegression, QueryRegressionSpec};
 pub use rate_limit::{RateLimit, RateLimitSpec};
 pub use restart_loop::{RestartLoop, RestartLoopSpec};
 pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};

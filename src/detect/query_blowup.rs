@@ -23,12 +23,14 @@ const COHORTS_MAX: usize = 1_000;
 const HELD_SPAN_MS: DurationMs = 60_000;
 /// A pattern is new only when the log was there before it: in the first minutes everything is.
 const LOG_MS_MIN: DurationMs = 300_000;
-/// A pattern without history is new for this long.
+/// A pattern is new for this long.
 const NEW_MS: DurationMs = 3_600_000;
 /// Share of a node that a new pattern must hold to be to blame for it.
 const NEW_SHARE_MIN: f64 = 0.25;
 /// A flood of ordinary runs holds at least this many times what the pattern normally holds, ...
 const FLOOD_RATIO_MIN: f64 = 2.0;
+/// ... in this many runs a minute at least, ...
+const FLOOD_RUNS_MIN: f64 = 10.0;
 /// ... and this share of the node.
 const FLOOD_SHARE_MIN: f64 = 0.3;
 
@@ -165,14 +167,14 @@ impl QueryBlowup {
     }
 
     fn suspicion(&self, key: SeriesKey, series: &QuerySeries, runs: &[RunNow], end: Timestamp) -> Option<Suspicion> {
-        if let Some(excess) = series.excess(end, self.spec.memory_ratio_min, runs) {
+        if let Some(excess) = series.excess(end, self.spec.memory_ratio_min, !self.spec.node_in_danger, runs) {
             return Some(Suspicion::Memory(excess));
         }
         if !self.spec.node_in_danger {
             return None;
         }
         let log_ms = self.first.map_or(0, |first| series.first.since(first));
-        if series.is_new() && log_ms >= LOG_MS_MIN && end.since(series.first) <= NEW_MS {
+        if log_ms >= LOG_MS_MIN && end.since(series.first) <= NEW_MS {
             let mut memory = LogHistogram::default();
             for (_, cell) in series.cells(end, NEW_MS) {
                 memory.merge(&cell.memory);
@@ -182,11 +184,19 @@ impl QueryBlowup {
             let cohort = self.cohorts.get(&key.origin).and_then(LogHistogram::median).unwrap_or(0.0);
             return Some(Suspicion::New(memory.median()?, cohort));
         }
-        let held: f64 = series.cells(end, HELD_SPAN_MS).map(|(_, cell)| per_minute(cell.held_byte_ms).floor()).sum();
+        let (normal, normal_runs) = series.normal_load()?;
+        let (mut now, mut ended) = (0.0, 0);
+        for (_, cell) in series.cells(end, HELD_SPAN_MS) {
+            now += per_minute(cell.held_byte_ms).floor();
+            ended += cell.ended;
+        }
         #[allow(clippy::cast_precision_loss)]
-        let running: f64 = runs.iter().map(|run| run.memory_bytes as f64).sum();
-        let (now, normal) = (held.max(running), series.normal_load_bytes()?);
-        (now >= FLOOD_RATIO_MIN * normal).then_some(Suspicion::Flood(now, normal))
+        let (running, count) =
+            (runs.iter().map(|run| run.memory_bytes as f64).sum::<f64>(), (ended + runs.len() as u64) as f64);
+        // One great run is no flood: there must be more of them, too.
+        let many = count >= FLOOD_RUNS_MIN && count >= FLOOD_RATIO_MIN * normal_runs;
+        let now = running.max(now);
+        (many && now >= FLOOD_RATIO_MIN * normal).then_some(Suspicion::Flood(now, normal))
     }
 
     /// The node that is most endangered by this suspect, if any is.

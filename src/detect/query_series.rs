@@ -31,6 +31,8 @@ const SURE_ODDS: f64 = 13.8;
 /// Enough when a node is in danger: then the question is who, not whether.
 const LIKELY_Z: f64 = 3.5;
 const LIKELY_ODDS: f64 = 8.4;
+/// Of the excess over normal so much is enough for what was abnormal a moment ago.
+const HYSTERESIS: f64 = 0.6;
 /// Memory within this factor is the same for the same size of scan.
 const SIZE_FACTOR_MAX: f64 = 1.4;
 
@@ -82,7 +84,9 @@ pub struct QuerySeries {
     normal_by_scan: Vec<(ScanSize, LogHistogram)>,
     normal_rows: LogHistogram,
     normal_load: LogHistogram,
-    minute: (Timestamp, u128),
+    normal_runs: LogHistogram,
+    /// The minute that is being learnt: its start, byte-milliseconds held, runs.
+    minute: (Timestamp, u128, u64),
     slots: VecDeque<Slot>,
     /// Versions with the time each was first seen, in that order.
     versions: Vec<(Name, Timestamp)>,
@@ -102,7 +106,8 @@ impl QuerySeries {
             normal_by_scan: Vec::new(),
             normal_rows: LogHistogram::default(),
             normal_load: LogHistogram::default(),
-            minute: (first, 0),
+            normal_runs: LogHistogram::default(),
+            minute: (first, 0, 0),
             slots: VecDeque::new(),
             versions: Vec::new(),
             first,
@@ -167,11 +172,13 @@ impl QuerySeries {
                 None => self.normal_by_scan.push((part.scan, part.cell.memory.clone())),
             }
             self.minute.1 += part.cell.held_byte_ms;
+            self.minute.2 += part.cell.ended;
         }
         if slot.start.since(self.minute.0) >= 60_000 {
             let bytes = u64::try_from(self.minute.1 / 60_000).unwrap_or(u64::MAX);
             self.normal_load.add(bytes);
-            self.minute = (slot.start, 0);
+            self.normal_runs.add(self.minute.2);
+            self.minute = (slot.start, 0, 0);
         }
         if self.normal.total() > NORMAL_RUNS_MAX {
             self.normal.halve();
@@ -180,6 +187,7 @@ impl QuerySeries {
         }
         if self.normal_load.total() > NORMAL_RUNS_MAX {
             self.normal_load.halve();
+            self.normal_runs.halve();
         }
     }
 
@@ -200,10 +208,12 @@ impl QuerySeries {
         self.normal.total() < NORMAL_RUNS_MIN
     }
 
-    /// What all its runs together normally hold at most (9 of 10 minutes), in bytes; nothing before 3 minutes are known.
+    /// What all its runs together normally hold at most (9 of 10 minutes), in bytes, and how many they are in a minute;
+    /// nothing before 3 minutes are known.
     #[must_use]
-    pub fn normal_load_bytes(&self) -> Option<f64> {
-        self.normal_load.quantile(0.9).filter(|_| self.normal_load.total() >= 3)
+    pub fn normal_load(&self) -> Option<(f64, f64)> {
+        let known = self.normal_load.total() >= 3;
+        Some((self.normal_load.quantile(0.9)?, self.normal_runs.quantile(0.9)?)).filter(|_| known)
     }
 
     /// Median rows read, recently and normally, where both are known.
@@ -226,8 +236,11 @@ impl QuerySeries {
 
     /// Memory far above normal, over the span that shows it best.
     #[must_use]
-    pub fn excess(&self, end: Timestamp, ratio_min: f64, running: &[RunNow]) -> Option<Excess> {
+    pub fn excess(&self, end: Timestamp, ratio_min: f64, excused_by_size: bool, running: &[RunNow]) -> Option<Excess> {
         let normal_bytes = self.normal.median().filter(|_| !self.is_new())?;
+        // What was abnormal a moment ago stays so until it is clearly not.
+        let was_abnormal = self.abnormal.is_some_and(|(_, last)| end.since(last) <= RECENT_MS);
+        let ratio_min = if was_abnormal { 1.0 + (ratio_min - 1.0) * HYSTERESIS } else { ratio_min };
         let mut groups: Vec<Option<Name>> = vec![None];
         let recent_versions = self.parts(end, RARE_MS).map(|part| part.version);
         for version in recent_versions.chain(running.iter().map(|run| run.version)) {
@@ -243,16 +256,16 @@ impl QuerySeries {
         let tried = groups.iter().flat_map(|version| spans.map(|span_ms| (*version, span_ms)));
         let found = tried.filter_map(|(version, span_ms)| {
             let (recent, ends) = self.recent(end, span_ms, version, running);
-            let excess = self.judge(&recent, normal_bytes, ratio_min)?;
-            let by_size = ends && self.explained_by_size(end, span_ms, version);
+            let excess = self.judge(&recent, normal_bytes, ratio_min, was_abnormal)?;
+            let version = version.filter(|version| self.is_theirs(*version, end, ratio_min));
+            let by_size = excused_by_size && ends && version.is_none() && self.explained_by_size(end, span_ms);
             (!by_size).then_some(Excess { version, ..excess })
         });
         // Surest first; then the narrower one, where it is not the whole that changed.
-        let best = found.max_by(|a, b| {
+        found.max_by(|a, b| {
             let rank = |e: &Excess| (e.sure, e.version.is_some());
             rank(a).cmp(&rank(b)).then(a.runs.cmp(&b.runs)).then(a.memory_bytes.total_cmp(&b.memory_bytes))
-        })?;
-        Some(Excess { version: best.version.filter(|version| self.is_theirs(*version, end, ratio_min)), ..best })
+        })
     }
 
     /// A version is to blame when it is younger than the pattern, or other versions behave meanwhile.
@@ -293,9 +306,18 @@ impl QuerySeries {
         (recent, ends)
     }
 
-    fn judge(&self, recent: &LogHistogram, normal_bytes: f64, ratio_min: f64) -> Option<Excess> {
+    fn judge(
+        &self,
+        recent: &LogHistogram,
+        normal_bytes: f64,
+        ratio_min: f64,
+        was_abnormal: bool,
+    ) -> Option<Excess> {
         let memory_bytes = recent.median()?;
+        // The median is noisy in small samples, the geometric mean where a few runs are huge: either will do, because
+        // the test below must agree.
         let ratio = memory_bytes / normal_bytes.max(1.0);
+        let ratio = ratio.max(recent.geometric_mean()? / self.normal.geometric_mean()?.max(1.0));
         if ratio < ratio_min {
             return None;
         }
@@ -304,16 +326,16 @@ impl QuerySeries {
         // Every recent run above every normal one: by chance once in C(n + m, n).
         let odds = if apart { ln_choose(recent.total(), self.normal.total()) } else { 0.0 };
         let far = apart && recent.min()? >= 1.5 * self.normal.max()?;
-        let sure = recent.total() >= 5 && (z >= SURE_Z || odds >= SURE_ODDS);
         let likely = z >= LIKELY_Z || odds >= LIKELY_ODDS || far;
+        let sure = recent.total() >= 5 && (z >= SURE_Z || odds >= SURE_ODDS || (was_abnormal && likely));
         (sure || likely).then_some(Excess { version: None, memory_bytes, normal_bytes, runs: recent.total(), sure })
     }
 
     /// More of the large scans that have always been large: the size explains the memory.
-    fn explained_by_size(&self, end: Timestamp, span_ms: DurationMs, version: Option<Name>) -> bool {
+    fn explained_by_size(&self, end: Timestamp, span_ms: DurationMs) -> bool {
         let (mut known, mut all) = (0, 0);
         let mut by_scan: Vec<(ScanSize, LogHistogram)> = Vec::new();
-        for part in self.parts(end, span_ms).filter(|part| version.is_none_or(|version| version == part.version)) {
+        for part in self.parts(end, span_ms) {
             match by_scan.iter_mut().find(|(scan, _)| *scan == part.scan) {
                 Some((_, memory)) => memory.merge(&part.cell.memory),
                 None => by_scan.push((part.scan, part.cell.memory.clone())),

@@ -99,6 +99,18 @@ impl LogHistogram {
         self.quantile(0.5)
     }
 
+    /// The geometric mean (of bucket middles): less noisy than the median where sizes are lognormal. Nothing when empty.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn geometric_mean(&self) -> Option<f64> {
+        let middle = |bucket: u16| {
+            let (low, width) = bounds(bucket);
+            (low + width / 2.0).ln()
+        };
+        let sum: f64 = self.counts.iter().map(|(bucket, count)| f64::from(*count) * middle(*bucket)).sum();
+        (self.total > 0).then(|| (sum / self.total as f64).exp())
+    }
+
     /// Start of the lowest bucket.
     #[must_use]
     pub fn min(&self) -> Option<f64> {

@@ -35,7 +35,7 @@ pub struct QueryKey {
     pub node: Name,
 }
 
-/// Size of a scan: octaves of rows (else of bytes) in threes; nothing when neither is known.
+/// Size of a scan: octave of the rows (else of the bytes) it reads; nothing when neither is known.
 pub type ScanSize = Option<u8>;
 
 /// Runs that ended.
@@ -198,7 +198,7 @@ fn milliseconds(duration_ms: f64) -> u64 {
 
 fn scan_size(run: &QueryRun) -> ScanSize {
     let size = run.read_rows.or(run.read_bytes)?;
-    u8::try_from((u64::BITS - size.leading_zeros()) / 3).ok()
+    u8::try_from(u64::BITS - size.leading_zeros()).ok()
 }
 
 fn hash(id: &str) -> u64 {
