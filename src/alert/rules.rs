@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::Span;
 use crate::detect::{
     Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
-    MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec, RateLimit, RateLimitSpec, RestartLoop,
-    RestartLoopSpec, RetryAmplification, RetryAmplificationSpec, Saturation, SaturationSpec, TrafficSurge,
-    TrafficSurgeSpec,
+    MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec, QueryBlowup, QueryBlowupSpec,
+    QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification,
+    RetryAmplificationSpec, Saturation, SaturationSpec, TrafficSurge, TrafficSurgeSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
@@ -19,6 +19,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("alerts/rules/memory.yaml", include_str!("../../alerts/rules/memory.yaml")),
     ("alerts/rules/objectives.yaml", include_str!("../../alerts/rules/objectives.yaml")),
     ("alerts/rules/pools.yaml", include_str!("../../alerts/rules/pools.yaml")),
+    ("alerts/rules/queries.yaml", include_str!("../../alerts/rules/queries.yaml")),
     ("alerts/rules/retries.yaml", include_str!("../../alerts/rules/retries.yaml")),
     ("alerts/rules/traffic.yaml", include_str!("../../alerts/rules/traffic.yaml")),
     ("alerts/rules/saturation.yaml", include_str!("../../alerts/rules/saturation.yaml")),
@@ -116,6 +117,10 @@ pub enum Detect {
     PoolExhaustion(PoolExhaustionSpec),
     /// See [`Saturation`].
     Saturation(SaturationSpec),
+    /// See [`QueryBlowup`].
+    QueryBlowup(QueryBlowupSpec),
+    /// See [`QueryRegression`].
+    QueryRegression(QueryRegressionSpec),
 }
 
 impl Detect {
@@ -132,6 +137,8 @@ impl Detect {
             Self::PoolLeak(_) => AlertName::PoolLeak,
             Self::PoolExhaustion(_) => AlertName::PoolExhaustion,
             Self::Saturation(_) => AlertName::Saturation,
+            Self::QueryBlowup(_) => AlertName::QueryBlowup,
+            Self::QueryRegression(_) => AlertName::QueryRegression,
         }
     }
 
@@ -149,6 +156,8 @@ impl Detect {
             Self::PoolLeak(spec) => Box::new(PoolLeak::new(spec)),
             Self::PoolExhaustion(spec) => Box::new(PoolExhaustion::new(spec)),
             Self::Saturation(spec) => Box::new(Saturation::new(spec)),
+            Self::QueryBlowup(spec) => Box::new(QueryBlowup::new(spec)),
+            Self::QueryRegression(spec) => Box::new(QueryRegression::new(spec)),
         }
     }
 
@@ -188,6 +197,17 @@ impl Detect {
                 (!fits).then_some("rate_ratio > 1, peak_ratio_min ≥ 1 and 0 ≤ load_share_min < 1 must hold")
             }
             Self::Saturation(spec) => (!share(spec.near_limit_share)).then_some("0 < near_limit_share < 1 must hold"),
+            Self::QueryBlowup(spec) => {
+                let fits = spec.memory_ratio_min > 1.0
+                    && share(spec.node_share_max)
+                    && (0.0..1.0).contains(&spec.node_excess_share_min);
+                (!fits).then_some(
+                    "memory_ratio_min > 1, 0 < node_share_max < 1 and 0 ≤ node_excess_share_min < 1 must hold",
+                )
+            }
+            Self::QueryRegression(spec) => {
+                (spec.ratio_min <= 1.0 || spec.runs_min < 5).then_some("ratio_min > 1 and runs_min ≥ 5 must hold")
+            }
             _ => None,
         }
     }

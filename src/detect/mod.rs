@@ -11,6 +11,19 @@ mod memory_leak;
 mod pool_evidence;
 mod pool_exhaustion;
 mod pool_leak;
+mod query_blowup;
+#[cfg(test)]
+mod query_blowup_tests;
+mod query_blowup_words;
+mod query_changes;
+mod query_history;
+mod query_nodes;
+mod query_regression;
+#[cfg(test)]
+mod query_regression_tests;
+mod query_series;
+#[cfg(test)]
+mod query_tests;
 mod rate_baseline;
 mod rate_limit;
 mod restart_loop;
@@ -32,6 +45,8 @@ pub use memory_exhaustion::{MemoryExhaustion, MemoryExhaustionSpec};
 pub use memory_leak::{MemoryLeak, MemoryLeakSpec};
 pub use pool_exhaustion::{PoolExhaustion, PoolExhaustionSpec};
 pub use pool_leak::{PoolLeak, PoolLeakSpec};
+pub use query_blowup::{QueryBlowup, QueryBlowupSpec};
+pub use query_regression::{QueryRegression, QueryRegressionSpec};
 pub use rate_limit::{RateLimit, RateLimitSpec};
 pub use restart_loop::{RestartLoop, RestartLoopSpec};
 pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};
@@ -39,7 +54,7 @@ pub use saturation::{Saturation, SaturationSpec};
 pub use traffic_surge::{TrafficSurge, TrafficSurgeSpec};
 pub use words::{bytes, count, duration, percent, rate, rounded};
 
-use crate::flow::{ClosedWindow, Names, Recent, SignalHistory};
+use crate::flow::{ChangeLog, ClosedWindow, Names, QueryTexts, Recent, RunningQueries, SignalHistory};
 
 /// What a detector sees at the end of a window.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +65,12 @@ pub struct Scene<'a> {
     pub recent: &'a Recent,
     /// Signals over time, this window included.
     pub signals: &'a SignalHistory,
+    /// Queries that run at the window's end.
+    pub running: &'a RunningQueries,
+    /// What fingerprints of queries stand for.
+    pub query_texts: &'a QueryTexts,
+    /// Changes seen so far.
+    pub changes: &'a ChangeLog,
     /// Strings behind the names.
     pub names: &'a Names,
 }

@@ -3,21 +3,27 @@
 
 mod assembler;
 mod changes;
+mod log_histogram;
 mod names;
+mod queries;
 mod recent;
 mod request_keys;
+mod running_queries;
 mod signals;
 mod watermark;
 mod window;
 
 pub use assembler::{Assembler, FlowCounts};
 pub use changes::{CHANGES_MAX, ChangeLog};
+pub use log_histogram::LogHistogram;
 pub use names::{Name, Names};
+pub use queries::{HELD_MS_MAX, QueryCell, QueryCounts, QueryKey, QueryTexts, QueryWindow, RunReport, ScanSize};
 pub use recent::{RECENT_MS, Recent};
 pub use request_keys::RequestKeys;
+pub use running_queries::{Run, RunningQueries};
 pub use signals::{
     Bucket, COARSE_MS, DAY_MS, EdgeBucket, EdgeHistory, FINE_MS, Flow, Gauge, PoolBucket, PoolHistory, Restarts,
     SERIES_SILENT_MS, SignalHistory, SourceHistory, ThroughputBucket, ThroughputHistory, within,
 };
 pub use watermark::{StreamId, Watermark};
-pub use window::{Cell, CellKey, ClosedWindow, SignalCell, Window, ratio};
+pub use window::{Cell, CellKey, ClosedWindow, LateCounts, SignalCell, Window, ratio};

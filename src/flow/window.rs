@@ -2,8 +2,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::Name;
-use crate::model::{Request, Signal, Timestamp};
+use super::{Name, QueryCounts, QueryKey, QueryWindow};
+use crate::model::{DurationMs, QueryRun, Request, Signal, Timestamp};
 
 /// Attempts a well-behaved client makes of one request (Google SRE book, ch. 21; AWS SDK standard mode: 3).
 pub const ATTEMPTS_COMPLIANT_MAX: u32 = 3;
@@ -138,6 +138,7 @@ pub struct KeySighting {
 pub struct Window {
     cells: FxHashMap<CellKey, Cell>,
     signals: FxHashMap<(Name, Name), SignalCell>,
+    queries: QueryWindow,
     sightings: Vec<KeySighting>,
     cells_overflowed: u64,
     sightings_overflowed: u64,
@@ -150,6 +151,8 @@ pub struct WindowCounts {
     pub cells: FxHashMap<CellKey, Cell>,
     /// Readings by (source, metric).
     pub signals: Vec<((Name, Name), SignalCell)>,
+    /// Queries.
+    pub queries: QueryCounts,
     /// Keys still to be matched with those of earlier windows.
     pub sightings: Vec<KeySighting>,
 }
@@ -164,6 +167,7 @@ impl Window {
         Self {
             cells: FxHashMap::default(),
             signals: FxHashMap::default(),
+            queries: QueryWindow::default(),
             sightings: Vec::new(),
             cells_overflowed: 0,
             sightings_overflowed: 0,
@@ -212,23 +216,33 @@ impl Window {
         }
     }
 
-    /// Requests and series in it.
+    /// Counts a query.
+    pub fn add_query(&mut self, query: &QueryRun, key: QueryKey) {
+        self.queries.add(query, key);
+    }
+
+    /// Requests, queries and series in it.
     #[must_use]
     pub fn events(&self) -> u64 {
         let requests: u64 = self.cells.values().map(|cell| cell.requests).sum();
-        requests + self.signals.len() as u64
+        requests + self.signals.len() as u64 + self.queries.events()
     }
 
     /// Requests and readings that no cell of their own was left for.
     #[must_use]
     pub fn overflowed(&self) -> u64 {
-        self.cells_overflowed + self.sightings_overflowed
+        self.cells_overflowed + self.sightings_overflowed + self.queries.overflowed()
     }
 
     /// Ends the window.
     #[must_use]
     pub fn into_counts(self) -> WindowCounts {
-        WindowCounts { cells: self.cells, signals: self.signals.into_iter().collect(), sightings: self.sightings }
+        WindowCounts {
+            cells: self.cells,
+            signals: self.signals.into_iter().collect(),
+            queries: self.queries.into_counts(),
+            sightings: self.sightings,
+        }
     }
 }
 
@@ -268,4 +282,29 @@ pub struct ClosedWindow {
     pub edge_total: Cell,
     /// Signal readings by (source, metric), in no particular order.
     pub signals: Vec<((Name, Name), SignalCell)>,
+    /// Queries that ended or ran in it.
+    pub queries: QueryCounts,
+    /// Events that came, since the window before was closed, for windows that were closed already.
+    pub late: LateCounts,
+}
+
+/// Events that came too late to be counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LateCounts {
+    /// How many.
+    pub events: u64,
+    /// Sum of how far behind the closed windows they were, in milliseconds.
+    pub behind_ms_sum: u64,
+    /// The furthest behind.
+    pub behind_ms_max: u64,
+}
+
+impl LateCounts {
+    /// Counts one that was `behind_ms` behind.
+    pub fn add(&mut self, behind_ms: DurationMs) {
+        let behind_ms = u64::try_from(behind_ms).unwrap_or(0);
+        self.events += 1;
+        self.behind_ms_sum = self.behind_ms_sum.saturating_add(behind_ms);
+        self.behind_ms_max = self.behind_ms_max.max(behind_ms);
+    }
 }

@@ -11,6 +11,7 @@ mod event;
 mod event_json;
 mod plan;
 mod position;
+mod sql_text;
 mod time;
 mod transition;
 
@@ -24,6 +25,7 @@ pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Requ
 pub(crate) use event_json::is_field_name;
 pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};
+pub use sql_text::{SQL_BYTES_MAX, normalise_sql, sql_fingerprint};
 pub use time::{DurationMs, ParseTimestampError, Timestamp};
 pub use transition::{
     Affected, AlertName, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, IncidentReport, Moment,
