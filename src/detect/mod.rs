@@ -9,6 +9,8 @@ mod rate_limit;
 mod restart_loop;
 mod retry_amplification;
 mod retry_groups;
+mod retry_scores;
+mod retry_words;
 pub mod statistics;
 mod words;
 
