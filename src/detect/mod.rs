@@ -29,6 +29,8 @@ mod rate_limit;
 mod restart_loop;
 mod retry_amplification;
 mod retry_groups;
+mod retry_scores;
+mod retry_words;
 mod saturation;
 #[cfg(test)]
 mod signal_tests;

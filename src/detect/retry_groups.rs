@@ -1,6 +1,8 @@
 //! Who may be repeating requests: the groups that retries are counted by.
 
-use crate::flow::{CellKey, Name, Names};
+use rustc_hash::FxHashMap;
+
+use crate::flow::{Cell, CellKey, Name, Names};
 use crate::model::{Dimension, Dimensions};
 
 /// One suspect.
@@ -64,5 +66,22 @@ impl Group {
             Self::Caller { caller, service } if service.is_absent() => names.text(caller).to_string(),
             Self::Caller { caller, service } => format!("{} → {}", names.text(caller), names.text(service)),
         }
+    }
+}
+
+/// Sums of the last minute for one suspect.
+#[derive(Debug, Default)]
+pub struct Suspect {
+    /// All of it.
+    pub cell: Cell,
+    /// By subscription.
+    pub by_subscription: FxHashMap<Name, Cell>,
+}
+
+impl Suspect {
+    /// Subscriptions with attempts beyond the third.
+    #[must_use]
+    pub fn retrying(&self) -> usize {
+        self.by_subscription.values().filter(|cell| cell.beyond_budget() > 0).count()
     }
 }

@@ -26,6 +26,13 @@ impl BernoulliCusum {
     }
 }
 
+/// Evidence that counts are above what is accepted: `score` after `observed` more where `accepted` were, against `factor`
+/// times as many, never below zero (Lucas, Technometrics 27, 1985).
+#[must_use]
+pub fn poisson_cusum(score: f64, observed: f64, accepted: f64, factor: f64) -> f64 {
+    (score + observed * factor.ln() - accepted * (factor - 1.0)).max(0.0)
+}
+
 /// Lower end of Wilson's score interval for `hits` of `trials` at `z` standard deviations (Wilson, JASA 22, 1927).
 #[must_use]
 #[allow(clippy::cast_precision_loss)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::repeats::Repeats;
 use super::watermark::{StreamId, Watermark};
 use super::window::{Cell, CellKey, ClosedWindow, LateCounts, Window, WindowCounts};
 use super::{ChangeLog, Names, QueryKey, QueryTexts, RequestKeys};
@@ -37,6 +38,7 @@ pub struct Assembler {
     watermark: Watermark,
     windows: BTreeMap<Timestamp, Window>,
     request_keys: RequestKeys,
+    repeats: Repeats,
     changes: ChangeLog,
     query_texts: QueryTexts,
     /// Late events since the last window was closed.
@@ -58,6 +60,7 @@ impl Assembler {
             watermark: Watermark::new(config.allowed_lateness.as_millis()),
             windows: BTreeMap::new(),
             request_keys: RequestKeys::new(config.request_keys_max),
+            repeats: Repeats::default(),
             changes: ChangeLog::default(),
             query_texts: QueryTexts::default(),
             late: LateCounts::default(),
@@ -134,8 +137,9 @@ impl Assembler {
     fn close(&mut self, start: Timestamp, end: Timestamp, window: Window) -> ClosedWindow {
         self.counts.windows_closed += 1;
         self.counts.overflowed += window.overflowed();
-        let WindowCounts { mut cells, signals, queries, mut sightings } = window.into_counts();
+        let WindowCounts { mut cells, signals, queries, mut sightings, mut unmarked } = window.into_counts();
         self.request_keys.count_resends(start, &mut sightings, &mut cells);
+        self.repeats.infer((start, end), &mut unmarked, &mut cells, self.cells_max);
         let mut total = Cell::default();
         let mut edge_total = Cell::default();
         for (key, cell) in &cells {
@@ -207,6 +211,7 @@ impl Assembler {
     #[must_use]
     pub fn counts(&self) -> FlowCounts {
         let overflowed = self.counts.overflowed + self.names.overflowed() + self.request_keys.overflowed();
+        let overflowed = overflowed + self.repeats.overflowed();
         FlowCounts { overflowed, ..self.counts }
     }
 }

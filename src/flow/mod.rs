@@ -2,11 +2,15 @@
 //! events of one window arrive never shows in the result.
 
 mod assembler;
+mod chain;
 mod changes;
+mod demand;
+mod excess;
 mod log_histogram;
 mod names;
 mod queries;
 mod recent;
+mod repeats;
 mod request_keys;
 mod running_queries;
 mod signals;
@@ -19,6 +23,7 @@ pub use log_histogram::LogHistogram;
 pub use names::{Name, Names};
 pub use queries::{HELD_MS_MAX, QueryCell, QueryCounts, QueryKey, QueryTexts, QueryWindow, RunReport, ScanSize};
 pub use recent::{RECENT_MS, Recent};
+pub use repeats::Inferred;
 pub use request_keys::RequestKeys;
 pub use running_queries::{Run, RunningQueries};
 pub use signals::{

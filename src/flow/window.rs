@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::repeats::{Answer, Inferred, Unmarked};
 use super::{Name, QueryCounts, QueryKey, QueryWindow};
 use crate::model::{DurationMs, QueryRun, Request, Signal, Timestamp};
 
@@ -46,14 +47,16 @@ pub struct Cell {
     pub failures: u64,
     /// Of these, 5xx.
     pub server_errors: u64,
-    /// Of these, not the first attempt of a logical request.
+    /// Of these, not the first attempt of a logical request, as told or as inferred.
     pub resends: u64,
-    /// Of these, attempts that no well-behaved client makes (the fourth and later).
+    /// Of these, attempts that no well-behaved client makes (the fourth and later), as told.
     pub resends_beyond_budget: u64,
     /// Of these, with a sign of retries at all (attempt number or request key).
     pub attempts_known: u64,
     /// Sum of durations, in microseconds (an integer, so that the sum does not depend on the order).
     pub duration_us_sum: u64,
+    /// What is inferred of requests without any sign of retries.
+    pub inferred: Inferred,
 }
 
 impl Cell {
@@ -66,6 +69,7 @@ impl Cell {
         self.resends_beyond_budget += other.resends_beyond_budget;
         self.attempts_known += other.attempts_known;
         self.duration_us_sum += other.duration_us_sum;
+        self.inferred.add(&other.inferred);
     }
 
     /// Takes away a cell that was added before.
@@ -77,16 +81,35 @@ impl Cell {
         self.resends_beyond_budget -= other.resends_beyond_budget;
         self.attempts_known -= other.attempts_known;
         self.duration_us_sum -= other.duration_us_sum;
+        self.inferred.subtract(&other.inferred);
     }
 
-    /// Attempts per logical request: all attempts over first attempts (one, where only repeats were seen).
+    /// Attempts per logical request: all attempts over first attempts, or, where more were served than began because old
+    /// ones are repeated, over those served (one, where only repeats were seen).
     #[must_use]
     pub fn attempts_per_request(&self) -> f64 {
         if self.requests == 0 {
             return 1.0;
         }
-        let firsts = (self.requests - self.resends.min(self.requests)).max(1);
+        let resends = self.resends_likely();
+        // Clients that repeat what did not fail are not told by what was served.
+        let served = if 2 * self.failures >= resends { self.requests - self.failures } else { 0 };
+        let firsts = (self.requests - resends.min(self.requests)).max(served).max(1);
         ratio(self.requests, firsts)
+    }
+
+    /// Resends without those inferred that chance explains.
+    #[must_use]
+    pub fn resends_likely(&self) -> u64 {
+        let by_chance = self.inferred.resends_by_chance_milli.div_ceil(1_000);
+        self.resends - by_chance.min(self.inferred.resends)
+    }
+
+    /// Attempts beyond the third: told, and inferred beyond one and a half times what chance explains.
+    #[must_use]
+    pub fn beyond_budget(&self) -> u64 {
+        let by_chance = (self.inferred.beyond_by_chance_milli * 3).div_ceil(2_000);
+        self.resends_beyond_budget + self.inferred.beyond_budget.saturating_sub(by_chance)
     }
 
     /// Share of requests that failed (5xx or 429), 0 to 1.
@@ -140,6 +163,7 @@ pub struct Window {
     signals: FxHashMap<(Name, Name), SignalCell>,
     queries: QueryWindow,
     sightings: Vec<KeySighting>,
+    unmarked: Vec<Unmarked>,
     cells_overflowed: u64,
     sightings_overflowed: u64,
 }
@@ -155,6 +179,8 @@ pub struct WindowCounts {
     pub queries: QueryCounts,
     /// Keys still to be matched with those of earlier windows.
     pub sightings: Vec<KeySighting>,
+    /// Requests without attempt and key.
+    pub unmarked: Vec<Unmarked>,
 }
 
 /// Distinct (source, metric) pairs of one window; a platform has hundreds.
@@ -169,6 +195,7 @@ impl Window {
             signals: FxHashMap::default(),
             queries: QueryWindow::default(),
             sightings: Vec::new(),
+            unmarked: Vec::new(),
             cells_overflowed: 0,
             sightings_overflowed: 0,
         }
@@ -189,6 +216,14 @@ impl Window {
         cell.attempts_known += u64::from(request.attempt.is_some() || request.request_key.is_some());
         cell.resends += u64::from(attempt > 1);
         cell.resends_beyond_budget += u64::from(attempt > ATTEMPTS_COMPLIANT_MAX);
+        if request.attempt.is_none() && request.request_key.is_none() {
+            if self.unmarked.len() < sightings_max {
+                let answer = Answer::of(request.status);
+                self.unmarked.push(Unmarked { cell: key, timestamp: request.timestamp, answer });
+            } else {
+                self.sightings_overflowed += 1;
+            }
+        }
         // An attempt number above one is trusted. "First" is not: proxies number their own attempts, not the client's.
         if let Some(request_key) = request.request_key.as_ref().filter(|_| attempt <= 1) {
             if self.sightings.len() < sightings_max {
@@ -242,6 +277,7 @@ impl Window {
             signals: self.signals.into_iter().collect(),
             queries: self.queries.into_counts(),
             sightings: self.sightings,
+            unmarked: self.unmarked,
         }
     }
 }
