@@ -6,6 +6,7 @@
 
 mod adoption;
 mod attribution;
+pub mod lattice;
 mod open;
 mod ruled_out;
 mod tracker;
