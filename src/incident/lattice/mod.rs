@@ -19,6 +19,7 @@ pub use reference::reference_moments;
 pub use search::{DEPTH, DEPTH_MAX};
 pub use table::{CELLS_MAX, DIMENSIONS_MAX, Measure, Moment, Table, TableBuilder, TableError};
 
+use crate::detect::rounded;
 use crate::model::Confidence;
 use baseline::{Baseline, Deviation};
 use noise::Noise;
@@ -170,7 +171,7 @@ fn judged(table: &Table, all: &Deviation, found: Vec<Found>) -> Vec<RootCause> {
         causes.push(RootCause {
             conditions: words::conditions(table, &cause.description),
             stands_out: !set_ended,
-            share,
+            share: rounded(share),
             confidence,
             actual: words::value(table.measure, cause.deviation.actual, cause.deviation.weight),
             expected: words::value(table.measure, cause.deviation.expected, cause.deviation.weight),
