@@ -7,6 +7,7 @@
 mod adoption;
 mod attribution;
 mod changes;
+pub mod lattice;
 mod open;
 mod relation;
 mod report;
