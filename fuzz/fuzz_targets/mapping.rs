@@ -3,8 +3,8 @@
 
 use std::sync::OnceLock;
 
-use floodmark::config::{DecodeConfig, Format};
-use floodmark::decode::Decoder;
+use floodmark_fuzz::config::{DecodeConfig, Format};
+use floodmark_fuzz::decode::Decoder;
 
 const DECODE: &str = r##"
     requests_format = "mapping"
