@@ -33,7 +33,7 @@ test: check-cargo check-redis engines ## Run all tests against real engines; ARG
 test-kafka: check-cargo engine-kafka ## Run the delivery tests on Apache Kafka, 20 seeds of faults; FLOODMARK_DELIVERY_SEEDS=n
 	cargo test --locked --test delivery $(ARGS)
 
-bench: check-cargo engines ## Measure Floodmark beside its peers; FLOODMARK_BENCH_RECORDS=n, FLOODMARK_BENCH_BROKER=demo
+bench: check-cargo engines ## Measure Floodmark beside its peers; FLOODMARK_BENCH_RECORDS=n, _BROKER=demo, _ONLY='floodmark table'
 	@for peer in otelcol rsyslog; do benches/peers/build.sh $$peer || echo "floodmark: $$peer is not built and not measured" >&2; done
 	cargo bench --locked --profile release --bench ingest
 
