@@ -137,7 +137,16 @@ fn of_symptom(open: &[Incident], change: &AlertChange, at: Timestamp) -> Option<
     find(&related)
         .or_else(|| find(&|incident| critical(incident) && incident.root().is_some()))
         .or_else(|| find(&|incident| critical(incident) && growing(incident)))
+        .or_else(|| find(&|incident| in_time(incident) && growing(incident) && is_in_the_platform(incident)))
         .or_else(|| find(&|incident| incident.has_only_symptoms() && in_time(incident) && growing(incident)))
+}
+
+/// A culprit inside the platform, a ticket so far, is why things begin to fail; a customer's harmless retries are not.
+fn is_in_the_platform(incident: &Incident) -> bool {
+    let inside = |root: &Root| {
+        matches!(root.alert, AlertName::RequestAmplification | AlertName::QueryBlowup | AlertName::PoolLeak)
+    };
+    incident.has_fired() && incident.root().is_some_and(inside)
 }
 
 /// A ticket about a customer belongs to the incident in which that customer is a culprit.
@@ -260,6 +269,16 @@ mod tests {
         let retries = page(AlertName::RetryAmplification, Role::Cause, &VERSION, 0);
         assert_eq!(place(&open, &retries, minute(1), 0.5), Some(Place::Leads(1)));
         assert_eq!(place(&open[..1], &retries, minute(1), 0.5), Some(Place::Joins(0)));
+    }
+
+    #[test]
+    fn failures_after_a_query_pattern_became_heavy_are_its_symptoms() {
+        let pattern = [(Dimension::Fingerprint, "q3")];
+        let open = opened_by(&alert(AlertName::QueryBlowup, Role::Cause, Severity::Warning, &pattern, 0));
+        let burn = page(AlertName::ErrorBudgetBurn, Role::Symptom, &[(Dimension::Service, "reports")], 3);
+        assert_eq!(place(&open, &burn, minute(5), 0.1), Some(Place::Joins(0)));
+        let open = opened_by(&alert(AlertName::RetryAmplification, Role::Cause, Severity::Warning, &VERSION, 0));
+        assert_eq!(place(&open, &burn, minute(5), 0.1), None, "retries that harmed nobody so far");
     }
 
     #[test]
