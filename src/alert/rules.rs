@@ -6,13 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Span;
 use crate::detect::{
-    Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
-    MemoryLeakSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec,
+    CacheCollapse, CacheCollapseSpec, Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, LatencyRegression,
+    LatencyRegressionSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, RateLimit,
+    RateLimitSpec, RequestAmplification, RequestAmplificationSpec, RestartLoop, RestartLoopSpec, RetryAmplification,
+    RetryAmplificationSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
 /// Rules built into the binary, a file a subject.
 const SHIPPED: &[(&str, &str)] = &[
+    ("alerts/rules/caches.yaml", include_str!("../../alerts/rules/caches.yaml")),
+    ("alerts/rules/calls.yaml", include_str!("../../alerts/rules/calls.yaml")),
+    ("alerts/rules/latency.yaml", include_str!("../../alerts/rules/latency.yaml")),
     ("alerts/rules/limits.yaml", include_str!("../../alerts/rules/limits.yaml")),
     ("alerts/rules/memory.yaml", include_str!("../../alerts/rules/memory.yaml")),
     ("alerts/rules/objectives.yaml", include_str!("../../alerts/rules/objectives.yaml")),
@@ -103,6 +108,12 @@ pub enum Detect {
     MemoryLeak(MemoryLeakSpec),
     /// See [`RestartLoop`].
     RestartLoop(RestartLoopSpec),
+    /// See [`RequestAmplification`].
+    RequestAmplification(RequestAmplificationSpec),
+    /// See [`CacheCollapse`].
+    CacheCollapse(CacheCollapseSpec),
+    /// See [`LatencyRegression`].
+    LatencyRegression(LatencyRegressionSpec),
 }
 
 impl Detect {
@@ -115,6 +126,9 @@ impl Detect {
             Self::ErrorBudgetBurn(_) => AlertName::ErrorBudgetBurn,
             Self::MemoryExhaustion(_) | Self::MemoryLeak(_) => AlertName::MemoryExhaustion,
             Self::RestartLoop(_) => AlertName::RestartLoop,
+            Self::RequestAmplification(_) => AlertName::RequestAmplification,
+            Self::CacheCollapse(_) => AlertName::CacheCollapse,
+            Self::LatencyRegression(_) => AlertName::LatencyRegression,
         }
     }
 
@@ -128,6 +142,9 @@ impl Detect {
             Self::MemoryExhaustion(spec) => Box::new(MemoryExhaustion::new(spec)),
             Self::MemoryLeak(spec) => Box::new(MemoryLeak::new(spec)),
             Self::RestartLoop(spec) => Box::new(RestartLoop::new(spec)),
+            Self::RequestAmplification(spec) => Box::new(RequestAmplification::new(spec)),
+            Self::CacheCollapse(spec) => Box::new(CacheCollapse::new(spec)),
+            Self::LatencyRegression(spec) => Box::new(LatencyRegression::new(spec)),
         }
     }
 
@@ -161,6 +178,15 @@ impl Detect {
                 let fits = (2..=50).contains(&spec.restarts_min) && spec.within.as_millis() <= 3_600_000;
                 (!fits).then_some("2 ≤ restarts_min ≤ 50 and within ≤ 1h must hold")
             }
+            Self::RequestAmplification(spec) => {
+                let fits = spec.factor_min > 1.0 && (0.0..1.0).contains(&spec.load_share_min);
+                (!fits).then_some("factor_min > 1 and 0 ≤ load_share_min < 1 must hold")
+            }
+            Self::CacheCollapse(spec) => {
+                let fits = spec.misses_factor_min > 1.0 && spec.lookups_min >= 1;
+                (!fits).then_some("misses_factor_min > 1 and lookups_min ≥ 1 must hold")
+            }
+            Self::LatencyRegression(spec) => (spec.factor_min <= 1.0).then_some("factor_min > 1 must hold"),
             Self::RateLimit(_) | Self::MemoryLeak(_) => None,
         }
     }

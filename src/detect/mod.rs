@@ -1,23 +1,31 @@
 //! Detectors: a file a detector, each a pure state machine over closed windows.
 
+mod cache_collapse;
 mod error_budget_burn;
 mod finding;
+mod latency_regression;
 mod limits;
 mod memory_exhaustion;
 mod memory_leak;
 mod rate_limit;
+mod request_amplification;
 mod restart_loop;
 mod retry_amplification;
 mod retry_groups;
 pub mod statistics;
+#[cfg(test)]
+mod test_traffic;
 mod words;
 
+pub use cache_collapse::{CacheCollapse, CacheCollapseSpec};
 pub use error_budget_burn::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec};
 pub use finding::{Finding, Role};
+pub use latency_regression::{LatencyRegression, LatencyRegressionSpec};
 pub use limits::{Limit, Limits, LimitsError};
 pub use memory_exhaustion::{MemoryExhaustion, MemoryExhaustionSpec};
 pub use memory_leak::{LeakTrend, MemoryLeak, MemoryLeakSpec, leak_trend};
 pub use rate_limit::{RateLimit, RateLimitSpec};
+pub use request_amplification::{RequestAmplification, RequestAmplificationSpec};
 pub use restart_loop::{RestartLoop, RestartLoopSpec};
 pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};
 pub use words::{bytes, count, duration, percent, rate, rounded};

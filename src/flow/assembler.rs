@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
+
 use super::watermark::{StreamId, Watermark};
-use super::window::{Cell, CellKey, ClosedWindow, Window, WindowCounts};
+use super::window::{Cell, CellKey, ClosedWindow, Hop, HopSums, Window, WindowCounts};
 use super::{ChangeLog, Names, RequestKeys};
 use crate::config::FlowConfig;
 use crate::model::{DurationMs, Event, Request, Signal, Timestamp};
@@ -125,17 +127,20 @@ impl Assembler {
     fn close(&mut self, start: Timestamp, end: Timestamp, window: Window) -> ClosedWindow {
         self.counts.windows_closed += 1;
         self.counts.overflowed += window.overflowed();
-        let WindowCounts { mut cells, signals, mut sightings } = window.into_counts();
+        let WindowCounts { mut cells, signals, mut sightings, latencies } = window.into_counts();
         self.request_keys.count_resends(start, &mut sightings, &mut cells);
         let mut total = Cell::default();
         let mut edge_total = Cell::default();
+        let mut hops: FxHashMap<Hop, HopSums> = FxHashMap::default();
         for (key, cell) in &cells {
             total.add(cell);
+            hops.entry(Hop::of(key)).or_default().add(cell);
             if key.caller.is_absent() {
                 edge_total.add(cell);
             }
         }
-        ClosedWindow { start, end, cells: cells.into_iter().collect(), total, edge_total, signals }
+        let (cells, hops) = (cells.into_iter().collect(), hops.into_iter().collect());
+        ClosedWindow { start, end, cells, total, edge_total, signals, hops, latencies }
     }
 
     fn add_request(&mut self, start: Timestamp, request: &Request) {

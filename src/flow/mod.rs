@@ -3,6 +3,7 @@
 
 mod assembler;
 mod changes;
+mod latency;
 mod names;
 mod recent;
 mod request_keys;
@@ -12,9 +13,10 @@ mod window;
 
 pub use assembler::{Assembler, FlowCounts};
 pub use changes::{CHANGES_MAX, ChangeLog};
+pub use latency::{BUCKETS_PER_DOUBLING, Latencies, ZERO_BUCKET, bucket_end_ms, latency_bucket};
 pub use names::{Name, Names};
 pub use recent::{RECENT_MS, Recent};
 pub use request_keys::RequestKeys;
 pub use signals::{Bucket, COARSE_MS, FINE_MS, SERIES_SILENT_MS, SignalHistory, SourceHistory};
 pub use watermark::{StreamId, Watermark};
-pub use window::{Cell, CellKey, ClosedWindow, SignalCell, Window, ratio};
+pub use window::{Cell, CellKey, ClosedWindow, Hop, HopSums, SignalCell, Window, ratio};

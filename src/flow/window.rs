@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::Name;
+use super::{Latencies, Name, latency_bucket};
 use crate::model::{Request, Signal, Timestamp};
 
 /// Attempts a well-behaved client makes of one request (Google SRE book, ch. 21; AWS SDK standard mode: 3).
@@ -37,6 +37,48 @@ impl CellKey {
     };
 }
 
+/// A way that calls take: who calls whom for what. The caller is absent at the edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hop {
+    /// Calling service; absent at the edge.
+    pub caller: Name,
+    /// Who answered.
+    pub service: Name,
+    /// Route template.
+    pub route: Name,
+}
+
+impl Hop {
+    /// The hop of a combination.
+    #[must_use]
+    pub fn of(key: &CellKey) -> Self {
+        Self { caller: key.caller, service: key.service, route: key.route }
+    }
+}
+
+/// Counts of one hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HopSums {
+    /// All of its cells.
+    pub cell: Cell,
+    /// Sum of the squares of its cells' requests: over the square of their sum, how much one customer makes of it.
+    pub requests_squared: u64,
+}
+
+impl HopSums {
+    /// Adds a cell of the hop.
+    pub fn add(&mut self, cell: &Cell) {
+        self.cell.add(cell);
+        self.requests_squared = self.requests_squared.saturating_add(cell.requests.saturating_pow(2));
+    }
+
+    /// Adds another hop's sums.
+    pub fn merge(&mut self, other: &Self) {
+        self.cell.add(&other.cell);
+        self.requests_squared = self.requests_squared.saturating_add(other.requests_squared);
+    }
+}
+
 /// Counts of one combination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cell {
@@ -54,6 +96,8 @@ pub struct Cell {
     pub attempts_known: u64,
     /// Sum of durations, in microseconds (an integer, so that the sum does not depend on the order).
     pub duration_us_sum: u64,
+    /// Sum of the bytes answered, where they are known.
+    pub response_bytes: u64,
 }
 
 impl Cell {
@@ -66,6 +110,7 @@ impl Cell {
         self.resends_beyond_budget += other.resends_beyond_budget;
         self.attempts_known += other.attempts_known;
         self.duration_us_sum += other.duration_us_sum;
+        self.response_bytes = self.response_bytes.saturating_add(other.response_bytes);
     }
 
     /// Takes away a cell that was added before.
@@ -77,6 +122,7 @@ impl Cell {
         self.resends_beyond_budget -= other.resends_beyond_budget;
         self.attempts_known -= other.attempts_known;
         self.duration_us_sum -= other.duration_us_sum;
+        self.response_bytes = self.response_bytes.saturating_sub(other.response_bytes);
     }
 
     /// Attempts per logical request: all attempts over first attempts (one, where only repeats were seen).
@@ -137,6 +183,7 @@ pub struct Window {
     cells: FxHashMap<CellKey, Cell>,
     signals: FxHashMap<(Name, Name), SignalCell>,
     sightings: Vec<KeySighting>,
+    latencies: FxHashMap<(Name, Name), Latencies>,
     cells_overflowed: u64,
     sightings_overflowed: u64,
 }
@@ -150,10 +197,17 @@ pub struct WindowCounts {
     pub signals: Vec<((Name, Name), SignalCell)>,
     /// Keys still to be matched with those of earlier windows.
     pub sightings: Vec<KeySighting>,
+    /// Durations by (service, route).
+    pub latencies: Vec<((Name, Name), Latencies)>,
 }
 
 /// Distinct (source, metric) pairs of one window; a platform has hundreds.
 const SIGNALS_MAX: usize = 50_000;
+/// Distinct (service, route) pairs whose durations are told apart in one window. Routes are templates: a platform with
+/// more of them logs raw paths.
+const LATENCY_GROUPS_MAX: usize = 5_000;
+/// A response is not longer than this; what claims to be would drown all others in a sum.
+const RESPONSE_BYTES_MAX: u64 = 1 << 40;
 
 impl Window {
     /// Nothing counted yet.
@@ -163,6 +217,7 @@ impl Window {
             cells: FxHashMap::default(),
             signals: FxHashMap::default(),
             sightings: Vec::new(),
+            latencies: FxHashMap::default(),
             cells_overflowed: 0,
             sightings_overflowed: 0,
         }
@@ -179,6 +234,7 @@ impl Window {
         cell.failures += u64::from(request.failed());
         cell.server_errors += u64::from(request.status >= 500);
         cell.duration_us_sum += duration_us(request.duration_ms);
+        cell.response_bytes += request.response_bytes.unwrap_or(0).min(RESPONSE_BYTES_MAX);
         let attempt = request.attempt.unwrap_or(1);
         cell.attempts_known += u64::from(request.attempt.is_some() || request.request_key.is_some());
         cell.resends += u64::from(attempt > 1);
@@ -192,6 +248,21 @@ impl Window {
                 self.sightings_overflowed += 1;
             }
         }
+        self.add_latency(request, (key.service, key.route));
+    }
+
+    /// Counts how long an answer took. Refusals and errors are left out: they are fast (or time out), and say nothing of
+    /// how fast the work is done.
+    fn add_latency(&mut self, request: &Request, mut group: (Name, Name)) {
+        if !(100..400).contains(&request.status) {
+            return;
+        }
+        if self.latencies.len() >= LATENCY_GROUPS_MAX && !self.latencies.contains_key(&group) {
+            group = (Name::OTHER, Name::OTHER);
+        }
+        #[allow(clippy::cast_possible_truncation)] // single precision, as the rollup counts
+        let bucket = latency_bucket(request.duration_ms as f32);
+        self.latencies.entry(group).or_default().add(bucket, 1);
     }
 
     /// Counts a signal reading; readings past [`SIGNALS_MAX`] distinct series are left out.
@@ -225,7 +296,12 @@ impl Window {
     /// Ends the window.
     #[must_use]
     pub fn into_counts(self) -> WindowCounts {
-        WindowCounts { cells: self.cells, signals: self.signals.into_iter().collect(), sightings: self.sightings }
+        WindowCounts {
+            cells: self.cells,
+            signals: self.signals.into_iter().collect(),
+            sightings: self.sightings,
+            latencies: self.latencies.into_iter().collect(),
+        }
     }
 }
 
@@ -265,4 +341,8 @@ pub struct ClosedWindow {
     pub edge_total: Cell,
     /// Signal readings by (source, metric), in no particular order.
     pub signals: Vec<((Name, Name), SignalCell)>,
+    /// The cells, summed over subscriptions and clients, in no particular order.
+    pub hops: Vec<(Hop, HopSums)>,
+    /// Durations of answered requests by (service, route), in no particular order.
+    pub latencies: Vec<((Name, Name), Latencies)>,
 }
