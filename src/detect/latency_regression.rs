@@ -236,7 +236,7 @@ fn rounded_ms(ms: f64) -> String {
 }
 
 /// The bucket that holds the `quantile` (0 to 1) of a histogram given as (bucket, weight), in order.
-pub(self) fn quantile_bucket(buckets: impl Iterator<Item = (i16, f64)> + Clone, quantile: f64) -> Option<i16> {
+fn quantile_bucket(buckets: impl Iterator<Item = (i16, f64)> + Clone, quantile: f64) -> Option<i16> {
     let total: f64 = buckets.clone().map(|(_, weight)| weight).sum();
     let mut left = quantile * total;
     let mut last = None;

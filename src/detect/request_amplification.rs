@@ -30,8 +30,8 @@ const HOPS_MAX: usize = 10_000;
 const SILENT_MS: DurationMs = 90_000_000;
 /// Without harm: from this many times the normal on, ...
 const UNHARMED_FACTOR_MIN: f64 = 5.0;
-/// ... for half a minute, ...
-const UNHARMED_MS_MIN: DurationMs = 30_000;
+/// ... for longer than a cold cache takes to fill, ...
+const UNHARMED_MS_MIN: DurationMs = 45_000;
 /// ... as half of the callee's load, three times as much as it normally has.
 const UNHARMED_CALLEE_SHARE_MIN: f64 = 0.5;
 const UNHARMED_CALLEE_GROWTH_MIN: f64 = 3.0;

@@ -7,7 +7,8 @@ pub const ZERO_BUCKET: i16 = i16::MIN;
 
 /// 2^(k/8): where the buckets of a doubling end. Compared, not computed: a logarithm may differ in its last bit from
 /// machine to machine, and the same log must give the same alerts on all of them.
-const BOUNDS: [f32; 8] = [1.0, 1.090_507_7, 1.189_207_1, 1.296_839_6, 1.414_213_5, 1.542_210_8, 1.681_792_9, 1.834_008];
+const BOUNDS: [f32; 8] =
+    [1.0, 1.090_507_7, 1.189_207_1, 1.296_839_6, std::f32::consts::SQRT_2, 1.542_210_8, 1.681_792_9, 1.834_008];
 
 /// The bucket that counts `duration_ms` milliseconds: number `i` holds the durations above 2^(i/8) up to 2^((i+1)/8).
 #[must_use]

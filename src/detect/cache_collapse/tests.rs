@@ -5,6 +5,8 @@ use crate::model::{AlertName, Dimension, Event, Severity, Transition};
 
 const ONSET: f64 = 900.0;
 
+type ByTime = fn(f64) -> f64;
+
 /// Readings of a cache every `step` seconds: look-ups a second and hit ratio by time.
 struct Counters {
     source: &'static str,
@@ -63,7 +65,7 @@ fn after(time: f64, then: f64) -> f64 {
 
 #[test]
 fn misses_multiplied_are_a_ticket_that_names_the_source() {
-    let cases: [(fn(f64) -> f64, i64); 4] =
+    let cases: [(ByTime, i64); 4] =
         [(|t| after(t, 0.90), 150), (|t| after(t, 0.85), 90), (|t| after(t, 0.5), 60), (|t| after(t, 0.02), 60)];
     for (hit_ratio, delay_s_max) in cases {
         for step in [5.0, 10.0, 15.0, 30.0] {

@@ -19,9 +19,9 @@ const REQUESTS_SHARE_MAX: f64 = 0.9;
 /// The slice of the routes' requests of the last minute that takes the additional time: its dimensions, its share of
 /// it, and the numbers in words. Nothing when there is none.
 pub fn narrowest(service: Name, routes: &[Name], scene: &Scene<'_>) -> Option<(Dimensions, f64, String)> {
-    let dimensions: [(Dimension, fn(&CellKey) -> Name); 2] =
-        [(Dimension::ClientVersion, |key| key.client_version), (Dimension::Subscription, |key| key.subscription)];
-    dimensions.into_iter().find_map(|(dimension, name)| slowest(dimension, name, service, routes, scene))
+    let of = |dimension, name| slowest(dimension, name, service, routes, scene);
+    of(Dimension::ClientVersion, |key| key.client_version)
+        .or_else(|| of(Dimension::Subscription, |key| key.subscription))
 }
 
 fn slowest(

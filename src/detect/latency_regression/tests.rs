@@ -6,13 +6,16 @@ use crate::model::{AlertName, Dimension, Event, Severity, Text, Transition};
 const ONSET: f64 = 900.0;
 const ROUTES: [&str; 4] = ["POST /render", "GET /status", "GET /list", "PUT /item"];
 
+/// By route, client version and time.
+type Factor = fn(&str, u32, f64) -> f64;
+
 struct Service {
     seconds: f64,
     per_second: fn(f64) -> f64,
     /// Share of the first route.
     first_share: fn(f64) -> f64,
     /// Factor on the duration, by route, client version and time.
-    factor: fn(&str, u32, f64) -> f64,
+    factor: Factor,
     failing: fn(f64) -> f64,
 }
 
@@ -61,7 +64,7 @@ fn after(time: f64, factor: f64) -> f64 {
 
 #[test]
 fn one_slow_route_is_a_ticket_that_names_it() {
-    let cases: [(fn(&str, u32, f64) -> f64, f64); 3] = [
+    let cases: [(Factor, f64); 3] = [
         (|route, _, t| if route == ROUTES[0] { after(t, 2.0) } else { 1.0 }, 2.0),
         (|route, _, t| if route == ROUTES[0] { after(t, 3.0) } else { 1.0 }, 3.0),
         (|route, _, t| if route == ROUTES[0] { after(t, 10.0) } else { 1.0 }, 10.0),
@@ -95,8 +98,7 @@ fn a_slow_service_is_named_without_its_routes() {
 
 #[test]
 fn the_client_version_that_is_slow_is_the_cause() {
-    let factor: fn(&str, u32, f64) -> f64 =
-        |route, version, t| if version == 2 && route == ROUTES[0] { after(t, 6.0) } else { 1.0 };
+    let factor: Factor = |route, version, t| if version == 2 && route == ROUTES[0] { after(t, 6.0) } else { 1.0 };
     let told = run(Service { factor, ..Service::default() }.events(3));
     let alerts = slow(&told);
     assert_eq!(alerts.len(), 1, "{alerts:#?}");

@@ -6,20 +6,24 @@ use crate::model::{AlertName, Dimension, Event, Request, Text, Transition};
 /// From this second on things are different.
 const ONSET: f64 = 600.0;
 
+/// By time, and by time and route.
+type ByTime = fn(f64) -> f64;
+type ByRoute = fn(f64, &str) -> f64;
+
 /// Edge → shop → catalog → store, with a background service that fills caches from the store.
 struct Platform {
     seconds: f64,
     edge_per_second: f64,
     /// Factor on the edge rate.
-    demand: fn(f64) -> f64,
+    demand: ByTime,
     /// Calls of shop to catalog, and of catalog to store, per request, by route.
-    shop_calls: fn(f64) -> f64,
-    catalog_calls: fn(f64, &str) -> f64,
+    shop_calls: ByTime,
+    catalog_calls: ByRoute,
     /// Calls of the filler a second.
-    filler_per_second: fn(f64) -> f64,
+    filler_per_second: ByTime,
     /// Median duration of the store, and its failure share.
-    store_ms: fn(f64) -> f64,
-    store_failing: fn(f64) -> f64,
+    store_ms: ByTime,
+    store_failing: ByTime,
     /// Attempts of catalog at the store.
     attempts: u32,
 }
@@ -124,7 +128,7 @@ fn three_times_slower(time: f64) -> f64 {
 
 #[test]
 fn more_calls_a_request_page_once_the_service_called_gets_slower() {
-    let cases: [(fn(f64, &str) -> f64, f64, i64); 3] = [
+    let cases: [(ByRoute, f64, i64); 3] = [
         (|t, _| 1.2 * after(t, 2.0), 2.0, 60),
         (|t, _| 1.2 * after(t, 3.0), 3.0, 30),
         (|t, _| 1.2 * after(t, 10.0), 10.0, 20),
@@ -145,7 +149,7 @@ fn more_calls_a_request_page_once_the_service_called_gets_slower() {
 
 #[test]
 fn sixty_calls_a_minute_are_enough() {
-    let cases: [(fn(f64, &str) -> f64, i64); 3] =
+    let cases: [(ByRoute, i64); 3] =
         [(|t, _| 0.33 * after(t, 2.0), 150), (|t, _| 0.33 * after(t, 3.0), 60), (|t, _| 0.33 * after(t, 10.0), 25)];
     for (catalog_calls, delay_s_max) in cases {
         let small = Platform { edge_per_second: 1.0, filler_per_second: |_| 0.0, ..Platform::default() };
@@ -243,9 +247,9 @@ fn more_bytes_a_call_are_amplification_too() {
 
 #[test]
 fn more_requests_are_not_amplification() {
-    let crowd: fn(f64) -> f64 = |t| if (600.0..1_000.0).contains(&t) { 6.0 } else { 1.0 };
-    let night: fn(f64) -> f64 = |t| if t > 600.0 { 0.05 } else { 1.0 };
-    let bursts: fn(f64) -> f64 = |t| if (t / 37.0).fract() < 0.2 { 4.0 } else { 0.4 };
+    let crowd: ByTime = |t| if (600.0..1_000.0).contains(&t) { 6.0 } else { 1.0 };
+    let night: ByTime = |t| if t > 600.0 { 0.05 } else { 1.0 };
+    let bursts: ByTime = |t| if (t / 37.0).fract() < 0.2 { 4.0 } else { 0.4 };
     for demand in [crowd, night, bursts, |_| 1.0] {
         for seed in 1..3 {
             let told = run(Platform { demand, ..Platform::default() }.events(seed));
@@ -269,7 +273,7 @@ fn a_timer_that_calls_in_bursts_is_normal() {
 
 #[test]
 fn three_attempts_of_a_caller_in_an_outage_are_nobodys_fault() {
-    let cases: [fn(f64) -> f64; 2] =
+    let cases: [ByTime; 2] =
         [|t| if (600.0..900.0).contains(&t) { 1.0 } else { 0.001 }, |t| if t > 600.0 { 0.4 } else { 0.001 }];
     for store_failing in cases {
         let told = run(Platform { attempts: 3, store_failing, ..Platform::default() }.events(9));
