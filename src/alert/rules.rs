@@ -6,15 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Span;
 use crate::detect::{
-    Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
-    MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec, QueryBlowup, QueryBlowupSpec,
-    QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification,
-    RetryAmplificationSpec, Saturation, SaturationSpec, TrafficSurge, TrafficSurgeSpec,
+    CacheCollapse, CacheCollapseSpec, Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, LatencyRegression,
+    LatencyRegressionSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, PoolExhaustion,
+    PoolExhaustionSpec, PoolLeak, PoolLeakSpec, QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec,
+    RateLimit, RateLimitSpec, RequestAmplification, RequestAmplificationSpec, RestartLoop, RestartLoopSpec,
+    RetryAmplification, RetryAmplificationSpec, Saturation, SaturationSpec, TrafficSurge, TrafficSurgeSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
 /// Rules built into the binary, a file a subject.
 const SHIPPED: &[(&str, &str)] = &[
+    ("alerts/rules/caches.yaml", include_str!("../../alerts/rules/caches.yaml")),
+    ("alerts/rules/calls.yaml", include_str!("../../alerts/rules/calls.yaml")),
+    ("alerts/rules/latency.yaml", include_str!("../../alerts/rules/latency.yaml")),
     ("alerts/rules/limits.yaml", include_str!("../../alerts/rules/limits.yaml")),
     ("alerts/rules/memory.yaml", include_str!("../../alerts/rules/memory.yaml")),
     ("alerts/rules/objectives.yaml", include_str!("../../alerts/rules/objectives.yaml")),
@@ -121,6 +125,12 @@ pub enum Detect {
     QueryBlowup(QueryBlowupSpec),
     /// See [`QueryRegression`].
     QueryRegression(QueryRegressionSpec),
+    /// See [`RequestAmplification`].
+    RequestAmplification(RequestAmplificationSpec),
+    /// See [`CacheCollapse`].
+    CacheCollapse(CacheCollapseSpec),
+    /// See [`LatencyRegression`].
+    LatencyRegression(LatencyRegressionSpec),
 }
 
 impl Detect {
@@ -139,6 +149,9 @@ impl Detect {
             Self::Saturation(_) => AlertName::Saturation,
             Self::QueryBlowup(_) => AlertName::QueryBlowup,
             Self::QueryRegression(_) => AlertName::QueryRegression,
+            Self::RequestAmplification(_) => AlertName::RequestAmplification,
+            Self::CacheCollapse(_) => AlertName::CacheCollapse,
+            Self::LatencyRegression(_) => AlertName::LatencyRegression,
         }
     }
 
@@ -158,6 +171,9 @@ impl Detect {
             Self::Saturation(spec) => Box::new(Saturation::new(spec)),
             Self::QueryBlowup(spec) => Box::new(QueryBlowup::new(spec)),
             Self::QueryRegression(spec) => Box::new(QueryRegression::new(spec)),
+            Self::RequestAmplification(spec) => Box::new(RequestAmplification::new(spec)),
+            Self::CacheCollapse(spec) => Box::new(CacheCollapse::new(spec)),
+            Self::LatencyRegression(spec) => Box::new(LatencyRegression::new(spec)),
         }
     }
 
@@ -208,6 +224,15 @@ impl Detect {
             Self::QueryRegression(spec) => {
                 (spec.ratio_min <= 1.0 || spec.runs_min < 5).then_some("ratio_min > 1 and runs_min ≥ 5 must hold")
             }
+            Self::RequestAmplification(spec) => {
+                let fits = spec.factor_min > 1.0 && (0.0..1.0).contains(&spec.load_share_min);
+                (!fits).then_some("factor_min > 1 and 0 ≤ load_share_min < 1 must hold")
+            }
+            Self::CacheCollapse(spec) => {
+                let fits = spec.misses_factor_min > 1.0 && spec.lookups_min >= 1;
+                (!fits).then_some("misses_factor_min > 1 and lookups_min ≥ 1 must hold")
+            }
+            Self::LatencyRegression(spec) => (spec.factor_min <= 1.0).then_some("factor_min > 1 must hold"),
             _ => None,
         }
     }

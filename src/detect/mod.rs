@@ -1,9 +1,11 @@
 //! Detectors: a file a detector, each a pure state machine over closed windows.
 
+mod cache_collapse;
 mod edge_harm;
 mod error_budget_burn;
 mod finding;
 mod growth;
+mod latency_regression;
 mod limits;
 mod memory_climb;
 mod memory_exhaustion;
@@ -26,6 +28,7 @@ mod query_series;
 mod query_tests;
 mod rate_baseline;
 mod rate_limit;
+mod request_amplification;
 mod restart_loop;
 mod retry_amplification;
 mod retry_groups;
@@ -35,13 +38,17 @@ mod saturation;
 #[cfg(test)]
 mod signal_tests;
 pub mod statistics;
+#[cfg(test)]
+mod test_traffic;
 mod throughput_view;
 mod time_left;
 mod traffic_surge;
 mod words;
 
+pub use cache_collapse::{CacheCollapse, CacheCollapseSpec};
 pub use error_budget_burn::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec};
 pub use finding::{Finding, Role};
+pub use latency_regression::{LatencyRegression, LatencyRegressionSpec};
 pub use limits::{Limit, Limits, LimitsError};
 pub use memory_exhaustion::{MemoryExhaustion, MemoryExhaustionSpec};
 pub use memory_leak::{MemoryLeak, MemoryLeakSpec};
@@ -50,6 +57,7 @@ pub use pool_leak::{PoolLeak, PoolLeakSpec};
 pub use query_blowup::{QueryBlowup, QueryBlowupSpec};
 pub use query_regression::{QueryRegression, QueryRegressionSpec};
 pub use rate_limit::{RateLimit, RateLimitSpec};
+pub use request_amplification::{RequestAmplification, RequestAmplificationSpec};
 pub use restart_loop::{RestartLoop, RestartLoopSpec};
 pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};
 pub use saturation::{Saturation, SaturationSpec};

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
+
 use super::repeats::Repeats;
 use super::watermark::{StreamId, Watermark};
-use super::window::{Cell, CellKey, ClosedWindow, LateCounts, Window, WindowCounts};
+use super::window::{Cell, CellKey, ClosedWindow, Hop, HopSums, LateCounts, Window, WindowCounts};
 use super::{ChangeLog, Names, QueryKey, QueryTexts, RequestKeys};
 use crate::config::FlowConfig;
 use crate::model::{DurationMs, Event, QueryRun, Request, Signal, Timestamp};
@@ -137,20 +139,22 @@ impl Assembler {
     fn close(&mut self, start: Timestamp, end: Timestamp, window: Window) -> ClosedWindow {
         self.counts.windows_closed += 1;
         self.counts.overflowed += window.overflowed();
-        let WindowCounts { mut cells, signals, queries, mut sightings, mut unmarked } = window.into_counts();
+        let WindowCounts { mut cells, signals, queries, mut sightings, mut unmarked, latencies } = window.into_counts();
         self.request_keys.count_resends(start, &mut sightings, &mut cells);
         self.repeats.infer((start, end), &mut unmarked, &mut cells, self.cells_max);
         let mut total = Cell::default();
         let mut edge_total = Cell::default();
+        let mut hops: FxHashMap<Hop, HopSums> = FxHashMap::default();
         for (key, cell) in &cells {
             total.add(cell);
+            hops.entry(Hop::of(key)).or_default().add(cell);
             if key.caller.is_absent() {
                 edge_total.add(cell);
             }
         }
         let late = std::mem::take(&mut self.late);
-        let cells = cells.into_iter().collect();
-        ClosedWindow { start, end, cells, total, edge_total, signals, queries, late }
+        let (cells, hops) = (cells.into_iter().collect(), hops.into_iter().collect());
+        ClosedWindow { start, end, cells, total, edge_total, signals, queries, late, hops, latencies }
     }
 
     fn add_request(&mut self, start: Timestamp, request: &Request) {

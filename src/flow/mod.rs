@@ -6,6 +6,7 @@ mod chain;
 mod changes;
 mod demand;
 mod excess;
+mod latency;
 mod log_histogram;
 mod names;
 mod queries;
@@ -19,6 +20,7 @@ mod window;
 
 pub use assembler::{Assembler, FlowCounts};
 pub use changes::{CHANGES_MAX, ChangeLog};
+pub use latency::{BUCKETS_PER_DOUBLING, Latencies, ZERO_BUCKET, bucket_end_ms, latency_bucket};
 pub use log_histogram::LogHistogram;
 pub use names::{Name, Names};
 pub use queries::{HELD_MS_MAX, QueryCell, QueryCounts, QueryKey, QueryTexts, QueryWindow, RunReport, ScanSize};
@@ -31,4 +33,4 @@ pub use signals::{
     SERIES_SILENT_MS, SignalHistory, SourceHistory, ThroughputBucket, ThroughputHistory, within,
 };
 pub use watermark::{StreamId, Watermark};
-pub use window::{Cell, CellKey, ClosedWindow, LateCounts, SignalCell, Window, ratio};
+pub use window::{Cell, CellKey, ClosedWindow, Hop, HopSums, LateCounts, SignalCell, Window, ratio};

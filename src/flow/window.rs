@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::repeats::{Answer, Inferred, Unmarked};
-use super::{Name, QueryCounts, QueryKey, QueryWindow};
+use super::{Latencies, Name, QueryCounts, QueryKey, QueryWindow, latency_bucket};
 use crate::model::{DurationMs, QueryRun, Request, Signal, Timestamp};
 
 /// Attempts a well-behaved client makes of one request (Google SRE book, ch. 21; AWS SDK standard mode: 3).
@@ -38,6 +38,48 @@ impl CellKey {
     };
 }
 
+/// A way that calls take: who calls whom for what. The caller is absent at the edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hop {
+    /// Calling service; absent at the edge.
+    pub caller: Name,
+    /// Who answered.
+    pub service: Name,
+    /// Route template.
+    pub route: Name,
+}
+
+impl Hop {
+    /// The hop of a combination.
+    #[must_use]
+    pub fn of(key: &CellKey) -> Self {
+        Self { caller: key.caller, service: key.service, route: key.route }
+    }
+}
+
+/// Counts of one hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HopSums {
+    /// All of its cells.
+    pub cell: Cell,
+    /// Sum of the squares of its cells' requests: over the square of their sum, how much one customer makes of it.
+    pub requests_squared: u64,
+}
+
+impl HopSums {
+    /// Adds a cell of the hop.
+    pub fn add(&mut self, cell: &Cell) {
+        self.cell.add(cell);
+        self.requests_squared = self.requests_squared.saturating_add(cell.requests.saturating_pow(2));
+    }
+
+    /// Adds another hop's sums.
+    pub fn merge(&mut self, other: &Self) {
+        self.cell.add(&other.cell);
+        self.requests_squared = self.requests_squared.saturating_add(other.requests_squared);
+    }
+}
+
 /// Counts of one combination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cell {
@@ -57,6 +99,8 @@ pub struct Cell {
     pub duration_us_sum: u64,
     /// What is inferred of requests without any sign of retries.
     pub inferred: Inferred,
+    /// Sum of the bytes answered, where they are known.
+    pub response_bytes: u64,
 }
 
 impl Cell {
@@ -70,6 +114,7 @@ impl Cell {
         self.attempts_known += other.attempts_known;
         self.duration_us_sum += other.duration_us_sum;
         self.inferred.add(&other.inferred);
+        self.response_bytes = self.response_bytes.saturating_add(other.response_bytes);
     }
 
     /// Takes away a cell that was added before.
@@ -82,6 +127,7 @@ impl Cell {
         self.attempts_known -= other.attempts_known;
         self.duration_us_sum -= other.duration_us_sum;
         self.inferred.subtract(&other.inferred);
+        self.response_bytes = self.response_bytes.saturating_sub(other.response_bytes);
     }
 
     /// Attempts per logical request: all attempts over first attempts, or, where more were served than began because old
@@ -164,6 +210,7 @@ pub struct Window {
     queries: QueryWindow,
     sightings: Vec<KeySighting>,
     unmarked: Vec<Unmarked>,
+    latencies: FxHashMap<(Name, Name), Latencies>,
     cells_overflowed: u64,
     sightings_overflowed: u64,
 }
@@ -181,10 +228,17 @@ pub struct WindowCounts {
     pub sightings: Vec<KeySighting>,
     /// Requests without attempt and key.
     pub unmarked: Vec<Unmarked>,
+    /// Durations by (service, route).
+    pub latencies: Vec<((Name, Name), Latencies)>,
 }
 
 /// Distinct (source, metric) pairs of one window; a platform has hundreds.
 const SIGNALS_MAX: usize = 50_000;
+/// Distinct (service, route) pairs whose durations are told apart in one window. Routes are templates: a platform with
+/// more of them logs raw paths.
+const LATENCY_GROUPS_MAX: usize = 5_000;
+/// A response is not longer than this; what claims to be would drown all others in a sum.
+const RESPONSE_BYTES_MAX: u64 = 1 << 40;
 
 impl Window {
     /// Nothing counted yet.
@@ -196,6 +250,7 @@ impl Window {
             queries: QueryWindow::default(),
             sightings: Vec::new(),
             unmarked: Vec::new(),
+            latencies: FxHashMap::default(),
             cells_overflowed: 0,
             sightings_overflowed: 0,
         }
@@ -212,6 +267,7 @@ impl Window {
         cell.failures += u64::from(request.failed());
         cell.server_errors += u64::from(request.status >= 500);
         cell.duration_us_sum += duration_us(request.duration_ms);
+        cell.response_bytes += request.response_bytes.unwrap_or(0).min(RESPONSE_BYTES_MAX);
         let attempt = request.attempt.unwrap_or(1);
         cell.attempts_known += u64::from(request.attempt.is_some() || request.request_key.is_some());
         cell.resends += u64::from(attempt > 1);
@@ -233,6 +289,21 @@ impl Window {
                 self.sightings_overflowed += 1;
             }
         }
+        self.add_latency(request, (key.service, key.route));
+    }
+
+    /// Counts how long an answer took. Refusals and errors are left out: they are fast (or time out), and say nothing of
+    /// how fast the work is done.
+    fn add_latency(&mut self, request: &Request, mut group: (Name, Name)) {
+        if !(100..400).contains(&request.status) {
+            return;
+        }
+        if self.latencies.len() >= LATENCY_GROUPS_MAX && !self.latencies.contains_key(&group) {
+            group = (Name::OTHER, Name::OTHER);
+        }
+        #[allow(clippy::cast_possible_truncation)] // single precision, as the rollup counts
+        let bucket = latency_bucket(request.duration_ms as f32);
+        self.latencies.entry(group).or_default().add(bucket, 1);
     }
 
     /// Counts a signal reading; readings past [`SIGNALS_MAX`] distinct series are left out.
@@ -278,6 +349,7 @@ impl Window {
             queries: self.queries.into_counts(),
             sightings: self.sightings,
             unmarked: self.unmarked,
+            latencies: self.latencies.into_iter().collect(),
         }
     }
 }
@@ -322,6 +394,10 @@ pub struct ClosedWindow {
     pub queries: QueryCounts,
     /// Events that came, since the window before was closed, for windows that were closed already.
     pub late: LateCounts,
+    /// The cells, summed over subscriptions and clients, in no particular order.
+    pub hops: Vec<(Hop, HopSums)>,
+    /// Durations of answered requests by (service, route), in no particular order.
+    pub latencies: Vec<((Name, Name), Latencies)>,
 }
 
 /// Events that came too late to be counted.
