@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Span;
 use crate::detect::{
-    Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
+    DataDelayed, DataDelayedSpec, Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
     MemoryLeakSpec, QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
 /// Rules built into the binary, a file a subject.
 const SHIPPED: &[(&str, &str)] = &[
+    ("alerts/rules/data.yaml", include_str!("../../alerts/rules/data.yaml")),
     ("alerts/rules/limits.yaml", include_str!("../../alerts/rules/limits.yaml")),
     ("alerts/rules/memory.yaml", include_str!("../../alerts/rules/memory.yaml")),
     ("alerts/rules/objectives.yaml", include_str!("../../alerts/rules/objectives.yaml")),
@@ -106,6 +107,8 @@ pub enum Detect {
     RestartLoop(RestartLoopSpec),
     /// See [`QueryBlowup`].
     QueryBlowup(QueryBlowupSpec),
+    /// See [`DataDelayed`].
+    DataDelayed(DataDelayedSpec),
     /// See [`QueryRegression`].
     QueryRegression(QueryRegressionSpec),
 }
@@ -121,6 +124,7 @@ impl Detect {
             Self::MemoryExhaustion(_) | Self::MemoryLeak(_) => AlertName::MemoryExhaustion,
             Self::RestartLoop(_) => AlertName::RestartLoop,
             Self::QueryBlowup(_) => AlertName::QueryBlowup,
+            Self::DataDelayed(_) => AlertName::DataDelayed,
             Self::QueryRegression(_) => AlertName::QueryRegression,
         }
     }
@@ -136,6 +140,7 @@ impl Detect {
             Self::MemoryLeak(spec) => Box::new(MemoryLeak::new(spec)),
             Self::RestartLoop(spec) => Box::new(RestartLoop::new(spec)),
             Self::QueryBlowup(spec) => Box::new(QueryBlowup::new(spec)),
+            Self::DataDelayed(spec) => Box::new(DataDelayed::new(spec)),
             Self::QueryRegression(spec) => Box::new(QueryRegression::new(spec)),
         }
     }
@@ -177,6 +182,10 @@ impl Detect {
                 (!fits).then_some(
                     "memory_ratio_min > 1, 0 < node_share_max < 1 and 0 ≤ node_excess_share_min < 1 must hold",
                 )
+            }
+            Self::DataDelayed(spec) => {
+                let fits = share(spec.late_share_max) && (30_000..=600_000).contains(&spec.silence_max.as_millis());
+                (!fits).then_some("0 < late_share_max < 1 and 30s ≤ silence_max ≤ 10m must hold")
             }
             Self::QueryRegression(spec) => (spec.ratio_min <= 1.0 || spec.runs_min < 5)
                 .then_some("ratio_min > 1 and runs_min ≥ 5 must hold"),

@@ -1,5 +1,8 @@
 //! Detectors: a file a detector, each a pure state machine over closed windows.
 
+mod data_delayed;
+#[cfg(test)]
+mod data_delayed_tests;
 mod error_budget_burn;
 mod finding;
 mod limits;
@@ -25,6 +28,7 @@ mod retry_groups;
 pub mod statistics;
 mod words;
 
+pub use data_delayed::{DataDelayed, DataDelayedSpec};
 pub use error_budget_burn::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec};
 pub use finding::{Finding, Role};
 pub use limits::{Limit, Limits, LimitsError};

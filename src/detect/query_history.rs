@@ -13,8 +13,12 @@ const BEFORE_RUNS_MAX: u64 = 20_000;
 const COMPARED_MS: DurationMs = 86_400_000;
 /// After a change, runs are kept in spans of this length, the newest two: what was mended meanwhile is forgotten.
 const SPAN_MS: DurationMs = 1_800_000;
-/// Runs this recent tell how slow everything is now.
+/// The newest runs tell how slow everything is now: so many, ...
+const NOW_RUNS: u64 = 30;
+/// ... and none older than this.
 const NOW_MS: DurationMs = 600_000;
+/// Time is judged only so long after a change: by then it is known whether everything became slower.
+const FLEET_KNOWN_MS: DurationMs = 180_000;
 /// A shift that chance makes once in 30,000 comparisons; with the medians' ratio on top.
 const SHIFT_Z: f64 = 4.0;
 /// Versions remembered: which were there before.
@@ -260,15 +264,19 @@ impl QueryHistory {
     #[must_use]
     pub fn slowdown(&self, end: Timestamp) -> Option<f64> {
         let mut now = LogHistogram::default();
-        let recent = self.now.iter().filter(|(at, _)| end.since(*at) <= NOW_MS);
-        recent.for_each(|(_, durations)| now.merge(durations));
+        for (_, durations) in self.now.iter().rev().take_while(|(at, _)| end.since(*at) <= NOW_MS) {
+            now.merge(durations);
+            if now.total() >= NOW_RUNS {
+                break;
+            }
+        }
         let before = &self.before.0[1];
         let known = now.total() >= 5 && before.total() >= BEFORE_RUNS_MIN;
         let touched = self.after.as_ref().is_some_and(|after| after.trigger.weight() > 0);
         if !known || touched {
             return None;
         }
-        Some(now.median()? / before.median()?.max(1.0))
+        Some(now.geometric_mean()? / before.geometric_mean()?.max(1.0))
     }
 
     /// What became heavier with the change, and goes on.
@@ -280,7 +288,9 @@ impl QueryHistory {
         if end.since(newest) > 2 * SPAN_MS {
             return None;
         }
-        self.compare(after, ratio_min, runs_min, slowdown)
+        let shift = self.compare(after, ratio_min, runs_min, slowdown)?;
+        let too_soon = shift.measure == Measure::Duration && end.since(after.trigger.at()) < FLEET_KNOWN_MS;
+        (!too_soon).then_some(shift)
     }
 
     fn compare(&self, after: &After, ratio_min: f64, runs_min: u64, slowdown: f64) -> Option<Shift> {
