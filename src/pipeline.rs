@@ -6,7 +6,9 @@
 use crate::alert::{AlertChange, AlertStates, Rule, Rules};
 use crate::config::FlowConfig;
 use crate::detect::{Detector, Limits, Scene};
-use crate::flow::{Assembler, ClosedWindow, FlowCounts, Recent, RunningQueries, SERIES_SILENT_MS, SignalHistory, StreamId};
+use crate::flow::{
+    Assembler, ClosedWindow, FlowCounts, Recent, RunningQueries, SERIES_SILENT_MS, SignalHistory, StreamId,
+};
 use crate::incident::Incidents;
 use crate::model::{
     Dimension, Dimensions, DurationMs, Event, IncidentReport, Output, Summary, Timestamp, Transition, TransitionEvent,
@@ -161,7 +163,11 @@ impl Pipeline {
     pub fn counts(&self) -> FlowCounts {
         let counts = self.assembler.counts();
         let detectors: u64 = self.rules.iter().map(|(_, detector)| detector.overflowed()).sum();
-        let overflowed = counts.overflowed + detectors + self.signals.overflowed() + self.running.overflowed() + self.states.overflowed();
+        let overflowed = counts.overflowed
+            + detectors
+            + self.signals.overflowed()
+            + self.running.overflowed()
+            + self.states.overflowed();
         FlowCounts { overflowed, ..counts }
     }
 

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Span;
 use crate::detect::{
-    DataDelayed, DataDelayedSpec, Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
-    MemoryLeakSpec, QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec,
+    DataDelayed, DataDelayedSpec, Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion,
+    MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, QueryBlowup, QueryBlowupSpec, QueryRegression,
+    QueryRegressionSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification,
+    RetryAmplificationSpec, SlowBurn, SlowBurnSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
@@ -99,6 +101,8 @@ pub enum Detect {
     RateLimit(RateLimitSpec),
     /// See [`ErrorBudgetBurn`].
     ErrorBudgetBurn(ErrorBudgetBurnSpec),
+    /// See [`SlowBurn`].
+    SlowBurn(SlowBurnSpec),
     /// See [`MemoryExhaustion`].
     MemoryExhaustion(MemoryExhaustionSpec),
     /// See [`MemoryLeak`].
@@ -120,7 +124,7 @@ impl Detect {
         match self {
             Self::RetryAmplification(_) => AlertName::RetryAmplification,
             Self::RateLimit(_) => AlertName::RateLimitExceeded,
-            Self::ErrorBudgetBurn(_) => AlertName::ErrorBudgetBurn,
+            Self::ErrorBudgetBurn(_) | Self::SlowBurn(_) => AlertName::ErrorBudgetBurn,
             Self::MemoryExhaustion(_) | Self::MemoryLeak(_) => AlertName::MemoryExhaustion,
             Self::RestartLoop(_) => AlertName::RestartLoop,
             Self::QueryBlowup(_) => AlertName::QueryBlowup,
@@ -140,6 +144,7 @@ impl Detect {
             Self::MemoryLeak(spec) => Box::new(MemoryLeak::new(spec)),
             Self::RestartLoop(spec) => Box::new(RestartLoop::new(spec)),
             Self::QueryBlowup(spec) => Box::new(QueryBlowup::new(spec)),
+            Self::SlowBurn(spec) => Box::new(SlowBurn::new(spec)),
             Self::DataDelayed(spec) => Box::new(DataDelayed::new(spec)),
             Self::QueryRegression(spec) => Box::new(QueryRegression::new(spec)),
         }
@@ -187,8 +192,11 @@ impl Detect {
                 let fits = share(spec.late_share_max) && (30_000..=600_000).contains(&spec.silence_max.as_millis());
                 (!fits).then_some("0 < late_share_max < 1 and 30s ≤ silence_max ≤ 10m must hold")
             }
-            Self::QueryRegression(spec) => (spec.ratio_min <= 1.0 || spec.runs_min < 5)
-                .then_some("ratio_min > 1 and runs_min ≥ 5 must hold"),
+            Self::SlowBurn(spec) => (!share(spec.objective) || spec.failures_min == 0)
+                .then_some("0 < objective < 1 and failures_min ≥ 1 must hold"),
+            Self::QueryRegression(spec) => {
+                (spec.ratio_min <= 1.0 || spec.runs_min < 5).then_some("ratio_min > 1 and runs_min ≥ 5 must hold")
+            }
             Self::RateLimit(_) | Self::MemoryLeak(_) => None,
         }
     }

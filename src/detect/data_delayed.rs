@@ -20,8 +20,8 @@ const SLOT_MS: DurationMs = 60_000;
 const SLOTS_MAX: usize = 60;
 /// Late records of this span count as now.
 const NOW_MS: DurationMs = 300_000;
-/// A log this young has no usual share of late records: a stream that begins is caught up with first.
-const LOG_MS_MIN: DurationMs = 300_000;
+/// Fewer minutes before these have no usual share of late records.
+const USUAL_SLOTS_MIN: u64 = 5;
 /// Fewer late records are nobody's trouble.
 const LATE_MIN: u64 = 50;
 /// Late records must be this many times their usual share: a customer with a slow clock is always late.
@@ -76,7 +76,6 @@ struct Hole {
 #[derive(Debug)]
 pub struct DataDelayed {
     spec: DataDelayedSpec,
-    first: Option<Timestamp>,
     slots: VecDeque<Slot>,
     /// Windows with requests: start, end, how many.
     windows: VecDeque<(Timestamp, Timestamp, u64)>,
@@ -91,7 +90,6 @@ impl DataDelayed {
     pub fn new(spec: DataDelayedSpec) -> Self {
         Self {
             spec,
-            first: None,
             slots: VecDeque::new(),
             windows: VecDeque::new(),
             last_window_end: None,
@@ -102,7 +100,6 @@ impl DataDelayed {
 
     fn count(&mut self, scene: &Scene<'_>) {
         let window = scene.window;
-        self.first.get_or_insert(window.start);
         let start = window.start.window_start(SLOT_MS);
         if self.slots.back().is_none_or(|slot| slot.start != start) {
             self.slots.push_back(Slot { start, ..Slot::default() });
@@ -121,12 +118,12 @@ impl DataDelayed {
 
     /// Late records of the last minutes and their usual share, where they are too many.
     fn late(&self, end: Timestamp) -> Option<(LateCounts, f64, f64)> {
-        if end.since(self.first?) < LOG_MS_MIN {
-            return None;
-        }
+        let mut usual_slots = 0;
         let (mut now, mut usual) = (Slot::default(), Slot::default());
         for slot in &self.slots {
-            let sum = if end.since(slot.start) <= NOW_MS { &mut now } else { &mut usual };
+            let is_now = end.since(slot.start) <= NOW_MS;
+            usual_slots += u64::from(!is_now && slot.in_time > 0);
+            let sum = if is_now { &mut now } else { &mut usual };
             sum.in_time += slot.in_time;
             sum.late.events += slot.late.events;
             sum.late.behind_ms_sum = sum.late.behind_ms_sum.saturating_add(slot.late.behind_ms_sum);
@@ -135,7 +132,11 @@ impl DataDelayed {
         let share = ratio(now.late.events, now.late.events + now.in_time);
         let usual_share = ratio(usual.late.events, usual.late.events + usual.in_time);
         let least = self.spec.late_share_max.max(USUAL_TIMES_MIN * usual_share);
-        (now.late.events >= LATE_MIN && share > least).then_some((now.late, share, usual_share))
+        (usual_slots >= USUAL_SLOTS_MIN && now.late.events >= LATE_MIN && share > least).then_some((
+            now.late,
+            share,
+            usual_share,
+        ))
     }
 
     /// How steady requests were before a moment: a second's worth of them, and the longest silence.
@@ -158,7 +159,8 @@ impl DataDelayed {
 
     fn find_hole(&mut self, scene: &Scene<'_>) {
         let window = scene.window;
-        let others_silent = self.last_window_end.is_some_and(|end| window.start.since(end) >= self.spec.silence_max.as_millis());
+        let others_silent =
+            self.last_window_end.is_some_and(|end| window.start.since(end) >= self.spec.silence_max.as_millis());
         self.last_window_end = Some(window.end);
         if let Some((_, start, _)) = self.windows.back().copied() {
             let ends = window.total.requests > 0;
@@ -219,12 +221,12 @@ impl DataDelayed {
 
     fn hole_finding(hole: Hole, end: Timestamp) -> Finding {
         let long_ms = hole.end.since(hole.start);
-        let what = if hole.others {
-            "no requests came, while other records went on"
+        let what = if hole.others { "no requests came, while other records went on" } else { "no records came at all" };
+        let when = if hole.end >= end {
+            format!("since {}", hole.start)
         } else {
-            "no records came at all"
+            format!("from {} to {}", hole.start, hole.end)
         };
-        let when = if hole.end >= end { format!("since {}", hole.start) } else { format!("from {} to {}", hole.start, hole.end) };
         let summary = format!(
             "{what} {when} ({}), after {} before: records are delayed or lost, or the platform was away",
             duration(long_ms),

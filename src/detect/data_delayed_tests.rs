@@ -99,10 +99,17 @@ fn a_hole_in_everything_is_told_when_records_come_again() {
 fn sparse_nights_short_pauses_and_the_end_of_a_log_are_silent() {
     let sparse = requests(0.0, 28_800.0, 1.0 / 20.0, 8);
     assert!(replay(&sparse).0.is_empty());
-    let mut night: Vec<Event> = (0..8).flat_map(|hour| {
-        let from_s = f64::from(hour) * 3_600.0;
-        requests(from_s, from_s + 3_600.0, [5.0, 2.0, 0.6, 0.2, 0.05, 0.02, 0.2, 2.0][hour as usize], 20 + hour as u64)
-    }).collect();
+    let mut night: Vec<Event> = (0..8)
+        .flat_map(|hour| {
+            let from_s = f64::from(hour) * 3_600.0;
+            requests(
+                from_s,
+                from_s + 3_600.0,
+                [5.0, 2.0, 0.6, 0.2, 0.05, 0.02, 0.2, 2.0][hour as usize],
+                20 + hour as u64,
+            )
+        })
+        .collect();
     night.extend(memory(480.0, 8.0, |_| 3.0));
     assert!(delayed(&replay(&sorted(night)).0).is_empty());
     let mut pause = requests(0.0, 1_200.0, 5.0, 9);

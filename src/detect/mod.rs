@@ -8,6 +8,7 @@ mod finding;
 mod limits;
 mod memory_exhaustion;
 mod memory_leak;
+mod outcome_sums;
 mod query_blowup;
 #[cfg(test)]
 mod query_blowup_tests;
@@ -25,6 +26,10 @@ mod rate_limit;
 mod restart_loop;
 mod retry_amplification;
 mod retry_groups;
+mod slow_burn;
+mod slow_burn_pools;
+#[cfg(test)]
+mod slow_burn_tests;
 pub mod statistics;
 mod words;
 
@@ -39,6 +44,7 @@ pub use query_regression::{QueryRegression, QueryRegressionSpec};
 pub use rate_limit::{RateLimit, RateLimitSpec};
 pub use restart_loop::{RestartLoop, RestartLoopSpec};
 pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};
+pub use slow_burn::{SlowBurn, SlowBurnSpec};
 pub use words::{bytes, count, duration, percent, rate, rounded};
 
 use crate::flow::{ChangeLog, ClosedWindow, Names, QueryTexts, Recent, RunningQueries, SignalHistory};

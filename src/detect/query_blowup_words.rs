@@ -134,8 +134,7 @@ fn danger((name, load, danger): (Name, &NodeLoad, Danger), scene: &Scene<'_>) ->
 fn cause(culprit: &Culprit<'_>, share: f64, total: f64, origins: usize, scene: &Scene<'_>) -> Cause {
     let own = if total > 0.0 { culprit.weight() / total } else { 1.0 };
     let names = scene.names;
-    let mut pairs: Vec<(Dimension, Text)> =
-        vec![(Dimension::Fingerprint, names.text(culprit.key.fingerprint).clone())];
+    let mut pairs: Vec<(Dimension, Text)> = vec![(Dimension::Fingerprint, names.text(culprit.key.fingerprint).clone())];
     // Many origins at once have the query in common, not one another.
     if !culprit.key.origin.is_absent() && (origins == 1 || share >= ORIGIN_SHARE_MIN) {
         pairs.push((Dimension::Origin, names.text(culprit.key.origin).clone()));
@@ -200,7 +199,9 @@ fn change(culprit: &Culprit<'_>, scene: &Scene<'_>) -> (String, Option<Bond>) {
     let version = culprit.version().map(|version| scene.names.text(version).as_str());
     let origin = scene.names.text(culprit.key.origin);
     match change_behind(scene.changes, origin, version, culprit.since) {
-        Some((Bond::Near, change)) => (format!("; nearest change: {}", describe(change, culprit.since)), Some(Bond::Near)),
+        Some((Bond::Near, change)) => {
+            (format!("; nearest change: {}", describe(change, culprit.since)), Some(Bond::Near))
+        }
         Some((bond, change)) => (format!("; {}", describe(change, culprit.since)), Some(bond)),
         None => (String::new(), None),
     }

@@ -91,7 +91,9 @@ mod tests {
         let mut log = ChangeLog::default();
         let since = change(100, "", None).timestamp;
         log.insert(&change(95, "gateway", Some("8")));
-        let found = |log: &ChangeLog| change_behind(log, "web dashboard", Some("5.2"), since).map(|(b, c)| (b, c.service.to_string()));
+        let found = |log: &ChangeLog| {
+            change_behind(log, "web dashboard", Some("5.2"), since).map(|(b, c)| (b, c.service.to_string()))
+        };
         assert_eq!(found(&log), Some((Bond::Near, "gateway".to_owned())));
         log.insert(&change(-500, "dashboard", None));
         assert_eq!(found(&log), Some((Bond::Origin, "dashboard".to_owned())));

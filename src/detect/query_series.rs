@@ -306,13 +306,7 @@ impl QuerySeries {
         (recent, ends)
     }
 
-    fn judge(
-        &self,
-        recent: &LogHistogram,
-        normal_bytes: f64,
-        ratio_min: f64,
-        was_abnormal: bool,
-    ) -> Option<Excess> {
+    fn judge(&self, recent: &LogHistogram, normal_bytes: f64, ratio_min: f64, was_abnormal: bool) -> Option<Excess> {
         let memory_bytes = recent.median()?;
         // The median is noisy in small samples, the geometric mean where a few runs are huge: either will do, because
         // the test below must agree.

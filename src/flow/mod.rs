@@ -17,9 +17,7 @@ pub use assembler::{Assembler, FlowCounts};
 pub use changes::{CHANGES_MAX, ChangeLog};
 pub use log_histogram::LogHistogram;
 pub use names::{Name, Names};
-pub use queries::{
-    HELD_MS_MAX, QueryCell, QueryCounts, QueryKey, QueryTexts, QueryWindow, RunReport, ScanSize,
-};
+pub use queries::{HELD_MS_MAX, QueryCell, QueryCounts, QueryKey, QueryTexts, QueryWindow, RunReport, ScanSize};
 pub use recent::{RECENT_MS, Recent};
 pub use request_keys::RequestKeys;
 pub use running_queries::{Run, RunningQueries};

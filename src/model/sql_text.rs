@@ -11,13 +11,92 @@ pub const SQL_BYTES_MAX: usize = 65_536;
 
 /// Words of SQL and functions that ClickHouse takes in any case.
 const KEYWORDS: &[&str] = &[
-    "all", "and", "anti", "any", "array", "as", "asc", "asof", "avg", "between", "by", "case", "cast", "count", "cross",
-    "cube", "delete", "desc", "describe", "distinct", "else", "end", "except", "exists", "explain", "false", "final",
-    "first", "format", "from", "full", "global", "group", "having", "if", "ilike", "in", "inner", "insert", "intersect",
-    "interval", "into", "is", "join", "last", "left", "like", "limit", "max", "min", "not", "null", "nulls", "offset",
-    "on", "or", "order", "outer", "over", "partition", "prewhere", "qualify", "right", "rollup", "row", "rows", "sample",
-    "select", "semi", "settings", "show", "sum", "table", "then", "top", "totals", "true", "truncate", "union", "update",
-    "using", "values", "when", "where", "window", "with",
+    "all",
+    "and",
+    "anti",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asof",
+    "avg",
+    "between",
+    "by",
+    "case",
+    "cast",
+    "count",
+    "cross",
+    "cube",
+    "delete",
+    "desc",
+    "describe",
+    "distinct",
+    "else",
+    "end",
+    "except",
+    "exists",
+    "explain",
+    "false",
+    "final",
+    "first",
+    "format",
+    "from",
+    "full",
+    "global",
+    "group",
+    "having",
+    "if",
+    "ilike",
+    "in",
+    "inner",
+    "insert",
+    "intersect",
+    "interval",
+    "into",
+    "is",
+    "join",
+    "last",
+    "left",
+    "like",
+    "limit",
+    "max",
+    "min",
+    "not",
+    "null",
+    "nulls",
+    "offset",
+    "on",
+    "or",
+    "order",
+    "outer",
+    "over",
+    "partition",
+    "prewhere",
+    "qualify",
+    "right",
+    "rollup",
+    "row",
+    "rows",
+    "sample",
+    "select",
+    "semi",
+    "settings",
+    "show",
+    "sum",
+    "table",
+    "then",
+    "top",
+    "totals",
+    "true",
+    "truncate",
+    "union",
+    "update",
+    "using",
+    "values",
+    "when",
+    "where",
+    "window",
+    "with",
 ];
 
 /// The text with every literal as `?`, lists of literals as one, and one way of spacing.
@@ -223,7 +302,8 @@ mod tests {
 
     #[test]
     fn literals_lists_comments_spacing_and_case_do_not_matter() {
-        let normal = "select count(), uniq(user) from db.hits as h where d >= toDate(?) and id in (?) and x = ? limit ?";
+        let normal =
+            "select count(), uniq(user) from db.hits as h where d >= toDate(?) and id in (?) and x = ? limit ?";
         for text in [
             "SELECT count(), uniq(user) FROM db.hits AS h WHERE d >= toDate('2026-01-01') AND id IN (1) AND x = 'a' LIMIT 10",
             "select count( ) ,uniq(user) -- how many\nfrom db . hits as h where d>=toDate('it''s \\' so') and id in (1,2, 3)\n\
@@ -247,7 +327,8 @@ mod tests {
 
     #[test]
     fn names_case_of_names_and_arithmetic_matter() {
-        let all = ["SELECT a FROM t", "SELECT a FROM T", "SELECT b FROM t", "SELECT a - 1 FROM t", "SELECT a FROM t FINAL"];
+        let all =
+            ["SELECT a FROM t", "SELECT a FROM T", "SELECT b FROM t", "SELECT a - 1 FROM t", "SELECT a FROM t FINAL"];
         let normal: std::collections::BTreeSet<String> = all.iter().map(|text| normalise_sql(text)).collect();
         assert_eq!(normal.len(), all.len());
         assert_eq!(normalise_sql("SELECT a-1"), "select a - ?");
