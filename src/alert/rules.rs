@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Span;
 use crate::detect::{
-    CacheCollapse, CacheCollapseSpec, Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, LatencyRegression,
-    LatencyRegressionSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, PoolExhaustion,
-    PoolExhaustionSpec, PoolLeak, PoolLeakSpec, QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec,
-    RateLimit, RateLimitSpec, RequestAmplification, RequestAmplificationSpec, RestartLoop, RestartLoopSpec,
-    RetryAmplification, RetryAmplificationSpec, Saturation, SaturationSpec, TrafficSurge, TrafficSurgeSpec,
+    CacheCollapse, CacheCollapseSpec, DataDelayed, DataDelayedSpec, Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec,
+    LatencyRegression, LatencyRegressionSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
+    MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec, QueryBlowup, QueryBlowupSpec,
+    QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec, RequestAmplification, RequestAmplificationSpec,
+    RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec, Saturation, SaturationSpec, SlowBurn,
+    SlowBurnSpec, TrafficSurge, TrafficSurgeSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
@@ -19,6 +20,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("alerts/rules/caches.yaml", include_str!("../../alerts/rules/caches.yaml")),
     ("alerts/rules/calls.yaml", include_str!("../../alerts/rules/calls.yaml")),
     ("alerts/rules/latency.yaml", include_str!("../../alerts/rules/latency.yaml")),
+    ("alerts/rules/data.yaml", include_str!("../../alerts/rules/data.yaml")),
     ("alerts/rules/limits.yaml", include_str!("../../alerts/rules/limits.yaml")),
     ("alerts/rules/memory.yaml", include_str!("../../alerts/rules/memory.yaml")),
     ("alerts/rules/objectives.yaml", include_str!("../../alerts/rules/objectives.yaml")),
@@ -107,6 +109,8 @@ pub enum Detect {
     RateLimit(RateLimitSpec),
     /// See [`ErrorBudgetBurn`].
     ErrorBudgetBurn(ErrorBudgetBurnSpec),
+    /// See [`SlowBurn`].
+    SlowBurn(SlowBurnSpec),
     /// See [`MemoryExhaustion`].
     MemoryExhaustion(MemoryExhaustionSpec),
     /// See [`MemoryLeak`].
@@ -123,6 +127,8 @@ pub enum Detect {
     Saturation(SaturationSpec),
     /// See [`QueryBlowup`].
     QueryBlowup(QueryBlowupSpec),
+    /// See [`DataDelayed`].
+    DataDelayed(DataDelayedSpec),
     /// See [`QueryRegression`].
     QueryRegression(QueryRegressionSpec),
     /// See [`RequestAmplification`].
@@ -140,7 +146,7 @@ impl Detect {
         match self {
             Self::RetryAmplification(_) => AlertName::RetryAmplification,
             Self::RateLimit(_) => AlertName::RateLimitExceeded,
-            Self::ErrorBudgetBurn(_) => AlertName::ErrorBudgetBurn,
+            Self::ErrorBudgetBurn(_) | Self::SlowBurn(_) => AlertName::ErrorBudgetBurn,
             Self::MemoryExhaustion(_) | Self::MemoryLeak(_) => AlertName::MemoryExhaustion,
             Self::RestartLoop(_) => AlertName::RestartLoop,
             Self::TrafficSurge(_) => AlertName::TrafficSurge,
@@ -148,6 +154,7 @@ impl Detect {
             Self::PoolExhaustion(_) => AlertName::PoolExhaustion,
             Self::Saturation(_) => AlertName::Saturation,
             Self::QueryBlowup(_) => AlertName::QueryBlowup,
+            Self::DataDelayed(_) => AlertName::DataDelayed,
             Self::QueryRegression(_) => AlertName::QueryRegression,
             Self::RequestAmplification(_) => AlertName::RequestAmplification,
             Self::CacheCollapse(_) => AlertName::CacheCollapse,
@@ -170,6 +177,8 @@ impl Detect {
             Self::PoolExhaustion(spec) => Box::new(PoolExhaustion::new(spec)),
             Self::Saturation(spec) => Box::new(Saturation::new(spec)),
             Self::QueryBlowup(spec) => Box::new(QueryBlowup::new(spec)),
+            Self::SlowBurn(spec) => Box::new(SlowBurn::new(spec)),
+            Self::DataDelayed(spec) => Box::new(DataDelayed::new(spec)),
             Self::QueryRegression(spec) => Box::new(QueryRegression::new(spec)),
             Self::RequestAmplification(spec) => Box::new(RequestAmplification::new(spec)),
             Self::CacheCollapse(spec) => Box::new(CacheCollapse::new(spec)),
@@ -233,6 +242,12 @@ impl Detect {
                 (!fits).then_some("misses_factor_min > 1 and lookups_min ≥ 1 must hold")
             }
             Self::LatencyRegression(spec) => (spec.factor_min <= 1.0).then_some("factor_min > 1 must hold"),
+            Self::DataDelayed(spec) => {
+                let fits = share(spec.late_share_max) && (30_000..=600_000).contains(&spec.silence_max.as_millis());
+                (!fits).then_some("0 < late_share_max < 1 and 30s ≤ silence_max ≤ 10m must hold")
+            }
+            Self::SlowBurn(spec) => (!share(spec.objective) || spec.failures_min == 0)
+                .then_some("0 < objective < 1 and failures_min ≥ 1 must hold"),
             _ => None,
         }
     }

@@ -1,6 +1,9 @@
 //! Detectors: a file a detector, each a pure state machine over closed windows.
 
 mod cache_collapse;
+mod data_delayed;
+#[cfg(test)]
+mod data_delayed_tests;
 mod edge_harm;
 mod error_budget_burn;
 mod finding;
@@ -10,6 +13,7 @@ mod limits;
 mod memory_climb;
 mod memory_exhaustion;
 mod memory_leak;
+mod outcome_sums;
 mod pool_evidence;
 mod pool_exhaustion;
 mod pool_leak;
@@ -37,6 +41,9 @@ mod retry_words;
 mod saturation;
 #[cfg(test)]
 mod signal_tests;
+mod slow_burn;
+mod slow_burn_pools;
+mod slow_burn_tests;
 pub mod statistics;
 #[cfg(test)]
 mod test_traffic;
@@ -46,6 +53,7 @@ mod traffic_surge;
 mod words;
 
 pub use cache_collapse::{CacheCollapse, CacheCollapseSpec};
+pub use data_delayed::{DataDelayed, DataDelayedSpec};
 pub use error_budget_burn::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec};
 pub use finding::{Finding, Role};
 pub use latency_regression::{LatencyRegression, LatencyRegressionSpec};
@@ -61,6 +69,7 @@ pub use request_amplification::{RequestAmplification, RequestAmplificationSpec};
 pub use restart_loop::{RestartLoop, RestartLoopSpec};
 pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};
 pub use saturation::{Saturation, SaturationSpec};
+pub use slow_burn::{SlowBurn, SlowBurnSpec};
 pub use traffic_surge::{TrafficSurge, TrafficSurgeSpec};
 pub use words::{bytes, count, duration, percent, rate, rounded};
 

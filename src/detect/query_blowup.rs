@@ -50,7 +50,7 @@ pub struct QueryBlowupSpec {
 
 impl Default for QueryBlowupSpec {
     fn default() -> Self {
-        Self { node_in_danger: true, memory_ratio_min: 1.7, node_share_max: 0.85, node_excess_share_min: 0.1 }
+        Self { node_in_danger: true, memory_ratio_min: 1.6, node_share_max: 0.85, node_excess_share_min: 0.1 }
     }
 }
 

@@ -13,8 +13,14 @@ const BEFORE_RUNS_MAX: u64 = 20_000;
 const COMPARED_MS: DurationMs = 86_400_000;
 /// After a change, runs are kept in spans of this length, the newest two: what was mended meanwhile is forgotten.
 const SPAN_MS: DurationMs = 1_800_000;
-/// Runs this recent tell how slow everything is now.
+/// The newest runs tell how slow everything is now: so many, ...
+const NOW_RUNS: u64 = 30;
+/// ... and none older than this.
 const NOW_MS: DurationMs = 600_000;
+/// First runs of a pattern that the slowness of everything is measured from.
+const REFERENCE_RUNS: u64 = 200;
+/// Time is judged only so long after a change: by then it is known whether everything became slower.
+const FLEET_KNOWN_MS: DurationMs = 180_000;
 /// A shift that chance makes once in 30,000 comparisons; with the medians' ratio on top.
 const SHIFT_Z: f64 = 4.0;
 /// Versions remembered: which were there before.
@@ -137,6 +143,8 @@ impl Taken {
 #[derive(Debug)]
 struct After {
     trigger: Trigger,
+    /// How slow everything was then.
+    level: f64,
     spans: VecDeque<(Timestamp, Taken)>,
 }
 
@@ -147,6 +155,10 @@ pub struct QueryHistory {
     after: Option<After>,
     versions: Vec<Name>,
     now: VecDeque<(Timestamp, LogHistogram)>,
+    /// Milliseconds of its first runs: what "slower" is measured from, for ever.
+    reference: LogHistogram,
+    /// How slow everything was when it was last judged (see [`Self::slowness`]).
+    level: f64,
     last: Timestamp,
 }
 
@@ -154,7 +166,15 @@ impl QueryHistory {
     /// First seen at `first`.
     #[must_use]
     pub fn new(first: Timestamp) -> Self {
-        Self { before: Taken::default(), after: None, versions: Vec::new(), now: VecDeque::new(), last: first }
+        Self {
+            before: Taken::default(),
+            after: None,
+            versions: Vec::new(),
+            now: VecDeque::new(),
+            reference: LogHistogram::default(),
+            level: 1.0,
+            last: first,
+        }
     }
 
     /// Newest run.
@@ -202,6 +222,9 @@ impl QueryHistory {
         if let Some((_, durations)) = self.now.back_mut() {
             durations.merge(&cell.duration_ms);
         }
+        if self.reference.total() < REFERENCE_RUNS {
+            self.reference.merge(&cell.duration_ms);
+        }
     }
 
     fn see_version(&mut self, version: Name, start: Timestamp) {
@@ -235,7 +258,7 @@ impl QueryHistory {
             return;
         }
         self.settle();
-        self.after = Some(After { trigger, spans: VecDeque::new() });
+        self.after = Some(After { trigger, level: self.level, spans: VecDeque::new() });
     }
 
     fn settle(&mut self) {
@@ -256,31 +279,43 @@ impl QueryHistory {
         }
     }
 
-    /// How many times slower it is now than before; nothing where little is known, or a change is being judged.
+    /// How many times slower it is now than its first runs were; nothing where little is known, or a change of its own is
+    /// being judged.
     #[must_use]
-    pub fn slowdown(&self, end: Timestamp) -> Option<f64> {
+    pub fn slowness(&self, end: Timestamp) -> Option<f64> {
         let mut now = LogHistogram::default();
-        let recent = self.now.iter().filter(|(at, _)| end.since(*at) <= NOW_MS);
-        recent.for_each(|(_, durations)| now.merge(durations));
-        let before = &self.before.0[1];
-        let known = now.total() >= 5 && before.total() >= BEFORE_RUNS_MIN;
+        for (_, durations) in self.now.iter().rev().take_while(|(at, _)| end.since(*at) <= NOW_MS) {
+            now.merge(durations);
+            if now.total() >= NOW_RUNS {
+                break;
+            }
+        }
+        let known = now.total() >= 5 && self.reference.total() >= BEFORE_RUNS_MIN;
         let touched = self.after.as_ref().is_some_and(|after| after.trigger.weight() > 0);
         if !known || touched {
             return None;
         }
-        Some(now.median()? / before.median()?.max(1.0))
+        Some(now.geometric_mean()? / self.reference.geometric_mean()?.max(1.0))
+    }
+
+    /// Notes how slow everything is.
+    pub fn note_level(&mut self, level: f64) {
+        self.level = level;
     }
 
     /// What became heavier with the change, and goes on.
     #[must_use]
-    pub fn shift(&self, end: Timestamp, ratio_min: f64, runs_min: u64, slowdown: f64) -> Option<Shift> {
+    pub fn shift(&self, end: Timestamp, ratio_min: f64, runs_min: u64) -> Option<Shift> {
         let after = self.after.as_ref()?;
         // Withdrawn: what does not run any more is nobody's trouble.
         let newest = after.spans.back()?.0;
         if end.since(newest) > 2 * SPAN_MS {
             return None;
         }
-        self.compare(after, ratio_min, runs_min, slowdown)
+        let slowdown = (self.level / after.level.max(1e-3)).max(1.0);
+        let shift = self.compare(after, ratio_min, runs_min, slowdown)?;
+        let too_soon = shift.measure == Measure::Duration && end.since(after.trigger.at()) < FLEET_KNOWN_MS;
+        (!too_soon).then_some(shift)
     }
 
     fn compare(&self, after: &After, ratio_min: f64, runs_min: u64, slowdown: f64) -> Option<Shift> {
@@ -311,6 +346,20 @@ impl QueryHistory {
                 });
             }
         }
-        best.map(|shift| Shift { ratios, ..shift })
+        let sizes_known = matches!(after.trigger, Trigger::Change { .. }) && self.sizes_known(&taken);
+        best.filter(|_| !sizes_known).map(|shift| Shift { ratios, ..shift })
+    }
+
+    /// Whether the scans in the middle are now as large as one of ten always was, and what they take grew no more than
+    /// they did: more data is asked for, by people, not by a change.
+    fn sizes_known(&self, taken: &Taken) -> bool {
+        let known = |i: usize| {
+            let (rows, before) = (taken.0[i].median()?, self.before.0[i].quantile(0.9)?);
+            let grown = rows / self.before.0[i].median()?.max(1.0);
+            let memory =
+                taken.0[0].median().zip(self.before.0[0].median()).map_or(1.0, |(now, then)| now / then.max(1.0));
+            Some(before >= rows && grown >= 1.2 && memory <= 1.2 * grown)
+        };
+        known(2).or_else(|| known(3)).unwrap_or(false)
     }
 }

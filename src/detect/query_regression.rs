@@ -100,11 +100,11 @@ impl QueryRegression {
         }
     }
 
-    /// How many times slower everything is now than before, in the middle; 1 where too little is known.
-    fn fleet_slowdown(&self, end: Timestamp) -> f64 {
-        let mut ratios: Vec<f64> = self.histories.values().filter_map(|history| history.slowdown(end)).collect();
+    /// How many times slower everything is now than patterns were at first, in the middle; 1 where too little is known.
+    fn slowness(&self, end: Timestamp) -> f64 {
+        let mut ratios: Vec<f64> = self.histories.values().filter_map(|history| history.slowness(end)).collect();
         ratios.sort_unstable_by(f64::total_cmp);
-        if ratios.len() < FLEET_MIN { 1.0 } else { ratios[(ratios.len() - 1) / 2].max(1.0) }
+        if ratios.len() < FLEET_MIN { 1.0 } else { ratios[(ratios.len() - 1) / 2] }
     }
 
     fn judge(&mut self, scene: &Scene<'_>) {
@@ -113,11 +113,12 @@ impl QueryRegression {
             return;
         }
         self.judged_at = Some(end);
-        let slowdown = self.fleet_slowdown(end);
+        let level = self.slowness(end);
         self.held.clear();
         for (key, history) in &mut self.histories {
             history.roll(end);
-            let shift = history.shift(end, self.spec.ratio_min, self.spec.runs_min, slowdown);
+            history.note_level(level);
+            let shift = history.shift(end, self.spec.ratio_min, self.spec.runs_min);
             self.held.extend(shift.map(|shift| (*key, shift)));
         }
         self.held.sort_by_key(|(key, _)| (scene.names.text(key.fingerprint), scene.names.text(key.origin)));

@@ -327,7 +327,7 @@ impl QuerySeries {
 
     /// More of the large scans that have always been large: the size explains the memory.
     fn explained_by_size(&self, end: Timestamp, span_ms: DurationMs) -> bool {
-        let (mut known, mut all) = (0, 0);
+        let (mut alike, mut known, mut all) = (0, 0, 0);
         let mut by_scan: Vec<(ScanSize, LogHistogram)> = Vec::new();
         for part in self.parts(end, span_ms) {
             match by_scan.iter_mut().find(|(scan, _)| *scan == part.scan) {
@@ -338,11 +338,13 @@ impl QuerySeries {
         for (scan, recent) in by_scan.iter().filter(|(scan, _)| scan.is_some()) {
             all += recent.total();
             let normal = self.normal_by_scan.iter().find(|(known, _)| known == scan).map(|(_, normal)| normal);
+            // A size that was rare tells nothing.
             let Some(normal) = normal.filter(|normal| normal.total() >= NORMAL_RUNS_MIN) else { continue };
-            let alike = recent.median() <= normal.median().map(|bytes| SIZE_FACTOR_MAX * bytes);
-            known += if alike { recent.total() } else { 0 };
+            known += recent.total();
+            let as_always = recent.median() <= normal.median().map(|bytes| SIZE_FACTOR_MAX * bytes);
+            alike += if as_always { recent.total() } else { 0 };
         }
-        all > 0 && known * 10 >= all * 7
+        all > 0 && known * 2 >= all && alike * 10 >= known * 7
     }
 
     /// Start of the oldest recent slot from which on runs have been above `least` bytes in the middle.

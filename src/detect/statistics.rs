@@ -156,6 +156,12 @@ pub fn normal_quantile(probability: f64) -> f64 {
     Normal::standard().inverse_cdf(probability)
 }
 
+/// Share of a standard normal below `z`.
+#[must_use]
+pub fn normal_share_below(z: f64) -> f64 {
+    Normal::standard().cdf(z)
+}
+
 /// Score at which a run of windows raises a false alarm once in `runs` on average: ln(runs).
 #[must_use]
 pub fn cusum_threshold(runs: f64) -> f64 {
