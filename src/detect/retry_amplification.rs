@@ -13,7 +13,7 @@ use super::retry_scores::Scores;
 use super::retry_words::{Culprit, OTHERS_REQUESTS_MIN, SHARE_MIN, finding, spread};
 use super::statistics::wilson_lower;
 use super::{Detector, Finding, Scene};
-use crate::flow::{Name, ratio};
+use crate::flow::{Cell, Name, ratio};
 use crate::model::{DurationMs, Timestamp};
 
 /// Subscriptions whose first version is remembered; further ones are taken to have been on theirs for ever.
@@ -46,7 +46,7 @@ pub struct RetryAmplificationSpec {
 impl Default for RetryAmplificationSpec {
     fn default() -> Self {
         Self {
-            beyond_budget_allowed: 0.02,
+            beyond_budget_allowed: 0.01,
             beyond_budget_alarm: 0.15,
             attempts_per_request_min: 1.5,
             load_share_min: 0.05,
@@ -135,6 +135,11 @@ impl RetryAmplification {
         ratio(resends, load) >= self.spec.load_share_min
     }
 
+    fn group_matters(&self, group: Group, suspects: &FxHashMap<Group, Suspect>, scene: &Scene<'_>) -> bool {
+        let cell = &suspects[&group].cell;
+        self.matters(cell.resends_likely(), cell.requests, scene)
+    }
+
     /// The version that makes most of a subscription's repeats.
     fn version_of(subscription: Name, repeats: u64, suspects: &FxHashMap<Group, Suspect>) -> Option<Group> {
         let of_version = |(group, suspect): (&Group, &Suspect)| {
@@ -167,12 +172,10 @@ impl RetryAmplification {
     /// The culprits: versions to blame, then subscriptions and callers that no such version explains.
     fn culprits(&mut self, suspects: &FxHashMap<Group, Suspect>, scene: &Scene<'_>) -> Culprits {
         let end = scene.window.end;
-        let matters = |group: &Group| {
-            let cell = &suspects[group].cell;
-            self.matters(cell.resends_likely(), cell.requests, scene)
-        };
+        let matters = |group: &Group| self.group_matters(*group, suspects, scene);
         let blame = |version: &Group| self.version_is_to_blame(*version, &suspects[version], end);
         let (mut versions, mut callers, mut subscriptions) = (FxHashSet::default(), Vec::new(), Vec::new());
+        let mut pooled = Vec::new();
         for (group, suspect) in suspects.iter().filter(|(group, suspect)| self.repeats(**group, suspect)) {
             match group {
                 Group::Version { .. } => versions.extend((matters(group) && blame(group)).then_some(*group)),
@@ -184,24 +187,41 @@ impl RetryAmplification {
                         None => subscriptions.push(*group),
                     }
                 }
+                Group::Unversioned => pooled.extend((matters(group) && self.is_shared(suspect, end)).then_some(*group)),
                 Group::Caller { .. } => callers.extend(matters(group).then_some(*group)),
             }
         }
-        subscriptions.retain(|group| !explained_by(&versions, *group, suspects));
-        let spread = self.is_spread(&subscriptions, suspects, scene);
-        if !spread {
-            subscriptions.retain(matters);
-        }
         self.blamed.retain(|_, at| end.since(*at) <= BLAME_MS);
-        self.blamed.extend(versions.iter().map(|version| (*version, end)));
-        let mut named: Vec<Group> = versions.into_iter().chain(callers).collect();
-        let pooled = if spread { std::mem::take(&mut subscriptions) } else { Vec::new() };
-        named.append(&mut subscriptions);
+        self.blamed.extend(versions.iter().chain(&pooled).map(|group| (*group, end)));
+        // Whoever stormed with the others is not a culprit of its own when theirs ends a moment earlier.
+        subscriptions.retain(|group| !self.is_explained(*group, suspects));
+        if self.is_spread(&subscriptions, suspects, scene) {
+            pooled.append(&mut subscriptions);
+        }
+        subscriptions.retain(|group| self.group_matters(*group, suspects, scene));
+        let named: Vec<Group> = versions.into_iter().chain(callers).chain(subscriptions).collect();
         let sorted = |mut groups: Vec<Group>| {
             groups.sort_by_cached_key(|group| group.labels(scene.names));
             groups
         };
         Culprits { named: sorted(named), spread: sorted(pooled) }
+    }
+
+    /// Whether versions, or customers without one, blamed of late make at least half of a subscription's repeats.
+    fn is_explained(&self, group: Group, suspects: &FxHashMap<Group, Suspect>) -> bool {
+        let Group::Subscription(name) = group else { return false };
+        let of = |blamed: &Group| suspects.get(blamed)?.by_subscription.get(&name).map(Cell::beyond_budget);
+        let explained: u64 = self.blamed.keys().filter_map(of).sum();
+        2 * explained >= suspects[&group].cell.beyond_budget()
+    }
+
+    /// Whether the repeats of customers without a version are not those of a few who can be named.
+    fn is_shared(&self, suspect: &Suspect, end: Timestamp) -> bool {
+        let mut shares: Vec<u64> = suspect.by_subscription.values().map(Cell::beyond_budget).collect();
+        shares.sort_unstable_by_key(|beyond| std::cmp::Reverse(*beyond));
+        let few: u64 = shares.iter().take(SUBSCRIPTIONS_APART_MAX).sum();
+        let all: u64 = shares.iter().sum();
+        self.blamed.get(&Group::Unversioned).is_some_and(|at| end.since(*at) <= BLAME_MS) || ratio(few, all) < SHARE_MIN
     }
 
     /// Whether many subscriptions repeat, none of them most of it, and all of them enough to matter together.
@@ -250,16 +270,8 @@ impl RetryAmplification {
             told: groups.iter().any(|group| self.scores.is_told(*group)),
             ..self.culprit(groups[0], scene)
         };
-        spread(&culprit, groups.len(), &all, scene)
+        spread(&culprit, &all, scene)
     }
-}
-
-/// Whether versions to blame make at least half of a subscription's repeats.
-fn explained_by(versions: &FxHashSet<Group>, group: Group, suspects: &FxHashMap<Group, Suspect>) -> bool {
-    let Group::Subscription(name) = group else { return false };
-    let of = |version: &Group| suspects[version].by_subscription.get(&name).map_or(0, |c| c.beyond_budget());
-    let explained: u64 = versions.iter().map(of).sum();
-    2 * explained >= suspects[&group].cell.beyond_budget()
 }
 
 impl Detector for RetryAmplification {

@@ -25,12 +25,24 @@ const INFERRED_SHARE_ALLOWED: f64 = 0.03;
 const INFERRED_ALARM_FACTOR: f64 = 3.0;
 /// First requests that a ratio of first requests is not trusted below.
 const FIRSTS_PRIOR: f64 = 5.0;
+/// What is kept of first requests from window to window: a crowd is known as one within seconds.
+const FIRSTS_KEPT: f64 = 0.75;
+/// Load beyond three times demand that no chance explains, in standard deviations ...
+const EXCESS_Z: f64 = 3.0;
+/// ... of demand that varies this many times more than independent requests do (real traffic: 10 and more over minutes,
+/// less within one).
+const EXCESS_FANO: f64 = 4.0;
+/// Attempts of a well-behaved client (see `ATTEMPTS_COMPLIANT_MAX`).
+const COMPLIANT: f64 = 3.0;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Score {
     score: f64,
     since: Timestamp,
     last: Timestamp,
+    /// First requests of late, and as many as the streams' own pace brings.
+    firsts: f64,
+    firsts_expected: f64,
 }
 
 /// Scores by group.
@@ -74,17 +86,34 @@ impl Scores {
         let of_minute = self.minute(&sums, scene);
         let max = 2.0 * self.threshold;
         for (group, cell) in sums {
-            let before = self.told.get(&group).map_or(0.0, |score| score.score);
-            let score = self.cusum.step(before, cell.resends_beyond_budget, cell.requests, max);
-            self.overflowed += put(&mut self.told, group, score, start);
-            let before = self.inferred.get(&group).map_or(0.0, |score| score.score);
-            let score = match of_minute.get(&group) {
+            let mut told = self.told.get(&group).copied().unwrap_or_default();
+            told.score = self.cusum.step(told.score, cell.resends_beyond_budget, cell.requests, max);
+            self.overflowed += put(&mut self.told, group, told, start);
+            let mut inferred = self.inferred.get(&group).copied().unwrap_or_default();
+            match of_minute.get(&group) {
                 Some(minute) if 2 * minute.attempts_known < minute.requests => {
-                    inferred_step(before, &cell, demand_factor(minute)).min(max)
+                    inferred.step(&cell, minute, self.threshold);
                 }
-                _ => 0.0,
-            };
-            self.overflowed += put(&mut self.inferred, group, score, start);
+                _ => inferred.score = 0.0,
+            }
+            if std::env::var_os("DBG").is_some() && cell.inferred.beyond_budget > 0 {
+                eprintln!(
+                    "{} {:?} {} n={} res={} chR={} bey={} ch={} score={:.1} phi={:.2} firsts={} exp={}",
+                    start,
+                    group,
+                    group.title(scene.names),
+                    cell.requests,
+                    cell.inferred.resends,
+                    cell.inferred.resends_by_chance_milli,
+                    cell.inferred.beyond_budget,
+                    cell.inferred.beyond_by_chance_milli,
+                    inferred.score,
+                    of_minute.get(&group).map_or(0.0, |m| inferred.demand_factor(m)),
+                    cell.inferred.firsts,
+                    cell.inferred.firsts_expected_milli
+                );
+            }
+            self.overflowed += put(&mut self.inferred, group, inferred, start);
         }
     }
 
@@ -143,29 +172,56 @@ impl Scores {
 }
 
 /// Keeps a score above zero; gives how many could not be kept.
-fn put(scores: &mut FxHashMap<Group, Score>, group: Group, score: f64, start: Timestamp) -> u64 {
+fn put(scores: &mut FxHashMap<Group, Score>, group: Group, score: Score, start: Timestamp) -> u64 {
     let before = scores.get(&group).copied();
-    if score <= 0.0 {
+    if score.score <= 0.0 {
         scores.remove(&group);
     } else if before.is_some() || scores.len() < GROUPS_MAX {
-        scores.insert(group, Score { score, since: before.map_or(start, |s| s.since), last: start });
+        scores.insert(group, Score { since: before.map_or(start, |s| s.since), last: start, ..score });
     } else {
         return 1;
     }
     0
 }
 
-/// How many times more first requests come than the streams' own pace brings; demand that fell proves nothing.
 #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
-fn demand_factor(minute: &Cell) -> f64 {
-    let expected = minute.inferred.firsts_expected_milli as f64 / 1_000.0;
-    ((minute.inferred.firsts as f64 + FIRSTS_PRIOR) / (expected + FIRSTS_PRIOR)).max(1.0)
+impl Score {
+    /// Takes in a window in which nothing, or too little, is told; `minute` is the last one, this window included.
+    fn step(&mut self, window: &Cell, minute: &Cell, threshold: f64) {
+        self.firsts = self.firsts * FIRSTS_KEPT + window.inferred.firsts as f64;
+        self.firsts_expected = self.firsts_expected * FIRSTS_KEPT + per_mille(window.inferred.firsts_expected_milli);
+        let factor = self.demand_factor(minute);
+        let unmarked = window.requests.saturating_sub(window.attempts_known) as f64;
+        let chance = per_mille(window.inferred.beyond_by_chance_milli);
+        let accepted = CHANCE_FACTOR * factor * chance + INFERRED_SHARE_ALLOWED * unmarked;
+        let observed = window.inferred.beyond_budget as f64;
+        self.score = poisson_cusum(self.score, observed, accepted, INFERRED_ALARM_FACTOR).min(2.0 * threshold);
+        if exceeds_compliant(minute, factor) {
+            self.score = self.score.max(threshold);
+        }
+    }
+
+    /// How many times more first requests come than the streams' own pace brings, now or over the minute; demand that
+    /// fell proves nothing.
+    fn demand_factor(&self, minute: &Cell) -> f64 {
+        let factor = |firsts: f64, expected: f64| (firsts + FIRSTS_PRIOR) / (expected + FIRSTS_PRIOR);
+        let of_minute = factor(minute.inferred.firsts as f64, per_mille(minute.inferred.firsts_expected_milli));
+        factor(self.firsts, self.firsts_expected).max(of_minute).max(1.0)
+    }
+}
+
+/// Whether a minute holds more requests than clients make that give up after three attempts, and failures pay for them.
+#[allow(clippy::cast_precision_loss)]
+fn exceeds_compliant(minute: &Cell, demand_factor: f64) -> bool {
+    let inferred = &minute.inferred;
+    let load = (inferred.firsts + inferred.resends) as f64;
+    let usual = per_mille(inferred.firsts_expected_milli + inferred.resends_by_chance_milli);
+    let demand = demand_factor * usual;
+    let compliant = COMPLIANT * (demand + EXCESS_Z * (EXCESS_FANO * (demand + 1.0)).sqrt());
+    load > compliant && 2.0 * minute.failures as f64 >= load - usual
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn inferred_step(before: f64, cell: &Cell, demand_factor: f64) -> f64 {
-    let chance = cell.inferred.beyond_by_chance_milli as f64 / 1_000.0;
-    let unmarked = cell.requests.saturating_sub(cell.attempts_known) as f64;
-    let accepted = CHANCE_FACTOR * demand_factor * chance + INFERRED_SHARE_ALLOWED * unmarked;
-    poisson_cusum(before, cell.inferred.beyond_budget as f64, accepted, INFERRED_ALARM_FACTOR)
+fn per_mille(milli: u64) -> f64 {
+    milli as f64 / 1_000.0
 }

@@ -40,7 +40,7 @@ pub fn finding(culprit: &Culprit, suspect: &Suspect, scene: &Scene<'_>) -> Findi
     let per_second = |requests: u64| requests as f64 / seconds;
     let attempts = cell.attempts_per_request();
     let from = match culprit.group {
-        Group::Version { .. } => format!(" from {}", count(suspect.retrying(), "subscription")),
+        Group::Version { .. } | Group::Unversioned => format!(" from {}", count(suspect.retrying(), "subscription")),
         Group::Subscription(_) | Group::Caller { .. } => String::new(),
     };
     let about = if culprit.told { "" } else { "about " };
@@ -106,7 +106,8 @@ fn cause(culprit: &Culprit, suspect: &Suspect, scene: &Scene<'_>) -> Cause {
 
 /// Many subscriptions, no version in common: one finding that says so.
 #[must_use]
-pub fn spread(culprit: &Culprit, subscriptions: usize, all: &Suspect, scene: &Scene<'_>) -> Finding {
+pub fn spread(culprit: &Culprit, all: &Suspect, scene: &Scene<'_>) -> Finding {
+    let subscriptions = all.retrying();
     let mut finding = finding(culprit, all, scene);
     finding.labels = Dimensions::default();
     finding.summary = format!(

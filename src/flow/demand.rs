@@ -63,12 +63,22 @@ struct Demand {
     pairs: f64,
     seconds: f64,
     until: Timestamp,
+    /// What it adds to the pace of all streams.
+    counted_micro: u64,
+}
+
+impl Demand {
+    fn mean(&self) -> f64 {
+        (self.requests + PRIOR_REQUESTS) / (self.seconds + PRIOR_S)
+    }
 }
 
 /// The pace of every stream.
 #[derive(Debug, Default)]
 pub struct Demands {
     streams: FxHashMap<StreamKey, Demand>,
+    /// Pace of all streams seen lately, in millionths of a request a second: an integer, because order must not matter.
+    total_micro: u64,
     swept_at: Option<Timestamp>,
     overflowed: u64,
 }
@@ -77,6 +87,7 @@ impl Demands {
     /// Learns from a window in which nothing of the stream failed. Gives the seconds since it was looked at last.
     #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
     pub fn learn(&mut self, stream: StreamKey, requests: u64, start: Timestamp, end: Timestamp) -> f64 {
+        let mut total_micro = self.total_micro;
         let Some(demand) = self.entry(stream, start) else { return 0.0 };
         let elapsed_s = seconds(end.since(demand.until).min(PAUSE_MS_MAX));
         // Linear in place of an exponential, whose last bit differs between machines.
@@ -86,6 +97,10 @@ impl Demands {
         demand.pairs = demand.pairs * keep + n * (n - 1.0);
         demand.seconds = demand.seconds * keep + elapsed_s;
         demand.until = end;
+        total_micro -= demand.counted_micro;
+        demand.counted_micro = if demand.seconds >= WATCHED_S_MIN { micro(demand.mean()) } else { 0 };
+        total_micro += demand.counted_micro;
+        self.total_micro = total_micro;
         elapsed_s
     }
 
@@ -101,9 +116,16 @@ impl Demands {
     #[must_use]
     pub fn pace(&self, stream: StreamKey, window_s: f64) -> Option<Pace> {
         let demand = self.streams.get(&stream).filter(|demand| demand.seconds >= WATCHED_S_MIN)?;
-        let mean = (demand.requests + PRIOR_REQUESTS) / (demand.seconds + PRIOR_S);
+        let mean = demand.mean();
         let in_bursts = demand.pairs / ((demand.requests + PRIOR_REQUESTS) * window_s);
         Some(Pace { mean, in_bursts: in_bursts.max(mean) })
+    }
+
+    /// The pace of all streams seen in the last hour or two, in requests a second.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn pace_of_all(&self) -> f64 {
+        self.total_micro as f64 / 1e6
     }
 
     /// Streams that there was no room for.
@@ -112,13 +134,18 @@ impl Demands {
         self.overflowed
     }
 
-    /// Forgets, once an hour, streams that are gone.
+    /// Once an hour: forgets streams that are gone, and no longer counts on those that are away.
     pub fn sweep(&mut self, at: Timestamp) {
         const SWEEP_MS: DurationMs = 3_600_000;
-        if at.since(*self.swept_at.get_or_insert(at)) >= SWEEP_MS {
-            self.swept_at = Some(at);
-            self.streams.retain(|_, demand| at.since(demand.until) <= FORGET_MS);
+        if at.since(*self.swept_at.get_or_insert(at)) < SWEEP_MS {
+            return;
         }
+        self.swept_at = Some(at);
+        self.streams.retain(|_, demand| at.since(demand.until) <= FORGET_MS);
+        for demand in self.streams.values_mut().filter(|demand| at.since(demand.until) > SWEEP_MS) {
+            demand.counted_micro = 0;
+        }
+        self.total_micro = self.streams.values().map(|demand| demand.counted_micro).sum();
     }
 
     fn entry(&mut self, stream: StreamKey, start: Timestamp) -> Option<&mut Demand> {
@@ -126,7 +153,7 @@ impl Demands {
             self.overflowed += 1;
             return None;
         }
-        let fresh = Demand { requests: 0.0, pairs: 0.0, seconds: 0.0, until: start };
+        let fresh = Demand { requests: 0.0, pairs: 0.0, seconds: 0.0, until: start, counted_micro: 0 };
         Some(self.streams.entry(stream).or_insert(fresh))
     }
 }
@@ -136,4 +163,9 @@ impl Demands {
 #[allow(clippy::cast_precision_loss)] // spans are far below 2^52 ms
 pub fn seconds(ms: DurationMs) -> f64 {
     ms as f64 / 1_000.0
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a pace is neither negative nor beyond millions
+fn micro(value: f64) -> u64 {
+    (value * 1e6).round() as u64
 }

@@ -26,6 +26,11 @@ const BUSY_PACE: f64 = 0.5;
 /// A request that comes by chance after a chain brings up to two repeats of its own, which count as beyond the third too.
 const CHANCE_CLUSTER: f64 = 3.0;
 
+/// How much of the first requests counted so far is kept from window to window: a crowd is known as one within seconds.
+const FIRSTS_KEPT: f64 = 0.75;
+/// First requests that their ratio to those expected is not trusted below.
+const FIRSTS_PRIOR: f64 = 5.0;
+
 /// What is inferred of requests without attempt and key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Inferred {
@@ -111,6 +116,15 @@ impl Trouble {
     }
 }
 
+/// What was inferred of one combination.
+#[derive(Debug)]
+struct Found {
+    cell: CellKey,
+    inferred: Inferred,
+    /// First requests not counted as such, because a failure waited, by the stream's own pace; in thousandths.
+    waited_milli: u64,
+}
+
 /// The window being closed.
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -123,7 +137,27 @@ struct Span {
 pub struct Repeats {
     demands: Demands,
     troubled: FxHashMap<StreamKey, Trouble>,
+    crowd: Crowd,
     overflowed: u64,
+}
+
+/// First requests of the whole platform of late, and as many as the streams' own pace brings.
+#[derive(Debug, Default)]
+struct Crowd {
+    firsts: f64,
+    expected: f64,
+}
+
+impl Crowd {
+    /// How many times the usual demand comes; less than usual proves nothing.
+    fn factor(&self) -> f64 {
+        ((self.firsts + FIRSTS_PRIOR) / (self.expected + FIRSTS_PRIOR)).max(1.0)
+    }
+
+    fn count(&mut self, firsts: u64, expected: f64) {
+        self.firsts = self.firsts * FIRSTS_KEPT + firsts as f64;
+        self.expected = self.expected * FIRSTS_KEPT + expected.max(0.0);
+    }
 }
 
 impl Repeats {
@@ -140,29 +174,32 @@ impl Repeats {
         let failing = unmarked.iter().filter(|request| request.answer != Answer::Settled);
         let mut troubled: FxHashSet<StreamKey> = failing.map(|request| StreamKey::of(&request.cell)).collect();
         troubled.extend(self.troubled.keys());
-        self.learn(span, &troubled, cells);
-        if troubled.is_empty() {
-            return;
-        }
+        let window_s = seconds(end.since(start));
+        let usual = self.demands.pace_of_all() * window_s;
+        let quiet_firsts = self.learn(span, &troubled, cells);
         unmarked.retain(|request| troubled.contains(&StreamKey::of(&request.cell)));
         unmarked.sort_unstable_by_key(|r| {
             (StreamKey::of(&r.cell), r.timestamp, r.answer, r.cell.client, r.cell.client_version)
         });
-        let mut add = |key: CellKey, inferred: Inferred| {
-            // A chain that waits in vain is evidence too, in a window without requests of its own.
-            if inferred != Inferred::default() && (cells.len() < cells_max || cells.contains_key(&key)) {
-                let cell = cells.entry(key).or_default();
-                cell.resends += inferred.resends;
-                cell.inferred.add(&inferred);
-            }
-        };
+        let mut found = Vec::new();
         for requests in unmarked.chunk_by(|a, b| StreamKey::of(&a.cell) == StreamKey::of(&b.cell)) {
             let stream = StreamKey::of(&requests[0].cell);
             troubled.remove(&stream);
-            self.follow(stream, requests, span, &mut add);
+            self.follow(stream, requests, span, &mut found);
         }
         for stream in troubled {
-            self.follow(stream, &[], span, &mut add);
+            self.follow(stream, &[], span, &mut found);
+        }
+        let firsts: u64 = found.iter().map(|found| found.inferred.firsts).sum();
+        let waited: u64 = found.iter().map(|found| found.waited_milli).sum();
+        self.crowd.count(quiet_firsts + firsts, usual - waited as f64 / 1_000.0);
+        for Found { cell, inferred, .. } in found {
+            // A chain that waits in vain is evidence too, in a window without requests of its own.
+            if cells.len() < cells_max || cells.contains_key(&cell) {
+                let cell = cells.entry(cell).or_default();
+                cell.resends += inferred.resends;
+                cell.inferred.add(&inferred);
+            }
         }
     }
 
@@ -172,8 +209,8 @@ impl Repeats {
         self.overflowed + self.demands.overflowed()
     }
 
-    /// Learns the pace of streams without trouble.
-    fn learn(&mut self, span: Span, troubled: &FxHashSet<StreamKey>, cells: &mut FxHashMap<CellKey, Cell>) {
+    /// Learns the pace of streams without trouble. Gives how many requests came of those whose pace was known.
+    fn learn(&mut self, span: Span, troubled: &FxHashSet<StreamKey>, cells: &mut FxHashMap<CellKey, Cell>) -> u64 {
         let counts =
             |key: &CellKey, cell: &Cell| key.subscription != Name::OTHER && cell.requests > cell.attempts_known;
         let mut streams: FxHashMap<StreamKey, (u64, f64)> = FxHashMap::default();
@@ -184,6 +221,7 @@ impl Repeats {
             }
         }
         let window_s = seconds(span.end.since(span.start));
+        let mut firsts = 0;
         for (stream, (requests, expected)) in &mut streams {
             let pace = self.demands.pace(*stream, window_s);
             let elapsed_s = self.demands.learn(*stream, *requests, span.start, span.end);
@@ -195,18 +233,14 @@ impl Repeats {
                 let own = cell.requests - cell.attempts_known;
                 cell.inferred.firsts += own;
                 cell.inferred.firsts_expected_milli += milli(*expected * super::ratio(own, *requests));
+                firsts += own;
             }
         }
+        firsts
     }
 
     /// Follows a stream in trouble through a window.
-    fn follow(
-        &mut self,
-        stream: StreamKey,
-        requests: &[Unmarked],
-        span: Span,
-        add: &mut impl FnMut(CellKey, Inferred),
-    ) {
+    fn follow(&mut self, stream: StreamKey, requests: &[Unmarked], span: Span, found: &mut Vec<Found>) {
         let window_s = seconds(span.end.since(span.start));
         let pause_s = self.demands.skip(stream, span.start, span.end);
         let Some(pace) = self.demands.pace(stream, window_s) else { return };
@@ -214,11 +248,12 @@ impl Repeats {
             self.overflowed += 1;
             return;
         }
+        let crowd = self.crowd.factor();
         let trouble = self.troubled.entry(stream).or_default();
         if pace.in_bursts >= BUSY_PACE {
-            settle(trouble, requests, pace, window_s, add);
+            settle(trouble, requests, pace, window_s, found);
         } else {
-            link(trouble, stream, requests, pace, (span, pause_s), add);
+            link(trouble, stream, requests, pace, crowd, (span, pause_s), found);
         }
         if trouble.is_over() {
             self.troubled.remove(&stream);
@@ -232,8 +267,9 @@ fn link(
     stream: StreamKey,
     requests: &[Unmarked],
     pace: Pace,
+    crowd: f64,
     (span, pause_s): (Span, f64),
-    add: &mut impl FnMut(CellKey, Inferred),
+    found: &mut Vec<Found>,
 ) {
     for request in requests {
         let version = (request.cell.client, request.cell.client_version);
@@ -243,7 +279,7 @@ fn link(
         }
     }
     #[allow(clippy::cast_possible_truncation)] // at most PATIENCE_MS_MAX
-    let patience_ms = (PATIENCE_SHARE * 1_000.0 / pace.in_bursts).min(PATIENCE_MS_MAX as f64) as DurationMs;
+    let patience_ms = (PATIENCE_SHARE * 1_000.0 / (pace.in_bursts * crowd)).min(PATIENCE_MS_MAX as f64) as DurationMs;
     let control_s = pause_s + seconds(span.end.since(span.start));
     let versions = trouble.chains.len() as f64;
     for (version, chain) in &mut trouble.chains {
@@ -251,30 +287,30 @@ fn link(
         let answers: Vec<(Timestamp, bool)> =
             of_version.map(|request| (request.timestamp, request.answer != Answer::Settled)).collect();
         let links = chain.follow(&answers, span.end, patience_ms);
-        add(stream.with_version(*version), inferred(links, pace, control_s, versions));
+        found.push(Found {
+            cell: stream.with_version(*version),
+            inferred: inferred(links, pace, crowd, control_s / versions),
+            waited_milli: milli(pace.mean * links.resend_s),
+        });
     }
     trouble.chains.retain(|(_, chain)| !chain.is_over());
 }
 
-fn inferred(links: Links, pace: Pace, control_s: f64, versions: f64) -> Inferred {
+fn inferred(links: Links, pace: Pace, crowd: f64, control_s: f64) -> Inferred {
+    // In a crowd chance brings more.
+    let by_chance = pace.in_bursts * crowd;
     Inferred {
         resends: links.resends,
-        resends_by_chance_milli: milli(pace.in_bursts * links.resend_s),
+        resends_by_chance_milli: milli(by_chance * links.resend_s),
         beyond_budget: links.beyond_budget,
-        beyond_by_chance_milli: milli(CHANCE_CLUSTER * pace.in_bursts * links.beyond_s),
+        beyond_by_chance_milli: milli(CHANCE_CLUSTER * by_chance * links.beyond_s),
         firsts: links.firsts,
-        firsts_expected_milli: milli(pace.mean * (control_s - links.resend_s).max(0.0) / versions),
+        firsts_expected_milli: milli(pace.mean * (control_s - links.resend_s).max(0.0)),
     }
 }
 
 /// Streams so busy that only growth tells.
-fn settle(
-    trouble: &mut Trouble,
-    requests: &[Unmarked],
-    pace: Pace,
-    window_s: f64,
-    add: &mut impl FnMut(CellKey, Inferred),
-) {
+fn settle(trouble: &mut Trouble, requests: &[Unmarked], pace: Pace, window_s: f64, found: &mut Vec<Found>) {
     let answers: Vec<(Timestamp, bool)> =
         requests.iter().map(|request| (request.timestamp, request.answer == Answer::Failed)).collect();
     let excess = trouble.account.settle(&answers, pace, window_s);
@@ -285,6 +321,7 @@ fn settle(
         of.1 += u64::from(request.answer == Answer::Failed);
     }
     let all: u64 = failures.values().map(|(_, failed)| failed).sum();
+    let own_pace = pace.mean * window_s;
     for (key, (own, failed)) in failures {
         let share = super::ratio(failed, all);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -293,8 +330,17 @@ fn settle(
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let beyond_budget = ((excess.beyond_budget * share) as u64).min(resends);
         let beyond_by_chance_milli = milli(excess.beyond_by_chance * share);
-        // Whether first requests have become more frequent cannot be told here: they are taken to be as usual.
-        add(key, Inferred { resends, beyond_budget, beyond_by_chance_milli, ..Inferred::default() });
+        let firsts_expected_milli = milli(own_pace * super::ratio(own, requests.len() as u64));
+        let firsts = own - resends;
+        let inferred = Inferred {
+            resends,
+            beyond_budget,
+            beyond_by_chance_milli,
+            firsts,
+            firsts_expected_milli,
+            ..Inferred::default()
+        };
+        found.push(Found { cell: key, inferred, waited_milli: 0 });
     }
 }
 
