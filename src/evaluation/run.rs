@@ -1,0 +1,105 @@
+//! One scenario, amplitude and seed through the core, in virtual time.
+
+use serde::Serialize;
+
+use super::picture::Trace;
+use super::score::{RunScore, score};
+use crate::flow::StreamId;
+use crate::model::Output;
+use crate::pipeline::{Pipeline, Settings};
+use crate::sim::{ScenarioError, ScenarioFile, TruthSpec};
+
+/// What is run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// Name of the scenario, or a path.
+    pub scenario: String,
+    /// One of its amplitudes; absent where it has one only.
+    pub amplitude: Option<f64>,
+    /// Seed.
+    pub seed: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CaseOutcome {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Its amplitude.
+    pub amplitude: Option<f64>,
+    /// Seed.
+    pub seed: u64,
+    /// Events.
+    pub events: u64,
+    /// Virtual days.
+    pub days: f64,
+    /// Customers it has.
+    pub subscriptions: u64,
+    /// How well it was told.
+    pub score: RunScore,
+    /// What a picture of it needs.
+    #[serde(skip)]
+    pub trace: Option<Trace>,
+}
+
+/// Runs a case; `traced`: keeps what a picture needs.
+///
+/// # Errors
+/// The scenario cannot be used, or says nothing of what is true about it.
+pub fn run(settings: &Settings, case: &Case, traced: bool) -> Result<CaseOutcome, ScenarioError> {
+    let scenario = ScenarioFile::load(&case.scenario, case.amplitude)?;
+    let truth = scenario.truth().ok_or_else(|| ScenarioError::NoTruth(scenario.name().to_owned()))?;
+    let mut pipeline = Pipeline::new(settings);
+    let mut outputs: Vec<Output> = Vec::new();
+    let mut trace = traced.then(|| Trace::new(scenario.start()));
+    let mut events = 0;
+    for event in scenario.events(case.seed)? {
+        events += 1;
+        if let Some(trace) = &mut trace {
+            trace.add(&event);
+        }
+        outputs.extend(pipeline.apply(StreamId(0), &event));
+    }
+    outputs.extend(pipeline.finish());
+    let end = scenario.start().plus(scenario.duration().as_millis());
+    let score = score(truth, scenario.start(), end, &outputs);
+    if let Some(trace) = &mut trace {
+        trace.finish(&scenario, truth, &outputs);
+    }
+    Ok(CaseOutcome {
+        scenario: scenario.name().to_owned(),
+        amplitude: case.amplitude,
+        seed: case.seed,
+        events,
+        days: scenario.duration().as_millis() as f64 / 86_400_000.0,
+        subscriptions: scenario.subscriptions(),
+        score,
+        trace,
+    })
+}
+
+/// The cases of a scenario: each of its amplitudes (of `amplitudes`, if any are named) with each of `seeds` seeds from its own on.
+///
+/// # Errors
+/// The scenario cannot be used.
+pub fn cases(name: &str, amplitudes: &[f64], seeds: u64) -> Result<Vec<Case>, ScenarioError> {
+    let scenario = ScenarioFile::load(name, None)?;
+    let chosen = |amplitude: &f64| amplitudes.is_empty() || amplitudes.contains(amplitude);
+    let levels: Vec<Option<f64>> = match scenario.amplitude() {
+        Some(spec) => spec.all().into_iter().filter(chosen).map(Some).collect(),
+        None => vec![None],
+    };
+    let mut cases = Vec::new();
+    for amplitude in levels {
+        for seed in scenario.seed()..scenario.seed().saturating_add(seeds) {
+            cases.push(Case { scenario: name.to_owned(), amplitude, seed });
+        }
+    }
+    Ok(cases)
+}
+
+/// The truth of an outcome is in the scenario's file; a picture needs its span.
+pub(super) fn span_minutes(scenario: &ScenarioFile, truth: &TruthSpec) -> (f64, f64) {
+    let minutes = |span: crate::config::Span| span.as_millis() as f64 / 60_000.0;
+    (truth.onset.map_or(0.0, minutes), minutes(truth.end.unwrap_or(scenario.duration())))
+}
