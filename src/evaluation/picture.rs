@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::run::span_minutes;
+use super::score::Trouble;
 use crate::model::{Event, Output, Severity, Timestamp, TransitionEvent};
-use crate::sim::{ScenarioFile, TruthSpec};
 
 /// Longest traced run, in minutes: further ones are not drawn.
 const MINUTES_MAX: i64 = 10_080;
@@ -63,9 +62,10 @@ impl Trace {
         entry.failed += u64::from(request.status >= 500);
     }
 
-    pub(super) fn finish(&mut self, scenario: &ScenarioFile, truth: &TruthSpec, outputs: &[Output]) {
-        scenario.title().clone_into(&mut self.title);
-        self.trouble = span_minutes(scenario, truth);
+    pub(super) fn finish(&mut self, title: &str, trouble: Trouble, outputs: &[Output]) {
+        title.clone_into(&mut self.title);
+        let minutes = |moment: Timestamp| moment.since(self.start) as f64 / 60_000.0;
+        self.trouble = (minutes(trouble.onset), minutes(trouble.end));
         let mut named = std::collections::BTreeSet::new();
         for output in outputs {
             let Output::Transition(transition) = output else { continue };

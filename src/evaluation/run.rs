@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
+use super::onset::OnsetMeter;
 use super::picture::Trace;
-use super::score::{RunScore, score};
+use super::score::{RunScore, Trouble, score};
 use crate::flow::StreamId;
 use crate::model::Output;
 use crate::pipeline::{Pipeline, Settings};
-use crate::sim::{ScenarioError, ScenarioFile, TruthSpec};
+use crate::sim::{ScenarioError, ScenarioFile};
 
 /// What is run.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,19 +53,25 @@ pub fn run(settings: &Settings, case: &Case, traced: bool) -> Result<CaseOutcome
     let mut pipeline = Pipeline::new(settings);
     let mut outputs: Vec<Output> = Vec::new();
     let mut trace = traced.then(|| Trace::new(scenario.start()));
+    let end = scenario.start().plus(scenario.duration().as_millis());
+    let mut trouble = Trouble::new(truth, scenario.start(), end);
+    let mut onset = truth.onset_retry_share.map(|share| OnsetMeter::new(trouble.onset, share));
     let mut events = 0;
     for event in scenario.events(case.seed)? {
         events += 1;
         if let Some(trace) = &mut trace {
             trace.add(&event);
         }
+        if let Some(onset) = &mut onset {
+            onset.add(&event);
+        }
         outputs.extend(pipeline.apply(StreamId(0), &event));
     }
     outputs.extend(pipeline.finish());
-    let end = scenario.start().plus(scenario.duration().as_millis());
-    let score = score(truth, scenario.start(), end, &outputs);
+    trouble.onset = onset.and_then(|meter| meter.onset()).unwrap_or(trouble.onset);
+    let score = score(truth, trouble, &outputs);
     if let Some(trace) = &mut trace {
-        trace.finish(&scenario, truth, &outputs);
+        trace.finish(scenario.title(), trouble, &outputs);
     }
     Ok(CaseOutcome {
         scenario: scenario.name().to_owned(),
@@ -96,10 +103,4 @@ pub fn cases(name: &str, amplitudes: &[f64], seeds: u64) -> Result<Vec<Case>, Sc
         }
     }
     Ok(cases)
-}
-
-/// The truth of an outcome is in the scenario's file; a picture needs its span.
-pub(super) fn span_minutes(scenario: &ScenarioFile, truth: &TruthSpec) -> (f64, f64) {
-    let minutes = |span: crate::config::Span| span.as_millis() as f64 / 60_000.0;
-    (truth.onset.map_or(0.0, minutes), minutes(truth.end.unwrap_or(scenario.duration())))
 }

@@ -91,12 +91,29 @@ impl Trial<'_> {
     }
 }
 
-/// Holds the outputs of a run against the truth of a scenario that lasts from `start` to `end`.
+/// When the trouble of a run began and ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trouble {
+    /// Its first moment.
+    pub onset: Timestamp,
+    /// Its last.
+    pub end: Timestamp,
+}
+
+impl Trouble {
+    /// As the truth of a scenario that begins at `start` and ends at `end` says.
+    #[must_use]
+    pub fn new(truth: &TruthSpec, start: Timestamp, end: Timestamp) -> Self {
+        let onset = start.plus(truth.onset.map_or(0, |onset| onset.as_millis()));
+        Self { onset, end: truth.end.map_or(end, |over| start.plus(over.as_millis())) }
+    }
+}
+
+/// Holds the outputs of a run against its truth.
 #[must_use]
-pub fn score(truth: &TruthSpec, start: Timestamp, end: Timestamp, outputs: &[Output]) -> RunScore {
-    let onset = start.plus(truth.onset.map_or(0, |onset| onset.as_millis()));
-    let over = truth.end.map_or(end, |over| start.plus(over.as_millis()));
-    let trial = Trial { truth, onset, until: over.plus(AFTERMATH_MS) };
+pub fn score(truth: &TruthSpec, trouble: Trouble, outputs: &[Output]) -> RunScore {
+    let onset = trouble.onset;
+    let trial = Trial { truth, onset, until: trouble.end.plus(AFTERMATH_MS) };
     let fired: Vec<&Transition> = outputs
         .iter()
         .filter_map(|output| if let Output::Transition(transition) = output { Some(transition) } else { None })
