@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help engines engine-kafka build demo test test-kafka bench lint docs audit fuzz ci clean check-cargo check-redis
+.PHONY: help engines engine-kafka build demo evaluate test test-kafka bench lint docs audit fuzz ci clean check-cargo check-redis
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -26,6 +26,9 @@ build: check-cargo ## Build the release binary
 
 demo: engines build ## Run the demo; ARGS='quiet-day --exit --speed 60' are passed on
 	target/release/floodmark demo $(ARGS)
+
+evaluate: build ## Measure recall, precision, delay and false pages on all scenarios; writes docs/evaluation.md; ARGS are passed on
+	target/release/floodmark evaluate --report docs/evaluation.md $(ARGS)
 
 test: check-cargo check-redis engines ## Run all tests against real engines; ARGS are passed to cargo test
 	cargo test --locked $(ARGS)

@@ -10,6 +10,7 @@ mod dead_letters;
 mod demo;
 mod engine;
 mod error;
+mod evaluate;
 pub mod event_sink;
 mod ingest;
 mod ledger;
@@ -96,6 +97,8 @@ enum Command {
     Config(config::Args),
     /// Write the events of a simulated platform, calm or flooded
     Simulate(simulate::Args),
+    /// Measure recall, precision, delay and false pages on scenarios whose truth is known
+    Evaluate(evaluate::Args),
     /// Make a bearer token for the HTTP server
     Token(token::Args),
     /// Write a completion script for a shell to stdout
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
         Command::Simulate(args) => simulate::run(&args, &cli.globals),
+        Command::Evaluate(args) => evaluate::run(&args, &cli.globals),
         Command::Token(args) => token::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::EngineClickhouse(args) => engine::run(&args),

@@ -43,6 +43,7 @@ mod saturation;
 mod signal_tests;
 mod slow_burn;
 mod slow_burn_pools;
+#[cfg(test)]
 mod slow_burn_tests;
 pub mod statistics;
 #[cfg(test)]

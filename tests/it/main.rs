@@ -9,6 +9,7 @@ mod decode;
 mod decode_formats;
 mod demo;
 mod docs;
+mod evaluate;
 mod http;
 mod ingest_command;
 mod intake;

@@ -18,6 +18,8 @@ mod service;
 mod signals;
 mod spec;
 mod store;
+#[cfg(test)]
+mod tests;
 mod topology;
 mod validate;
 

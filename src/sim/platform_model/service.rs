@@ -83,10 +83,12 @@ impl ServiceState {
             return Admission::Refused;
         }
         let done = self.capacity_per_second * offset_us as f64 / SECOND_US as f64;
-        let wait_us = ((self.backlog + self.offered - done).max(0.0) / self.capacity_per_second * 1e6) as Micros;
-        if wait_us > micros(spec.queue_max) {
+        let waiting = (self.backlog + self.offered - done).max(0.0);
+        // A queue has so many places, however slowly it moves now.
+        if waiting * 1e6 > spec.capacity_per_second * micros(spec.queue_max) as f64 {
             return Admission::Refused;
         }
+        let wait_us = (waiting / self.capacity_per_second * 1e6) as Micros;
         self.offered += work;
         Admission::Waits(wait_us)
     }

@@ -62,9 +62,6 @@ impl PlatformScenario {
             let delay = disturbance.delay.unwrap_or(second);
             problems.within(delay, Span::from_secs(0), Span::from_secs(3_600), &format!("disturbances[{i}].delay"));
         }
-        if let Some(truth) = &self.truth {
-            problems.0.extend(truth.problems(self.duration));
-        }
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
 

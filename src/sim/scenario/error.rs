@@ -13,6 +13,9 @@ pub enum ScenarioError {
     /// A scenario of the platform model where one of queues is needed.
     #[error("{0:?} is a scenario of the platform model; here one of queues is needed")]
     OtherModel(String),
+    /// A scenario without a truth block cannot be evaluated.
+    #[error("{0:?} has no [truth]: nothing to hold its alerts against")]
+    NoTruth(String),
     /// The file cannot be read.
     #[error("cannot read scenario file {path}: {source}")]
     Unreadable {
@@ -46,6 +49,7 @@ impl ScenarioError {
         match self {
             Self::Unknown(_) => "unknown_scenario",
             Self::OtherModel(_) => "other_model",
+            Self::NoTruth(_) => "no_truth",
             Self::Unreadable { .. } => "unreadable",
             Self::Syntax { .. } => "syntax",
             Self::Invalid { .. } => "invalid",

@@ -79,13 +79,18 @@ impl ScenarioFile {
         Self::parse_at(text, name_or_path, amplitude)
     }
 
+    /// The truth is checked here alone: a scenario that is run for less time than it has is still one.
     fn checked(self, origin: &str) -> Result<Self, ScenarioError> {
         let checked = match &self {
             Self::Queues(scenario) => scenario.validate(),
             Self::Platform(scenario) => scenario.validate(),
         };
-        checked.map_err(|problems| ScenarioError::Invalid { origin: origin.to_owned(), problems })?;
-        Ok(self)
+        let mut problems = checked.err().unwrap_or_default();
+        problems.extend(self.truth().map(|truth| truth.problems(self.duration())).unwrap_or_default());
+        if problems.is_empty() {
+            return Ok(self);
+        }
+        Err(ScenarioError::Invalid { origin: origin.to_owned(), problems })
     }
 
     /// Its name.

@@ -14,6 +14,9 @@ pub struct TruthSpec {
     pub quiet: bool,
     /// When the trouble begins, after the start.
     pub onset: Option<Span>,
+    /// The onset comes out of the simulation: the first ten seconds after `onset` in which attempts beyond the third are
+    /// this share of the load (5 %: the least that is an impact). Attempts must be logged.
+    pub onset_retry_share: Option<f64>,
     /// When it ends; absent: with the scenario.
     pub end: Option<Span>,
     /// Alerts that must fire, the one that matters first.
@@ -72,6 +75,8 @@ impl TruthSpec {
         }
         let (onset, end) = (self.onset.unwrap_or(Span::from_secs(0)), self.end.unwrap_or(duration));
         require(onset < end && end <= duration, "onset", "must lie before the end, and that in the scenario");
+        let share_fits = self.onset_retry_share.is_none_or(|share| share > 0.0 && share < 1.0);
+        require(share_fits, "onset_retry_share", "must lie between 0 and 1");
         let causes_say_something = self.cause.iter().all(|dimensions| !dimensions.is_empty());
         require(causes_say_something, "cause", "must name a dimension in each");
         problems

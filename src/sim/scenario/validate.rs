@@ -71,9 +71,6 @@ impl Scenario {
         if let Err(references) = Plan::build(self) {
             problems.0.extend(references);
         }
-        if let Some(truth) = &self.truth {
-            problems.0.extend(truth.problems(self.duration));
-        }
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
 

@@ -14,7 +14,7 @@ pub struct PlatformServiceSpec {
     pub name: Text,
     /// Units of work all replicas together do in a second; a request of a route is `work` of them.
     pub capacity_per_second: f64,
-    /// Who would wait longer is refused with 503.
+    /// Work that may wait, as the time it takes at full capacity; who finds more is refused with 503.
     pub queue_max: Span,
     /// A caller waits this long, then counts the request as failed with 504. The work is done all the same.
     pub timeout: Span,
