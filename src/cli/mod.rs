@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod dead_letters;
 mod demo;
+mod detect;
 mod engine;
 mod error;
 pub mod event_sink;
@@ -87,6 +88,8 @@ enum Command {
     Demo(demo::Args),
     /// Run a log through the detectors and print what would have alerted
     Replay(replay::Args),
+    /// Find anomalies in a CSV file with times and numbers, online
+    Detect(detect::Args),
     /// Find every problem of configuration, rules, limits and scenarios before a start does
     Check(check::Args),
     /// Show the configuration in force, or what may be written
@@ -119,6 +122,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, &cli.globals),
         Command::Demo(args) => demo::run(&args, &cli.globals),
         Command::Replay(args) => replay::run(&args, &cli.globals),
+        Command::Detect(args) => detect::run(&args),
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
         Command::Simulate(args) => simulate::run(&args, &cli.globals),

@@ -9,6 +9,7 @@ mod rate_limit;
 mod restart_loop;
 mod retry_amplification;
 mod retry_groups;
+mod series;
 pub mod statistics;
 mod words;
 
@@ -20,6 +21,7 @@ pub use memory_leak::{LeakTrend, MemoryLeak, MemoryLeakSpec, leak_trend};
 pub use rate_limit::{RateLimit, RateLimitSpec};
 pub use restart_loop::{RestartLoop, RestartLoopSpec};
 pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};
+pub use series::{SeriesDetector, SeriesOptions, Verdict};
 pub use words::{bytes, count, duration, percent, rate, rounded};
 
 use crate::flow::{ClosedWindow, Names, Recent, SignalHistory};

@@ -31,6 +31,13 @@ const WARM_UP_VALUES: (f64, f64) = (50.0, 150.0);
 /// Evidence that is scored 0.5: as much as nine statistics at 1.7 each, or two at 4.
 const EVIDENCE_HALF: f64 = 5.5;
 
+/// Values that come ten times as often as every five minutes need this much more evidence, rarer ones less: what matters
+/// is how many false alarms there are in a day.
+const EVIDENCE_A_DECADE: f64 = 2.5;
+const INTERVAL_MS: f64 = 300_000.0;
+/// Beyond an hour nothing is taken off any more: rare values are few to learn from, too.
+const INTERVAL_MS_MAX: f64 = 3_600_000.0;
+
 /// What a user may choose.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SeriesOptions {
@@ -125,6 +132,9 @@ impl Judge {
         let (from, full) = WARM_UP_VALUES;
         evidence *= ((self.values as f64 - from) / (full - from)).clamp(0.0, 1.0);
         self.values += 1;
+        if evidence > 0.0 && let Some(interval_ms) = moment.interval_ms {
+            evidence = (evidence - EVIDENCE_A_DECADE * libm::log10(INTERVAL_MS / (interval_ms as f64).min(INTERVAL_MS_MAX))).max(0.0);
+        }
         let enough = EVIDENCE_HALF * alert_score / (1.0 - alert_score);
         let evidence = self.episodes.step(evidence, enough);
         let score = (1e6 * evidence / (evidence + EVIDENCE_HALF)).round() / 1e6;
