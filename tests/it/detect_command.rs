@@ -62,7 +62,8 @@ fn rows_that_cannot_be_read_are_told_and_counted_and_the_rest_goes_on() {
     let output = detect(&[], &input);
     assert_eq!(rows(&output).len(), 3);
     let messages = text(&output.stderr);
-    for said in [":2: the time is none", ":5: the row ends before", ":6: the row is not UTF-8", ":7: the row is longer"] {
+    for said in [":2: the time is none", ":5: the row ends before", ":6: the row is not UTF-8", ":7: the row is longer"]
+    {
         assert!(messages.contains(said), "{said} not in {messages}");
     }
     assert!(messages.contains("rejected 1 × the time is none"), "{messages}");

@@ -12,14 +12,14 @@ const CALM_VALUES: u64 = 12;
 const LIKENESS: f64 = 0.8;
 /// After so many values a past episode counts half.
 const FORGETTING_VALUES: f64 = 2_000.0;
-/// Evidence that is taken off for each doubling of what is alike, in nats.
+/// Evidence that is taken off for each e-fold of what is alike.
 const HABIT: f64 = 1.5;
 /// After an alert nothing is said while the statistics still look at the same values.
 const SILENT_VALUES: u64 = 24;
 /// Then it is repeated when it is this many times as strong as its strongest, halving every so many values.
 const WORSE: f64 = 1.2;
 const LOCK_VALUES: f64 = 60.0;
-/// What is left of the evidence while an alert is fresh.
+/// What is left of the evidence while an alert is fresh, and of an alert at most.
 const REPEATED: f64 = 0.5;
 
 #[derive(Debug, Clone, Copy)]
