@@ -14,8 +14,8 @@ const LIKENESS: f64 = 0.8;
 const FORGETTING_VALUES: f64 = 2_000.0;
 /// Evidence that is taken off for each e-fold of what is alike.
 const HABIT: f64 = 1.5;
-/// After an alert nothing is said while the statistics still look at the same values.
-const SILENT_VALUES: u64 = 24;
+/// After an alert nothing is said for so many values: the statistics still look at the same ones.
+const SILENT_VALUES: u64 = 12;
 /// Then it is repeated when it is this many times as strong as its strongest, halving every so many values.
 const WORSE: f64 = 1.2;
 const LOCK_VALUES: f64 = 60.0;

@@ -26,14 +26,14 @@ const VALUE_MAX: f64 = 1e100;
 const HISTORY_VALUES_MAX: usize = 4_096;
 /// Surprise below this is every tenth value: no evidence.
 const SURPRISE_USUAL: f64 = 1.0;
-/// Values before which there is no evidence, and from which on it counts in full.
+/// Values until which there is no evidence, and from which on it counts in full.
 const WARM_UP_VALUES: (f64, f64) = (50.0, 150.0);
 /// Evidence that is scored 0.5: two statistics at one in 5,600, or five at one in 130.
 const EVIDENCE_HALF: f64 = 5.5;
 
-/// Values that come ten times as often as every five minutes need this much more evidence, rarer ones less: what matters
-/// is how many false alarms there are in a day.
-const EVIDENCE_A_DECADE: f64 = 2.5;
+/// Values that come ten times as often as every five minutes need this much more evidence (one in ten for each of three
+/// statistics, as many as usually speak together), rarer ones less: what matters is the false alarms of a day.
+const EVIDENCE_A_DECADE: f64 = 3.0;
 const INTERVAL_MS: f64 = 300_000.0;
 /// Beyond an hour nothing is taken off any more: rare values are few to learn from, too.
 const INTERVAL_MS_MAX: f64 = 3_600_000.0;
