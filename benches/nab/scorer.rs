@@ -133,9 +133,11 @@ fn counts_or_one(counted: f64) -> f64 {
 
 /// The threshold that serves the whole corpus best under a profile.
 pub fn optimum(corpus: &[Scored], profile: &Profile) -> Optimum {
-    let best = sweep(corpus, profile).into_iter().reduce(|best, next| {
-        if next.normalized > best.normalized { next } else { best }
-    });
+    let best = sweep(corpus, profile).into_iter().reduce(
+        |best, next| {
+            if next.normalized > best.normalized { next } else { best }
+        },
+    );
     best.unwrap_or(Optimum { threshold: f64::INFINITY, normalized: 0.0 })
 }
 

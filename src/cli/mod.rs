@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod dead_letters;
 mod demo;
+mod detect;
 mod engine;
 mod error;
 mod evaluate;
@@ -91,6 +92,8 @@ enum Command {
     Replay(replay::Args),
     /// Find the combinations of dimension values that explain why a number deviates
     Attribute(attribute::Args),
+    /// Find anomalies in a CSV file with times and numbers, online
+    Detect(detect::Args),
     /// Find every problem of configuration, rules, limits and scenarios before a start does
     Check(check::Args),
     /// Show the configuration in force, or what may be written
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args, &cli.globals),
         Command::Replay(args) => replay::run(&args, &cli.globals),
         Command::Attribute(args) => attribute::run(&args, &cli.globals),
+        Command::Detect(args) => detect::run(&args),
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
         Command::Simulate(args) => simulate::run(&args, &cli.globals),

@@ -39,6 +39,7 @@ mod retry_groups;
 mod retry_scores;
 mod retry_words;
 mod saturation;
+mod series;
 #[cfg(test)]
 mod signal_tests;
 mod slow_burn;
@@ -70,6 +71,7 @@ pub use request_amplification::{RequestAmplification, RequestAmplificationSpec};
 pub use restart_loop::{RestartLoop, RestartLoopSpec};
 pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};
 pub use saturation::{Saturation, SaturationSpec};
+pub use series::{SeriesDetector, SeriesOptions, Verdict};
 pub use slow_burn::{SlowBurn, SlowBurnSpec};
 pub use traffic_surge::{TrafficSurge, TrafficSurgeSpec};
 pub use words::{bytes, count, duration, percent, rate, rounded};

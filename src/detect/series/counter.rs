@@ -6,7 +6,8 @@ const STEADY_VALUES: u32 = 256;
 /// What to judge.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Taken {
-    pub(super) value: f64,
+    /// None at a counter's reset: what it counted between is not known.
+    pub(super) value: Option<f64>,
     /// From here on something else is judged than before.
     pub(super) begins_anew: bool,
 }
@@ -21,7 +22,7 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    /// The value itself, or the increment of a counter; after a reset the increment is what was counted since.
+    /// The value itself, or the increment of a counter.
     pub(super) fn step(&mut self, value: f64) -> Taken {
         let last = self.last.replace(value).unwrap_or(value);
         let was_counting = self.counting;
@@ -34,8 +35,8 @@ impl Counter {
             self.rises = self.rises.saturating_add(u32::from(value > last));
             self.counting |= self.steady >= STEADY_VALUES && self.rises > self.steady / 2;
         }
-        let increment = if value < last { value } else { value - last };
-        let value = if self.counting { increment } else { value };
+        let increment = (value >= last).then_some(value - last);
+        let value = if self.counting { increment } else { Some(value) };
         Taken { value, begins_anew: self.counting != was_counting }
     }
 }
@@ -48,11 +49,11 @@ mod tests {
     fn a_series_that_only_rises_is_judged_by_its_increments_across_a_reset() {
         let mut counter = Counter::default();
         let taken: Vec<Taken> = (1..=300).map(|n| counter.step(f64::from(n) * 7.0)).collect();
-        assert_eq!(taken[100], Taken { value: 101.0 * 7.0, begins_anew: false });
+        assert_eq!(taken[100], Taken { value: Some(101.0 * 7.0), begins_anew: false });
         assert_eq!(taken.iter().filter(|taken| taken.begins_anew).count(), 1);
-        assert_eq!(taken[299], Taken { value: 7.0, begins_anew: false });
-        assert_eq!(counter.step(3.0), Taken { value: 3.0, begins_anew: false });
-        assert_eq!(counter.step(10.0), Taken { value: 7.0, begins_anew: false });
-        assert_eq!(counter.step(4.0), Taken { value: 4.0, begins_anew: true }, "two falls: no counter");
+        assert_eq!(taken[299], Taken { value: Some(7.0), begins_anew: false });
+        assert_eq!(counter.step(3.0), Taken { value: None, begins_anew: false });
+        assert_eq!(counter.step(10.0), Taken { value: Some(7.0), begins_anew: false });
+        assert_eq!(counter.step(4.0), Taken { value: Some(4.0), begins_anew: true }, "two falls: no counter");
     }
 }

@@ -12,12 +12,14 @@ const CALM_VALUES: u64 = 12;
 const LIKENESS: f64 = 0.8;
 /// After so many values a past episode counts half.
 const FORGETTING_VALUES: f64 = 2_000.0;
-/// Evidence that is taken off for each doubling of what is alike, in nats.
-const HABIT: f64 = 2.0;
-/// An alert is repeated within an episode when it is this many times as strong, halving every so many values.
-const WORSE: f64 = 1.5;
+/// Evidence that is taken off for each e-fold of what is alike.
+const HABIT: f64 = 1.5;
+/// After an alert nothing is said for so many values: the statistics still look at the same ones.
+const SILENT_VALUES: u64 = 12;
+/// Then it is repeated when it is this many times as strong as its strongest, halving every so many values.
+const WORSE: f64 = 1.2;
 const LOCK_VALUES: f64 = 60.0;
-/// What is left of the evidence while an alert is fresh.
+/// What is left of the evidence while an alert is fresh, and of an alert at most.
 const REPEATED: f64 = 0.5;
 
 #[derive(Debug, Clone, Copy)]
@@ -39,10 +41,16 @@ impl Episodes {
         self.now += 1;
         let mut news = (evidence - HABIT * libm::log(1.0 + self.alike(evidence))).max(0.0);
         self.remember(evidence);
-        if let Some(alert) = self.alert {
-            let needed = alert.strength * WORSE * libm::exp2(-(self.age(&alert) / LOCK_VALUES));
+        if let Some(alert) = &mut self.alert {
+            let age = self.now - alert.last;
+            let needed = if age <= SILENT_VALUES {
+                alert.strength = alert.strength.max(evidence);
+                f64::INFINITY
+            } else {
+                alert.strength * WORSE * libm::exp2(-((age - SILENT_VALUES) as f64 / LOCK_VALUES))
+            };
             if news < needed {
-                news *= REPEATED * (news / needed);
+                news = (REPEATED * news).min(REPEATED * enough);
             }
         }
         if news >= enough {

@@ -24,7 +24,8 @@ impl Interval {
     /// Takes in a timestamp; true after a gap. Timestamps that do not go forward teach nothing.
     pub(super) fn step(&mut self, timestamp_ms: i64) -> bool {
         let newest_ms = self.newest_ms.replace(self.newest_ms.map_or(timestamp_ms, |newest| newest.max(timestamp_ms)));
-        let Some(step_ms) = newest_ms.and_then(|newest| timestamp_ms.checked_sub(newest)).filter(|step| *step > 0) else {
+        let Some(step_ms) = newest_ms.and_then(|newest| timestamp_ms.checked_sub(newest)).filter(|step| *step > 0)
+        else {
             return false;
         };
         let gap = self.usual_ms().is_some_and(|usual| step_ms as f64 > GAP_STEPS * usual as f64);

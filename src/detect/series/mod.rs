@@ -3,7 +3,7 @@
 //! Nine statistics look at each value: how high and how low it is, its step, two level shifts, the change of spread, two
 //! novelties of the recent shape, and how far it is from everything seen at this time of day. Each is told as surprise,
 //! `−log10` of its own tail in this series ([`Tail`]); what exceeds one in ten is added up; [`Episodes`] makes one alert of
-//! what belongs together. Memory is bounded: about 0.7 MiB a series, whatever its length.
+//! what belongs together. Memory is bounded: under 1 MiB a series, whatever its length.
 
 mod counter;
 mod episodes;
@@ -26,10 +26,17 @@ const VALUE_MAX: f64 = 1e100;
 const HISTORY_VALUES_MAX: usize = 4_096;
 /// Surprise below this is every tenth value: no evidence.
 const SURPRISE_USUAL: f64 = 1.0;
-/// Values before which there is no evidence, and from which on it counts in full.
+/// Values until which there is no evidence, and from which on it counts in full.
 const WARM_UP_VALUES: (f64, f64) = (50.0, 150.0);
-/// Evidence that is scored 0.5: as much as nine statistics at 1.7 each, or two at 4.
+/// Evidence that is scored 0.5: two statistics at one in 5,600, or five at one in 130.
 const EVIDENCE_HALF: f64 = 5.5;
+
+/// Values that come ten times as often as every five minutes need this much more evidence (one in ten for each of three
+/// statistics, as many as usually speak together), rarer ones less: what matters is the false alarms of a day.
+const EVIDENCE_A_DECADE: f64 = 3.0;
+const INTERVAL_MS: f64 = 300_000.0;
+/// Beyond an hour nothing is taken off any more: rare values are few to learn from, too.
+const INTERVAL_MS_MAX: f64 = 3_600_000.0;
 
 /// What a user may choose.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,7 +96,8 @@ impl SeriesDetector {
         if taken.begins_anew {
             self.judge = Judge::new();
         }
-        let moment = Moment { timestamp_ms, value: taken.value, after_gap, interval_ms: self.interval.usual_ms() };
+        let Some(value) = taken.value else { return Verdict::default() };
+        let moment = Moment { timestamp_ms, value, after_gap, interval_ms: self.interval.usual_ms() };
         self.judge.step(&moment, self.options.alert_score)
     }
 }
@@ -125,6 +133,13 @@ impl Judge {
         let (from, full) = WARM_UP_VALUES;
         evidence *= ((self.values as f64 - from) / (full - from)).clamp(0.0, 1.0);
         self.values += 1;
+        if evidence > 0.0
+            && let Some(interval_ms) = moment.interval_ms
+        {
+            evidence = (evidence
+                - EVIDENCE_A_DECADE * libm::log10(INTERVAL_MS / (interval_ms as f64).min(INTERVAL_MS_MAX)))
+            .max(0.0);
+        }
         let enough = EVIDENCE_HALF * alert_score / (1.0 - alert_score);
         let evidence = self.episodes.step(evidence, enough);
         let score = (1e6 * evidence / (evidence + EVIDENCE_HALF)).round() / 1e6;

@@ -8,7 +8,7 @@ const KNOWN_MIN: usize = 30;
 const TAIL_SHARE: f64 = 0.02;
 const TAIL_MIN: usize = 10;
 /// From n values nothing is called rarer than one in n to this power.
-const TRUST: f64 = 2.0;
+const TRUST: f64 = 2.5;
 /// Tails heavier than this have no usable moments.
 const SHAPE_MAX: f64 = 0.45;
 
