@@ -8,9 +8,11 @@ mod adoption;
 mod attribution;
 pub mod lattice;
 mod open;
+mod ranked;
 mod ruled_out;
 mod tracker;
 
 pub use adoption::Adoption;
 pub use open::Incident;
+pub use ranked::{Counted, ranked_causes};
 pub use tracker::{Incidents, View};

@@ -31,7 +31,9 @@ impl Columns {
             match (places.next(), places.next()) {
                 (Some(place), None) => Ok(place),
                 (Some(_), Some(_)) => Err(CliError::Usage(format!("there are two columns {name}"))),
-                (None, _) => Err(CliError::Usage(format!("there is no column {name}; there are {}", header.join(", ")))),
+                (None, _) => {
+                    Err(CliError::Usage(format!("there is no column {name}; there are {}", header.join(", "))))
+                }
             }
         };
         let optional = |name: &Option<String>| name.as_deref().map(place).transpose();
@@ -39,9 +41,8 @@ impl Columns {
         let measure = place(&args.measure)?;
         let ignored: Vec<usize> = args.ignore.iter().map(|name| place(name)).collect::<Result<_, _>>()?;
         let mut dimensions: Vec<usize> = args.dimensions.iter().map(|name| place(name)).collect::<Result<_, _>>()?;
-        let taken = |place: &usize| {
-            [time, of, expected, Some(measure)].contains(&Some(*place)) || ignored.contains(place)
-        };
+        let taken =
+            |place: &usize| [time, of, expected, Some(measure)].contains(&Some(*place)) || ignored.contains(place);
         if let Some(both) = dimensions.iter().find(|place| taken(place)) {
             return Err(CliError::Usage(format!("{} cannot be a dimension and something else", header[*both])));
         }
@@ -52,7 +53,8 @@ impl Columns {
         dimensions.dedup();
         if dimensions.is_empty() || dimensions.len() > DIMENSIONS_MAX {
             let count = dimensions.len();
-            let text = format!("there are {count} columns left as dimensions; name 1 to {DIMENSIONS_MAX} with --dimensions");
+            let text =
+                format!("there are {count} columns left as dimensions; name 1 to {DIMENSIONS_MAX} with --dimensions");
             return Err(CliError::Usage(text));
         }
         let names = dimensions.iter().map(|place| header[*place].clone()).collect();
@@ -76,16 +78,18 @@ struct Numbers {
 
 /// Reads the table.
 pub(super) fn load(args: &Args, columns: &Columns, rows: &Rows) -> Result<Loaded, CliError> {
-    let at = args.at.as_deref().map(|text| {
-        epoch_ms(text).ok_or_else(|| CliError::Usage(format!("--at {text} is not a time (see --help)")))
-    });
+    let at = args
+        .at
+        .as_deref()
+        .map(|text| epoch_ms(text).ok_or_else(|| CliError::Usage(format!("--at {text} is not a time (see --help)"))));
     let at = at.transpose()?;
     let measure = if args.of.is_some() { Measure::Ratio } else { Measure::Sum };
     let mut before: BTreeMap<i64, usize> = BTreeMap::new();
     let mut builder = if args.expected.is_some() {
         TableBuilder::with_expected(columns.names.clone(), measure)
     } else {
-        let at = at.ok_or_else(|| CliError::Usage("without --expected, --time-column and --at are needed".to_owned()))?;
+        let at =
+            at.ok_or_else(|| CliError::Usage("without --expected, --time-column and --at are needed".to_owned()))?;
         before = compared_with(args, columns, rows, at)?;
         TableBuilder::new(columns.names.clone(), measure, before.len())
     }

@@ -64,7 +64,8 @@ fn as_table(args: &Args, explanation: &Explanation) -> String {
     let (measure, actual, expected) = (&args.measure, explanation.actual, explanation.expected);
     let mut text = format!("{measure}{of}{at}: {actual} against {expected} expected");
     for (stands_out, title) in [(true, "Because of"), (false, "Next, and not standing out")] {
-        let causes: Vec<&RootCause> = explanation.causes.iter().filter(|cause| cause.stands_out == stands_out).collect();
+        let causes: Vec<&RootCause> =
+            explanation.causes.iter().filter(|cause| cause.stands_out == stands_out).collect();
         if !stands_out && (!args.all || causes.is_empty()) {
             continue;
         }

@@ -78,7 +78,8 @@ impl Rows {
                     let fields: Vec<&str> = record.iter().collect();
                     let line = record.position().map_or(0, csv::Position::line);
                     if fields.len() != width {
-                        return Err(anyhow!("{} fields, but the header has {width}", fields.len())).context(place(line));
+                        return Err(anyhow!("{} fields, but the header has {width}", fields.len()))
+                            .context(place(line));
                     }
                     take(&fields).with_context(|| place(line))?;
                 }
