@@ -103,6 +103,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     let options = Options {
         depth: usize::try_from(args.depth).unwrap_or(DEPTH),
         causes_max: usize::try_from(args.top).unwrap_or(CAUSES_MAX),
+        others: args.all,
         dispersion: None,
     };
     let explanation = explain(&loaded.table, &options);

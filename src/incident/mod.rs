@@ -9,6 +9,7 @@ mod attribution;
 mod changes;
 pub mod lattice;
 mod open;
+mod ranked;
 mod relation;
 mod report;
 mod ruled_out;
@@ -17,4 +18,5 @@ mod tracker;
 
 pub use adoption::Adoption;
 pub use open::Incident;
+pub use ranked::{Counted, ranked_causes};
 pub use tracker::{Incidents, View};

@@ -1,5 +1,6 @@
 //! Integration tests: one binary, a file a behaviour. Engines are real and started by the tests themselves.
 
+mod attribute;
 mod check;
 mod cli_contract;
 mod clickhouse_engine;

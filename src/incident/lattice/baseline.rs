@@ -86,7 +86,7 @@ impl Baseline {
             prior_weight: 0.0,
             dispersion: 0.0,
         };
-        let before = &all.slots[..table.before];
+        let before = all.slots.get(..table.before).unwrap_or_default();
         if !before.is_empty() {
             let weight: f64 = before.iter().map(|slot| slot.weight).sum();
             baseline.prior_rate = trimmed_rate(before, 0.0, 0.0, &mut Vec::new());

@@ -47,13 +47,15 @@ pub struct Options {
     pub depth: usize,
     /// Causes, up to [`CAUSES_MAX`].
     pub causes_max: usize,
+    /// Whether to go on after the root causes, with what comes next.
+    pub others: bool,
     /// Variance of the counts over their expectation where it is known (1: independent events); else it is estimated.
     pub dispersion: Option<f64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { depth: DEPTH, causes_max: CAUSES_MAX, dispersion: None }
+        Self { depth: DEPTH, causes_max: CAUSES_MAX, others: false, dispersion: None }
     }
 }
 
@@ -71,7 +73,7 @@ pub struct Explanation {
 /// A description whose cells deviate together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RootCause {
-    /// Dimension and value, in the order of the table's dimensions; empty when everything deviates alike.
+    /// Dimension and value, in the order of the table's dimensions. Empty when everything deviates alike.
     pub conditions: Vec<(String, String)>,
     /// Whether it is believed to be a root cause.
     pub stands_out: bool,
@@ -96,11 +98,9 @@ pub fn explain(table: &Table, options: &Options) -> Explanation {
     let mut active = vec![true; table.cells()];
     let all = Scene { table, baseline: &baseline, active: &active, depth }.measure(&[]);
     let direction = direction(table, &baseline, &active, &all, depth);
-    let rate = if all.weight > 0.0 { all.expected.abs() / all.weight } else { 0.0 };
-    let noise =
-        Noise::new(table, &baseline, if table.measure == Measure::Ratio { rate } else { 1.0 }, direction, depth);
-    let mut found: Vec<Found> = Vec::new();
-    while found.len() < options.causes_max.min(CAUSES_MAX) {
+    let noise = Noise::new(table, &baseline, &all, direction, depth);
+    let mut ranking = Ranking::new(table, all);
+    while ranking.wants_more(options) && active.contains(&true) {
         let scene = Scene { table, baseline: &baseline, active: &active, depth };
         let calm = scene.calm(direction);
         let Some(best) = search::candidates(table, &baseline, &active, direction, depth).into_iter().next() else {
@@ -109,25 +109,13 @@ pub fn explain(table: &Table, options: &Options) -> Explanation {
         let level = noise.now(table, &baseline, &active, direction, depth);
         let cause = scene.widen(best);
         noise::exclude(table, &cause.description, &mut active);
-        found.push(Found { level, level_before: noise.before(), calm, cause });
-        if active.iter().all(|active| !active) {
-            break;
-        }
+        ranking.take(&cause, calm, level, noise.before());
     }
     Explanation {
         actual: words::value(table.measure, all.actual, all.weight),
         expected: words::value(table.measure, all.expected, all.weight),
-        causes: judged(table, &all, found),
+        causes: ranking.causes,
     }
-}
-
-/// A candidate with the gain that there is without a cause.
-struct Found {
-    cause: search::Candidate,
-    level: f64,
-    level_before: f64,
-    /// Whether there was nothing left to explain.
-    calm: bool,
 }
 
 /// 1 where there is too much, −1 where there is too little.
@@ -142,41 +130,61 @@ fn direction(table: &Table, baseline: &Baseline, active: &[bool], all: &Deviatio
     if gain(-1.0) > gain(1.0) { -1.0 } else { 1.0 }
 }
 
-/// Which of them stand out, and how each is said.
-fn judged(table: &Table, all: &Deviation, found: Vec<Found>) -> Vec<RootCause> {
-    // Where parts of a deviation cancel out, causes explain more than what is left of it.
-    let mut whole = all.excess().abs();
-    let mut explained = 0.0;
-    let mut set_ended = false;
-    let share_min = if table.expected.is_some() { FURTHER_SHARE_MIN_GIVEN } else { FURTHER_SHARE_MIN };
-    let mut causes = Vec::new();
-    for (rank, Found { cause, level, level_before, calm }) in found.into_iter().enumerate() {
+/// The causes so far, best first.
+struct Ranking<'a> {
+    table: &'a Table,
+    all: Deviation,
+    /// The deviation that shares are of. Where parts of it cancel out, causes explain more than what is left of it.
+    whole: f64,
+    explained: f64,
+    /// Whether one did not stand out: none after it does.
+    ended: bool,
+    causes: Vec<RootCause>,
+}
+
+impl<'a> Ranking<'a> {
+    fn new(table: &'a Table, all: Deviation) -> Self {
+        Self { table, all, whole: all.excess().abs(), explained: 0.0, ended: false, causes: Vec::new() }
+    }
+
+    fn wants_more(&self, options: &Options) -> bool {
+        self.causes.len() < options.causes_max.min(CAUSES_MAX) && (options.others || !self.ended)
+    }
+
+    /// Adds a cause. `level` is the gain that there is without one, `level_before` the same without a look at now, and
+    /// `calm` whether there was nothing left to explain.
+    fn take(&mut self, cause: &search::Candidate, calm: bool, level: f64, level_before: f64) {
         let excess = cause.deviation.excess().abs();
-        whole = whole.max(explained + excess);
-        let share = if whole > 0.0 { (excess / whole).min(1.0) } else { 0.0 };
-        let stands_out = if rank == 0 {
+        self.whole = self.whole.max(self.explained + excess);
+        self.explained += excess;
+        let share = if self.whole > 0.0 { (excess / self.whole).min(1.0) } else { 0.0 };
+        let share_min = if self.table.expected.is_some() { FURTHER_SHARE_MIN_GIVEN } else { FURTHER_SHARE_MIN };
+        let stands_out = if self.causes.is_empty() {
             cause.gain > level_before
         } else {
-            !calm && cause.gain >= FURTHER_GAIN_MIN * level && share >= share_min
+            // What is left alike in everything is no further cause.
+            let is_one = !calm && !cause.description.is_empty();
+            is_one && cause.gain >= FURTHER_GAIN_MIN * level && share >= share_min
         };
-        set_ended |= !stands_out;
-        explained += excess;
-        let certain = cause.gain >= CERTAIN_GAIN_MIN * level && share >= MAIN_SHARE_MIN;
+        self.ended |= !stands_out;
         let confidence = match () {
-            () if set_ended || cause.description.is_empty() => Confidence::Low,
-            () if certain => Confidence::High,
+            () if self.ended || cause.description.is_empty() => Confidence::Low,
+            () if cause.gain >= CERTAIN_GAIN_MIN * level && share >= MAIN_SHARE_MIN => Confidence::High,
             () if cause.gain >= FURTHER_GAIN_MIN * level => Confidence::Medium,
             () => Confidence::Low,
         };
-        causes.push(RootCause {
-            conditions: words::conditions(table, &cause.description),
-            stands_out: !set_ended,
+        let (measure, deviation) = (self.table.measure, &cause.deviation);
+        self.causes.push(RootCause {
+            conditions: words::conditions(self.table, &cause.description),
+            stands_out: !self.ended,
             share: rounded(share),
             confidence,
-            actual: words::value(table.measure, cause.deviation.actual, cause.deviation.weight),
-            expected: words::value(table.measure, cause.deviation.expected, cause.deviation.weight),
-            evidence: words::evidence(table.measure, &cause.deviation, all, share),
+            actual: words::value(measure, deviation.actual, deviation.weight),
+            expected: words::value(measure, deviation.expected, deviation.weight),
+            evidence: words::evidence(measure, deviation, &self.all, share),
         });
     }
-    causes
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! How much gain there is without a cause: what a search finds at moments at which nothing was to be found.
 
-use super::baseline::Baseline;
+use super::baseline::{Baseline, Deviation};
 use super::search::{Description, candidates, groupings, holds};
-use super::table::{Slot, Table};
+use super::table::{Measure, Slot, Table};
 
 /// Moments before that are searched as if they were now. Their median is the noise: some had anomalies of their own.
 const MOMENTS: usize = 7;
@@ -21,10 +21,14 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// From the table's history. `all_rate` is what is expected of a unit of weight.
-    pub fn new(table: &Table, baseline: &Baseline, all_rate: f64, direction: f64, depth: usize) -> Self {
-        // The greatest of n squared standard normal variables is about 2 ln n.
-        let chance = baseline.dispersion * all_rate * 2.0 * (table.cells().max(2) as f64).ln();
+    /// From the table's history and what was expected of all of it.
+    pub fn new(table: &Table, baseline: &Baseline, all: &Deviation, direction: f64, depth: usize) -> Self {
+        // Excess² / weight of a group is its dispersion times what is expected of a unit of weight, times a squared
+        // standard normal variable; the greatest of n of those is about 2 ln n.
+        let usual = if all.expected == 0.0 { all.actual } else { all.expected };
+        let is_ratio = table.measure == Measure::Ratio && all.weight > 0.0;
+        let per_weight = if is_ratio { usual.abs() / all.weight } else { 1.0 };
+        let chance = baseline.dispersion * per_weight * 2.0 * (table.cells().max(2) as f64).ln();
         let work = table.slots.len() * groupings(table.dimensions.len(), depth).len();
         let moments = MOMENTS.min(table.before).min(ADDITIONS_MAX / work.max(1));
         let mut gains: Vec<f64> = Vec::new();
@@ -75,6 +79,7 @@ impl Table {
             before: self.before - 1,
             codes: self.codes.clone(),
             slots: self.slots.chunks(width).flat_map(others).collect(),
+            absent: self.absent.clone(),
             expected: None,
         }
     }

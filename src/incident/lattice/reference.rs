@@ -66,3 +66,44 @@ fn middle(history: &[(i64, f64)], moments: &[i64]) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE_MS: i64 = 60_000;
+
+    /// Minutes of so many days with what `value` says of each.
+    fn history(days: i64, value: impl Fn(i64) -> f64) -> Vec<(i64, f64)> {
+        (0..days * 1_440).map(|minute| (minute * MINUTE_MS, value(minute))).collect()
+    }
+
+    #[test]
+    fn the_last_moments_where_nothing_else_is_known() {
+        let history = history(1, |_| 5.0);
+        let at = 1_440 * MINUTE_MS;
+        let moments = reference_moments(&history[1_400..], at);
+        assert_eq!(moments.len(), MOMENTS_MAX);
+        assert_eq!(moments[0], at - MINUTE_MS, "newest first");
+        assert_eq!(reference_moments(&history[1_437..], at).len(), 3);
+        assert!(reference_moments(&[], at).is_empty());
+    }
+
+    #[test]
+    fn the_same_time_of_day_where_the_day_has_a_steep_shape() {
+        // A peak of ten minutes at noon, every day.
+        let peak = history(4, |minute| if (720..730).contains(&(minute % 1_440)) { 900.0 } else { 10.0 });
+        let at = (3 * 1_440 + 728) * MINUTE_MS;
+        let before: Vec<(i64, f64)> = peak.into_iter().filter(|(time, _)| *time < at).collect();
+        let moments = reference_moments(&before, at);
+        assert!(moments.iter().all(|time| at - time > DAY_MS / 2), "{moments:?}");
+        assert!(moments.contains(&(at - DAY_MS)) && moments.contains(&(at - 2 * DAY_MS)));
+    }
+
+    #[test]
+    fn the_last_moments_after_a_change_of_level() {
+        let grown = history(3, |minute| if minute > 2 * 1_440 + 300 { 80.0 } else { 10.0 });
+        let at = 3 * 1_440 * MINUTE_MS;
+        assert!(reference_moments(&grown, at).iter().all(|time| at - time <= 20 * MINUTE_MS));
+    }
+}

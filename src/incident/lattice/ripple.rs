@@ -158,6 +158,7 @@ impl Scene<'_> {
             }
         }
         let agreed = common.unwrap_or_default().into_iter().enumerate();
-        agreed.filter_map(|(dimension, code)| code.map(|code| (dimension, code))).collect()
+        let present = agreed.filter_map(|(dimension, code)| code.map(|code| (dimension, code)));
+        present.filter(|(dimension, code)| self.table.absent[*dimension] != Some(*code)).collect()
     }
 }

@@ -11,6 +11,8 @@ use super::table::{Slot, Table};
 pub const DEPTH: usize = 3;
 /// Dimensions in one description, at most.
 pub const DEPTH_MAX: usize = 5;
+/// Relative excess that is one of rounding only.
+const LEAST_EXCESS: f64 = 1e-9;
 /// Descriptions kept of a search.
 pub const CANDIDATES_MAX: usize = 200;
 /// Up to this many groups are told apart by a table of all that there could be, else by a hash map.
@@ -158,7 +160,7 @@ fn group(table: &Table, baseline: &Baseline, active: &[bool], direction: f64, di
     for (number, cell) in sums.first_cell.iter().enumerate() {
         let slots = &sums.slots[number * width..(number + 1) * width];
         let deviation = baseline.judge(slots, sums.expected[number], &mut scratch);
-        if deviation.excess() * direction > 0.0 {
+        if deviation.excess() * direction > LEAST_EXCESS * (deviation.actual.abs() + deviation.expected.abs()) {
             let codes = table.codes_of(*cell);
             best.offer(deviation, || dimensions.iter().map(|dimension| (*dimension, codes[*dimension])).collect());
         }
@@ -179,7 +181,8 @@ impl GroupSums {
         let mut groups = Groups::new(&sizes);
         let width = table.before + 1;
         let mut sums = Self::default();
-        for cell in (0..table.cells()).filter(|cell| active[*cell]) {
+        let has_all = |cell: usize| dimensions.iter().all(|dimension| table.has(cell, *dimension));
+        for cell in (0..table.cells()).filter(|cell| active[*cell] && has_all(*cell)) {
             let codes = table.codes_of(cell);
             let places = dimensions.iter().zip(&sizes);
             let key = places.fold(0, |key, (dimension, size)| key * u128::from(*size) + u128::from(codes[*dimension]));

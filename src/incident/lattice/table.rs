@@ -45,7 +45,7 @@ pub enum TableError {
     NotFinite,
 }
 
-/// Gathers rows in any order.
+/// Gathers rows in any order. An empty value is absent.
 #[derive(Debug)]
 pub struct TableBuilder {
     dimensions: Vec<String>,
@@ -70,6 +70,8 @@ pub struct Table {
     pub(super) dimensions: Vec<String>,
     /// Of each dimension, sorted: a code is an index here.
     pub(super) values: Vec<Vec<String>>,
+    /// Of each dimension, the code of the empty value: what is absent has nothing in common, and is never a cause.
+    pub(super) absent: Vec<Option<u32>>,
     pub(super) measure: Measure,
     /// Moments before.
     pub(super) before: usize,
@@ -188,9 +190,12 @@ impl TableBuilder {
         let slots = order.iter().flat_map(|(_, cell)| &self.slots[cell * width..(cell + 1) * width]).copied().collect();
         let expected = self.expected.map(|all| order.iter().map(|(_, cell)| all[*cell]).collect());
         let codes = order.into_iter().flat_map(|(codes, _)| codes).collect();
+        let is_absent = |values: &Vec<String>| values.first().filter(|value| value.is_empty()).map(|_| 0);
+        let absent = values.iter().map(is_absent).collect();
         Table {
             dimensions: self.dimensions,
             values,
+            absent,
             measure: self.measure,
             before: self.before,
             codes,
@@ -225,6 +230,11 @@ impl Table {
     /// The cell's moments before, then now.
     pub(super) fn slots_of(&self, cell: usize) -> &[Slot] {
         &self.slots[cell * (self.before + 1)..(cell + 1) * (self.before + 1)]
+    }
+
+    /// Whether the cell has a value in the dimension.
+    pub(super) fn has(&self, cell: usize, dimension: usize) -> bool {
+        self.absent[dimension] != Some(self.codes_of(cell)[dimension])
     }
 
     /// What was expected of the cell, where it was given.
