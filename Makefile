@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help engines engine-kafka build demo test test-kafka bench lint docs audit fuzz ci clean check-cargo check-redis
+.PHONY: help engines engine-kafka build demo test test-kafka bench lint docs audit attribution fuzz ci clean check-cargo check-redis
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -36,6 +36,9 @@ test-kafka: check-cargo engine-kafka ## Run the delivery tests on Apache Kafka, 
 bench: check-cargo engines ## Measure Floodmark beside its peers; FLOODMARK_BENCH_RECORDS=n, FLOODMARK_BENCH_BROKER=demo
 	@for peer in otelcol rsyslog; do benches/peers/build.sh $$peer || echo "floodmark: $$peer is not built and not measured" >&2; done
 	cargo bench --locked --profile release --bench ingest
+
+attribution: check-cargo ## Score the attribution of deviations; DATA=folder of real cases, ARGS=--verbose
+	cargo run --quiet --release --locked --example attribution -- $(DATA) $(ARGS)
 
 lint: check-cargo ## Formatting and clippy, warnings denied
 	cargo fmt --check
