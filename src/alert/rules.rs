@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::Span;
 use crate::detect::{
     Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
-    MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec, Saturation, SaturationSpec,
+    MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec, RateLimit, RateLimitSpec, RestartLoop,
+    RestartLoopSpec, RetryAmplification, RetryAmplificationSpec, Saturation, SaturationSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
@@ -175,9 +176,7 @@ impl Detect {
                 let fits = (2..=50).contains(&spec.restarts_min) && spec.within.as_millis() <= 3_600_000;
                 (!fits).then_some("2 ≤ restarts_min ≤ 50 and within ≤ 1h must hold")
             }
-            Self::Saturation(spec) => {
-                (!share(spec.near_limit_share)).then_some("0 < near_limit_share < 1 must hold")
-            }
+            Self::Saturation(spec) => (!share(spec.near_limit_share)).then_some("0 < near_limit_share < 1 must hold"),
             Self::RateLimit(_) | Self::MemoryLeak(_) | Self::PoolLeak(_) | Self::PoolExhaustion(_) => None,
         }
     }

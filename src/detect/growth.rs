@@ -16,9 +16,13 @@ const BLOCKS: usize = 6;
 const RISES_MIN: usize = 4;
 /// ... and one rise must not be more than this share of all: that would be a step.
 const STEP_SHARE_MAX: f64 = 0.6;
+/// The last third of a steady growth is a third of it; this much at least, with noise.
+const LAST_THIRD_SHARE: f64 = 0.15;
 /// The second half's growth over the first's. Below it flattens out; above, the newer half tells the pace.
 const FLATTENING_RATIO: f64 = 0.75;
 const QUICKENING_RATIO: f64 = 1.3;
+/// Above this the first half was before the growth.
+const ONSET_RATIO: f64 = 3.0;
 /// A curve that flattens out below this share of the limit does not reach it.
 const SAFE_SHARE: f64 = 0.97;
 
@@ -102,19 +106,21 @@ fn growth_over(span: &[Sample], start_level: f64, level: f64, criteria: &Criteri
         .min_by(|(a, _), (b, _)| a.z.total_cmp(&b.z));
     let (trend, points) = residuals?;
     let rises = trend.z >= criteria.z_min && trend.slope_lower > 0.0;
-    if !rises || !is_even(&points) {
+    if !rises || !is_even(&points) || !still_rises(&points) {
         return None;
     }
     let half = points.len() / 2;
     let (first, second) = (rise(&points[..=half]), rise(&points[half..]));
     let ratio = if first > 0.0 { second / first } else { f64::INFINITY };
+    if ratio > ONSET_RATIO {
+        return None;
+    }
     let flattens = ratio < FLATTENING_RATIO;
     let settles_at = level + second.max(0.0) * ratio / (1.0 - ratio);
     let pace_kept = !flattens || criteria.limit.is_some_and(|limit| settles_at >= SAFE_SHARE * limit);
     let newest = if ratio > QUICKENING_RATIO { theil_sen(&points[half..]) } else { None };
     let Trend { slope, slope_lower, slope_upper, .. } = newest.filter(|t| t.slope_lower > 0.0).unwrap_or(trend);
-    let growth =
-        Growth { since: span[0].at, start_level, level, samples: span.len(), slope, slope_lower, slope_upper };
+    let growth = Growth { since: span[0].at, start_level, level, samples: span.len(), slope, slope_lower, slope_upper };
     Some(Found { growth, pace_kept })
 }
 
@@ -147,11 +153,19 @@ fn residuals(samples: &[Sample], smoothing: f64) -> Vec<(f64, f64)> {
 fn is_even(points: &[(f64, f64)]) -> bool {
     let blocks = BLOCKS.min(points.len());
     let bounds: Vec<usize> = (0..=blocks).map(|i| i * points.len() / blocks).collect();
-    let levels: Vec<f64> = bounds.windows(2).map(|pair| median_of(points[pair[0]..pair[1]].iter().map(|p| p.1))).collect();
+    let levels: Vec<f64> =
+        bounds.windows(2).map(|pair| median_of(points[pair[0]..pair[1]].iter().map(|p| p.1))).collect();
     let rises: Vec<f64> = levels.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let total: f64 = rises.iter().sum();
     let up = rises.iter().filter(|rise| **rise > 0.0).count();
     up >= RISES_MIN.min(rises.len()) && rises.iter().all(|rise| *rise <= STEP_SHARE_MAX * total)
+}
+
+/// Whether the last third carries its part of the growth: what has reached its new level grows no more.
+fn still_rises(points: &[(f64, f64)]) -> bool {
+    let n = points.len();
+    let level = |middle: usize| median_of(points[middle - 1..(middle + 2).min(n)].iter().map(|p| p.1));
+    n < BLOCKS || level(n - 2) - level(n * 2 / 3 - 1) >= LAST_THIRD_SHARE * (level(n - 2) - level(1))
 }
 
 /// From its beginning to its end, each taken over a third.

@@ -70,9 +70,9 @@ impl PoolLeak {
     }
 
     fn counts(&self, leak: &Leaking, pool: &PoolHistory) -> bool {
-        let near = leak.left.map_or(self.spec.without_size, |left| {
-            left.likely_ms <= self.spec.time_to_exhaustion_max.as_millis()
-        });
+        let near = leak
+            .left
+            .map_or(self.spec.without_size, |left| left.likely_ms <= self.spec.time_to_exhaustion_max.as_millis());
         let is_ticket = self.spec.without_size;
         let used_enough = pool.size.is_none_or(|size| leak.occupied >= IN_USE_SHARE_MIN * size);
         near && (leak.lost != Lost::InUse || used_enough || is_ticket)
@@ -119,7 +119,9 @@ fn outlook(leak: &Leaking, size: Option<f64>) -> String {
 fn finding(source: &Text, leak: &Leaking, size: Option<f64>) -> Finding {
     let labels = Dimensions::new([(Dimension::Source, source.clone())]);
     let growth = &leak.growth;
-    let pace = format!("{:.1} a minute", growth.slope * 60.0);
+    let a_minute = growth.slope * 60.0;
+    let pace =
+        if a_minute >= 1.0 { format!("{a_minute:.1} a minute") } else { format!("{:.1} an hour", a_minute * 60.0) };
     let outlook = outlook(leak, size);
     Finding {
         alert: AlertName::PoolLeak,

@@ -47,11 +47,7 @@ impl RestartLoop {
     }
 
     /// The restarts that are a loop, and the span they are counted in.
-    fn loop_of<'a>(
-        &self,
-        history: &'a SourceHistory,
-        end: Timestamp,
-    ) -> Option<(&'a VecDeque<Timestamp>, DurationMs)> {
+    fn loop_of<'a>(&self, history: &'a SourceHistory, end: Timestamp) -> Option<(&'a VecDeque<Timestamp>, DurationMs)> {
         let within_ms = self.spec.within.as_millis();
         let times = history.restarts.best_told(end, within_ms);
         if within(times, end, within_ms) >= self.spec.restarts_min {

@@ -88,8 +88,15 @@ impl Throughput {
             drops_least: [drops(before), drops(last)],
             flat_operations: flat(history, |bucket| bucket.operations, end),
             flat_bytes: flat(history, |bucket| bucket.bytes, end),
-            served_per_second: edge.served_per_second(end.plus(-NOW_MS).window_start(FINE_MS), end.window_start(FINE_MS)),
+            served_per_second: edge
+                .served_per_second(end.plus(-NOW_MS).window_start(FINE_MS), end.window_start(FINE_MS)),
         })
+    }
+
+    /// Whether there is anything to look into: drops at all, or no movement.
+    pub(super) fn is_remarkable(&self) -> bool {
+        let drops = |drops: &Option<Drops>| drops.is_some_and(|drops| drops.per_second >= DROPS_PER_SECOND_MIN);
+        self.drops_least.iter().all(drops) || self.flat_operations.or(self.flat_bytes).is_some()
     }
 
     /// The share of operations that is dropped.
@@ -168,9 +175,7 @@ impl Background {
             history.fine.iter().filter(|bucket| bucket.start < until && is_watched(bucket)).collect();
         let first_fine = fine.first().map_or(until, |bucket| bucket.start);
         let coarse = history.coarse.iter().filter(|b| b.start.plus(COARSE_MS) <= first_fine && is_watched(b));
-        // A five-minute bucket stands for ten half-minutes, in the way it counts among them.
-        let all: Vec<&ThroughputBucket> =
-            coarse.flat_map(|bucket| std::iter::repeat_n(bucket, 10)).chain(fine.iter().copied()).collect();
+        let all: Vec<&ThroughputBucket> = coarse.chain(fine.iter().copied()).collect();
         let of_drops = |part: fn(&Drops) -> Option<f64>| {
             Spread::of(all.iter().filter_map(|bucket| drops(bucket)).filter_map(|drops| part(&drops)).collect())
         };
@@ -222,7 +227,9 @@ impl Background {
     pub(super) fn ceiling(&self, now: &Throughput) -> Option<(&'static str, f64)> {
         let served = now.served_per_second?;
         let at_ceiling = |flat: Option<f64>, max: f64, per_served: Option<f64>| {
-            flat.filter(|flat| *flat >= CEILING_SHARE * max && per_served.is_some_and(|k| k * served >= DEMAND_FACTOR * flat))
+            flat.filter(|flat| {
+                *flat >= CEILING_SHARE * max && per_served.is_some_and(|k| k * served >= DEMAND_FACTOR * flat)
+            })
         };
         let operations = at_ceiling(now.flat_operations, self.operations_max, self.operations_per_served);
         let bytes = at_ceiling(now.flat_bytes, self.bytes_max, self.bytes_per_served);
@@ -231,11 +238,7 @@ impl Background {
 }
 
 /// How much goes through for a request that is served, where that has been steady.
-fn per_served(
-    buckets: &[&ThroughputBucket],
-    edge: &EdgeHistory,
-    of: fn(&ThroughputBucket) -> Flow,
-) -> Option<f64> {
+fn per_served(buckets: &[&ThroughputBucket], edge: &EdgeHistory, of: fn(&ThroughputBucket) -> Flow) -> Option<f64> {
     let ratio = |bucket: &&ThroughputBucket| {
         let served = edge.served_per_second(bucket.start, bucket.start.plus(FINE_MS)).filter(|served| *served > 0.0)?;
         Some(of(bucket).per_second()? / served)

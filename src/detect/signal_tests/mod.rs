@@ -90,6 +90,22 @@ impl Log {
         }
     }
 
+    /// As many requests as `load` says, at one moment.
+    pub(super) fn requests_at(&mut self, seconds: f64, load: f64) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        for _ in 0..load as u32 {
+            self.events.push(Event::Request(Request {
+                timestamp: at(seconds),
+                subscription: Text::from("org-1"),
+                service: Some(Text::from("gateway")),
+                route: Text::from("GET /v1/things"),
+                status: 200,
+                duration_ms: 50.0,
+                ..Request::default()
+            }));
+        }
+    }
+
     pub(super) fn run(mut self) -> Outcome {
         self.events.sort_by_key(Event::timestamp);
         run(&self.events)
@@ -124,9 +140,8 @@ pub(super) fn run(events: &[Event]) -> Outcome {
 impl Outcome {
     /// Alerts that fired, in order.
     pub(super) fn fired(&self, alert: AlertName, severity: Severity) -> Vec<&Transition> {
-        let matches = |t: &&Transition| {
-            t.event == TransitionEvent::Firing && t.alert == alert && t.severity == severity
-        };
+        let matches =
+            |t: &&Transition| t.event == TransitionEvent::Firing && t.alert == alert && t.severity == severity;
         self.transitions.iter().filter(matches).collect()
     }
 
@@ -143,7 +158,9 @@ impl Outcome {
 
     /// Everything that fired, for messages.
     pub(super) fn told(&self) -> String {
-        let line = |t: &Transition| format!("{} {} {} {}: {}", t.at, t.event.as_str(), t.severity.as_str(), t.alert, t.summary);
+        let line = |t: &Transition| {
+            format!("{} {} {} {}: {}", t.at, t.event.as_str(), t.severity.as_str(), t.alert, t.summary)
+        };
         self.transitions.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 

@@ -1,9 +1,7 @@
 //! Memory of one source over time: seconds, minutes, a day, months.
 
 use super::SourceHistory;
-use super::buckets::{
-    COARSE_BUCKETS_MAX, COARSE_MS, DAY_MS, DAYS_MAX, FINE_BUCKETS_MAX, FINE_MS, Starts, bucket_at,
-};
+use super::buckets::{COARSE_BUCKETS_MAX, COARSE_MS, DAY_MS, DAYS_MAX, FINE_BUCKETS_MAX, FINE_MS, Starts, bucket_at};
 use crate::flow::SignalCell;
 use crate::model::{DurationMs, Timestamp};
 

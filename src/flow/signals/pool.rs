@@ -49,6 +49,8 @@ pub struct PoolHistory {
     pub size: Option<f64>,
     /// Whether reserved members are known to be counted in `in_use` (true), beside it (false).
     pub reserved_inside: Option<bool>,
+    /// When its counters last began anew: what was held before was given back with its holder.
+    pub begun_at: Timestamp,
     acquired: Counter,
     released: Counter,
     in_use: Option<f64>,
@@ -69,15 +71,7 @@ impl Starts for PoolBucket {
 impl PoolBucket {
     fn new(start: Timestamp) -> Self {
         let (acquired, released) = (Flow::default(), Flow::default());
-        Self {
-            start,
-            in_use: None,
-            reserved: None,
-            missing: None,
-            missing_beyond_reserved: None,
-            acquired,
-            released,
-        }
+        Self { start, in_use: None, reserved: None, missing: None, missing_beyond_reserved: None, acquired, released }
     }
 }
 
@@ -118,7 +112,7 @@ impl PoolHistory {
         let acquired = acquired_reading.and_then(|cell| self.acquired.read(cell));
         let released = released_reading.and_then(|cell| self.released.read(cell));
         if acquired.into_iter().chain(released).any(|increase| increase.reset) {
-            self.begin_anew();
+            self.begin_anew(at);
         }
         self.in_use = in_use.map(|cell| cell.last).or(self.in_use);
         self.reserved = reserved.map(|cell| cell.last).or(self.reserved);
@@ -128,7 +122,8 @@ impl PoolHistory {
         let missing = balance.zip(self.in_use).map(|(balance, in_use)| balance - in_use);
         // Only counters: what was acquired and not released is in use.
         let balance_alone = balance.filter(|_| self.in_use.is_none());
-        let (beyond, fine, coarse) = (missing.map(|m| m - self.reserved.unwrap_or(0.0)), &mut self.fine, &mut self.coarse);
+        let (beyond, fine, coarse) =
+            (missing.map(|m| m - self.reserved.unwrap_or(0.0)), &mut self.fine, &mut self.coarse);
         for (buckets, length_ms, buckets_max) in
             [(fine, FINE_MS, FINE_BUCKETS_MAX), (coarse, COARSE_MS, COARSE_BUCKETS_MAX)]
         {
@@ -151,7 +146,8 @@ impl PoolHistory {
     }
 
     /// Counters from before a restart cannot be compared with those after it.
-    fn begin_anew(&mut self) {
+    fn begin_anew(&mut self, at: Timestamp) {
+        self.begun_at = at;
         for bucket in self.fine.iter_mut().chain(&mut self.coarse) {
             (bucket.missing, bucket.missing_beyond_reserved) = (None, None);
             if self.in_use.is_none() {

@@ -64,8 +64,7 @@ impl ThroughputHistory {
         if operations.is_none() && bytes.is_none() && drops.is_none() {
             return;
         }
-        let spans =
-            [(&mut self.fine, FINE_MS, FINE_BUCKETS_MAX), (&mut self.coarse, COARSE_MS, COARSE_BUCKETS_MAX)];
+        let spans = [(&mut self.fine, FINE_MS, FINE_BUCKETS_MAX), (&mut self.coarse, COARSE_MS, COARSE_BUCKETS_MAX)];
         for (buckets, length_ms, buckets_max) in spans {
             if let Some(bucket) = bucket_at(buckets, at, length_ms, buckets_max, ThroughputBucket::new) {
                 bucket.operations.take(operations);
