@@ -22,7 +22,7 @@ const LAST_THIRD_SHARE: f64 = 0.15;
 const FLATTENING_RATIO: f64 = 0.75;
 const QUICKENING_RATIO: f64 = 1.3;
 /// Above this the first half was before the growth.
-const ONSET_RATIO: f64 = 3.0;
+const ONSET_RATIO: f64 = 2.0;
 /// A curve that flattens out below this share of the limit does not reach it.
 const SAFE_SHARE: f64 = 0.97;
 

@@ -22,8 +22,8 @@ const COARSE_MIN: usize = 12;
 const COARSE_MAX: usize = 144;
 /// Mann–Kendall on what load does not explain; buckets depend on each other, so this is stricter than it looks.
 const RISING_Z: f64 = 4.0;
-/// Fewer half-minute buckets are no trend: nine minutes, or 18 with a reading a minute.
-const FINE_MIN: usize = 18;
+/// Fewer half-minute buckets are no trend: 12 minutes. With a reading a minute there are too few of them, ever.
+const FINE_MIN: usize = 24;
 /// From so little only a leak that is soon at its limit is told.
 const FINE_TIME_TO_LIMIT_MAX_MS: DurationMs = 6 * 3_600_000;
 /// Whole days that make a trend. A week has weekends in it.

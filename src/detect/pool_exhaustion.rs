@@ -17,6 +17,8 @@ use crate::model::{Affected, AlertName, Cause, Confidence, Dimension, Dimensions
 const SILENT_MS: DurationMs = 120_000;
 /// Full: within this share of its size, or half a member.
 const FULL_TOLERANCE_SHARE: f64 = 0.01;
+/// A fast leak shows in whole half-minutes only when the pool is full already; later, nothing grows any more.
+const LEAK_SHOWS_MS: DurationMs = 300_000;
 /// Requests that fail or wait are looked for in this time: a pool may have been full for long before.
 const HARM_MS: DurationMs = 300_000;
 /// A pool that was full still is above this share of its size.
@@ -71,6 +73,9 @@ impl PoolExhaustion {
         let harm = edge_harm(scene.signals.edge(), onset, end);
         full.harmed_since = harm.map(|_| onset);
         let lasted_ms = end.since(full.since);
+        if full.leak.is_none() && lasted_ms <= LEAK_SHOWS_MS {
+            full.leak = leaking(pool, scene.signals.edge(), end);
+        }
         let new = !full.by_design && lasted_ms >= self.spec.harmless_max.as_millis();
         if full.leak.is_none() && harm.is_none() && !new {
             return None;

@@ -3,12 +3,15 @@
 use super::{Log, Outcome};
 use crate::model::{AlertName, Severity, metric};
 
-fn told(times: &[f64], tells: &dyn Fn(&mut Log, f64, usize, f64)) -> Outcome {
+/// Writes what a container tells at a second, with its restarts so far and its uptime.
+type Tells = dyn Fn(&mut Log, f64, usize, f64);
+
+fn told(times: &[f64], tells: &Tells) -> Outcome {
     let mut log = Log::default();
     let mut second = 0.0;
     while second < 3_600.0 {
         let before = times.iter().filter(|time| **time <= second);
-        let up = second - before.clone().last().copied().unwrap_or(-9_000.0);
+        let up = second - before.clone().next_back().copied().unwrap_or(-9_000.0);
         tells(&mut log, second, before.count(), up);
         second += 15.0;
     }
@@ -16,7 +19,7 @@ fn told(times: &[f64], tells: &dyn Fn(&mut Log, f64, usize, f64)) -> Outcome {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn ways() -> Vec<Box<dyn Fn(&mut Log, f64, usize, f64)>> {
+fn ways() -> Vec<Box<Tells>> {
     let source = "container/worker-3";
     vec![
         Box::new(move |log, s, _, up| log.signal(s, source, metric::UPTIME_SECONDS, up)),
