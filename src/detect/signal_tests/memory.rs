@@ -56,7 +56,7 @@ fn a_leak_is_a_ticket_with_the_time_that_is_left() {
     for hours in [20.0, 7.0, 2.0] {
         let share = |s: f64| 0.3 + 0.7 * s / (3_600.0 * hours);
         for every in [10.0, 60.0] {
-            let seconds = 3_600.0 * hours * if hours > 2.0 { 0.4 } else { 0.65 };
+            let seconds = 3_600.0 * hours * if hours > 2.0 { 0.4 } else { 0.75 };
             let saw = |s: f64| share(s) - 0.03 * (s % 600.0 / 600.0);
             let outcome = run(seconds, every, saw);
             let (ticket, at) = outcome.first(AlertName::MemoryExhaustion, Severity::Warning, "redis/cache-2");
