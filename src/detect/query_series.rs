@@ -13,7 +13,7 @@ const SLOT_MS: DurationMs = 15_000;
 /// Runs this young are compared, not learnt from.
 pub const RECENT_MS: DurationMs = 150_000;
 /// A pattern that runs rarely keeps this many runs to compare ...
-const RARE_RUNS: u64 = 12;
+const RARE_RUNS: u64 = 8;
 /// ... for at most this long.
 const RARE_MS: DurationMs = 3_600_000;
 /// What has been abnormal for this long is how it is now.

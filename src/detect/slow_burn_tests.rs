@@ -160,7 +160,7 @@ fn spikes_that_recover_and_lone_failures_at_night_page_nobody() {
 
 #[test]
 fn a_route_that_fails_wholly_is_found_though_it_is_three_percent_of_the_traffic() {
-    let events = traffic(150.0, 5.0, 10, |s, _, route, random| {
+    let events = traffic(105.0, 10.0, 10, |s, _, route, random| {
         if s > 3_600.0 && route.starts_with("POST") { 500 } else { failing(random, 0.0003, 500) }
     });
     let (transitions, _) = replay(&events);
