@@ -27,6 +27,8 @@ const LOG_MS_MIN: DurationMs = 300_000;
 const NEW_MS: DurationMs = 3_600_000;
 /// Share of a node that a new pattern must hold to be to blame for it.
 const NEW_SHARE_MIN: f64 = 0.25;
+/// Times its normal memory that a pattern takes beyond doubt.
+const CLEAR_RATIO_MIN: f64 = 3.0;
 /// A flood of ordinary runs holds at least this many times what the pattern normally holds, ...
 const FLOOD_RATIO_MIN: f64 = 2.0;
 /// ... in this many runs a minute at least, ...
@@ -93,7 +95,7 @@ impl QueryBlowup {
 
     fn push(&mut self, scene: &Scene<'_>) {
         let start = scene.window.start;
-        let ended = scene.window.queries.cells.iter().map(|((key, scan), cell)| (key, *scan, Some(cell)));
+        let ended = scene.sorted_queries().into_iter().map(|((key, scan), cell)| (key, *scan, Some(cell)));
         let seen = scene.window.queries.reports.iter().filter(|r| !r.ended).map(|r| (&r.key, None, None));
         for (key, scan, cell) in ended.chain(seen).filter(|(key, ..)| !key.fingerprint.is_absent()) {
             self.first.get_or_insert(start);
@@ -110,13 +112,10 @@ impl QueryBlowup {
             if let Some(cell) = cell.filter(|_| start.since(series.first) > NEW_MS || !series.is_new())
                 && (self.cohorts.len() < COHORTS_MAX || self.cohorts.contains_key(&key.origin))
             {
-                let cohort = self.cohorts.entry(key.origin).or_default();
-                cohort.merge(&cell.memory);
-                if cohort.total() > 100_000 {
-                    cohort.halve();
-                }
+                self.cohorts.entry(key.origin).or_default().merge(&cell.memory);
             }
         }
+        self.cohorts.values_mut().filter(|cohort| cohort.total() > 100_000).for_each(LogHistogram::halve);
     }
 
     fn has_room(&mut self, key: SeriesKey, now: Timestamp) -> bool {
@@ -210,11 +209,21 @@ impl QueryBlowup {
             let held = load.patterns.get(&key.fingerprint)?;
             let danger = load.danger(key.fingerprint, self.spec.node_share_max)?;
             let (share_min, beyond) = self.weight(suspicion, held);
-            // A node that was just killed has lost what ran on it: its reports are gone, its share says nothing.
             let weighs = load.share(beyond) >= share_min;
             let refused = matches!(suspicion, Suspicion::Memory(_)) && held.refused_share() >= 0.5 && held.ended >= 3;
-            let killed = matches!((suspicion, danger), (Suspicion::Memory(_), Danger::Killed(_)));
-            (weighs || refused || killed).then_some((load.share(beyond), (*name, load, danger)))
+            // A node that was just killed has lost what ran on it: its share says nothing. But a restart may be a deploy.
+            let killed = match (suspicion, danger) {
+                (Suspicion::Memory(excess), Danger::Killed { for_memory, .. }) => for_memory || excess.sure,
+                _ => false,
+            };
+            // A node that is always full is always in danger: then chance must be refused, or the excess be great.
+            let clear = match (suspicion, danger) {
+                (Suspicion::Memory(excess), Danger::Used(_) | Danger::Projected(_)) => {
+                    excess.sure || excess.memory_bytes >= CLEAR_RATIO_MIN * excess.normal_bytes
+                }
+                _ => true,
+            };
+            (clear && (weighs || refused || killed)).then_some((load.share(beyond), (*name, load, danger)))
         };
         nodes.iter().filter_map(on_node).max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, found)| found)
     }

@@ -1,6 +1,6 @@
 //! `QueryBlowup` on made query traffic: who is named, when, and who is not.
 
-use super::query_tests::{GIB, Pattern, at, change, firing, memory, pages, replay, runs, signal, sorted};
+use super::query_tests::{Factors, GIB, Pattern, at, change, firing, memory, pages, replay, runs, signal, sorted};
 use crate::model::{AlertName, ChangeKind, Dimension, Event, QueryState, Severity, Timestamp, Transition};
 
 const ONSET_S: f64 = 1_200.0;
@@ -14,7 +14,7 @@ fn others() -> Vec<Pattern> {
 }
 
 /// From minute 20 a new version takes more memory in one pattern.
-fn blowup(memory_factor: fn(f64, f64) -> (Option<&'static str>, f64, f64, f64)) -> Vec<Pattern> {
+fn blowup(memory_factor: fn(f64, f64) -> Factors) -> Vec<Pattern> {
     let mut patterns = others();
     patterns.push(Pattern { at: memory_factor, ..Pattern::new("dd04", "funnel report") });
     patterns
@@ -24,15 +24,15 @@ fn delay_s(alert: &Transition) -> i64 {
     alert.at.since(at(ONSET_S)) / 1_000
 }
 
-fn twice(s: f64, _: f64) -> (Option<&'static str>, f64, f64, f64) {
+fn twice(s: f64, _: f64) -> Factors {
     if s < ONSET_S { (Some("4.1"), 1.0, 1.0, 1.0) } else { (Some("4.2"), 2.0, 1.0, 1.0) }
 }
 
-fn thrice(s: f64, _: f64) -> (Option<&'static str>, f64, f64, f64) {
+fn thrice(s: f64, _: f64) -> Factors {
     if s < ONSET_S { (Some("4.1"), 1.0, 1.0, 1.0) } else { (Some("4.2"), 3.0, 1.2, 1.0) }
 }
 
-fn tenfold(s: f64, _: f64) -> (Option<&'static str>, f64, f64, f64) {
+fn tenfold(s: f64, _: f64) -> Factors {
     if s < ONSET_S { (Some("4.1"), 1.0, 1.0, 1.0) } else { (Some("4.2"), 10.0, 4.0, 1.0) }
 }
 

@@ -37,8 +37,10 @@ pub struct NodeLoad {
     pub used_bytes: Option<f64>,
     /// What queries hold, in bytes.
     pub held_bytes: f64,
-    /// When it was last killed for memory, or restarted, in the last five minutes.
+    /// When it was last killed for memory, in the last five minutes.
     pub killed_at: Option<Timestamp>,
+    /// When it last restarted, in the last five minutes.
+    pub restarted_at: Option<Timestamp>,
     /// By pattern.
     pub patterns: FxHashMap<Name, Held>,
 }
@@ -46,8 +48,13 @@ pub struct NodeLoad {
 /// Why a node is in danger.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Danger {
-    /// It was killed for memory or restarted.
-    Killed(Timestamp),
+    /// It was killed for memory, or restarted.
+    Killed {
+        /// When.
+        at: Timestamp,
+        /// Whether it is known that it was for memory.
+        for_memory: bool,
+    },
     /// It uses this share of what it has.
     Used(f64),
     /// It will use this share at this pace.
@@ -68,16 +75,17 @@ impl NodeLoad {
         self.limit_bytes = self.limit_bytes.or(history.limit_bytes);
         let fresh = history.fine.back().filter(|bucket| end.since(bucket.start) <= READING_MS + 30_000);
         self.used_bytes = self.used_bytes.or(fresh.map(|bucket| bucket.used_bytes));
-        let killed = history.oom_kills.back().max(history.restarts.back()).copied();
-        self.killed_at = self.killed_at.max(killed.filter(|at| end.since(*at) <= KILLED_MS));
+        let lately = |at: &&Timestamp| end.since(**at) <= KILLED_MS;
+        self.killed_at = self.killed_at.max(history.oom_kills.back().filter(lately).copied());
+        self.restarted_at = self.restarted_at.max(history.restarts.back().filter(lately).copied());
     }
 
     /// The danger the node is in that `fingerprint` may be behind; nothing when there is none.
     #[must_use]
     pub fn danger(&self, fingerprint: Name, share_max: f64) -> Option<Danger> {
         let held = self.patterns.get(&fingerprint).copied().unwrap_or_default();
-        if let Some(at) = self.killed_at {
-            return Some(Danger::Killed(at));
+        if let Some(at) = self.killed_at.or(self.restarted_at) {
+            return Some(Danger::Killed { at, for_memory: self.killed_at.is_some() });
         }
         if let Some(limit_bytes) = self.limit_bytes {
             let base = self.base_bytes();

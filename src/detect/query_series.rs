@@ -31,6 +31,8 @@ const SURE_ODDS: f64 = 13.8;
 /// Enough when a node is in danger: then the question is who, not whether.
 const LIKELY_Z: f64 = 3.5;
 const LIKELY_ODDS: f64 = 8.4;
+/// Normal runs that must be known for one or two to be beyond all of them.
+const FAR_RUNS_MIN: u64 = 20;
 /// Of the excess over normal so much is enough for what was abnormal a moment ago.
 const HYSTERESIS: f64 = 0.6;
 /// Memory within this factor is the same for the same size of scan.
@@ -319,7 +321,9 @@ impl QuerySeries {
         let apart = recent.min()? >= self.normal.max()?;
         // Every recent run above every normal one: by chance once in C(n + m, n).
         let odds = if apart { ln_choose(recent.total(), self.normal.total()) } else { 0.0 };
-        let far = apart && recent.min()? >= 1.5 * self.normal.max()?;
+        // A run or two say something only when they are far beyond everything of a long history.
+        let far_times = if recent.total() >= 2 { 1.5 } else { 3.0 };
+        let far = self.normal.total() >= FAR_RUNS_MIN && recent.min()? >= far_times * self.normal.max()?;
         let likely = z >= LIKELY_Z || odds >= LIKELY_ODDS || far;
         let sure = recent.total() >= 5 && (z >= SURE_Z || odds >= SURE_ODDS || (was_abnormal && likely));
         (sure || likely).then_some(Excess { version: None, memory_bytes, normal_bytes, runs: recent.total(), sure })
