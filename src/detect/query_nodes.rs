@@ -20,7 +20,7 @@ pub struct Held {
     pub now_bytes: f64,
     /// By those that run now.
     pub running_bytes: f64,
-    /// When as many go on coming and take as long (Little's law).
+    /// When as many go on coming and take as long (Little's law), as far as the last minutes tell.
     pub steady_bytes: f64,
     /// Its runs that were refused memory in the last minutes.
     pub memory_refused: u64,
@@ -84,8 +84,8 @@ impl NodeLoad {
     #[must_use]
     pub fn danger(&self, fingerprint: Name, share_max: f64) -> Option<Danger> {
         let held = self.patterns.get(&fingerprint).copied().unwrap_or_default();
-        if let Some(at) = self.killed_at.or(self.restarted_at) {
-            return Some(Danger::Killed { at, for_memory: self.killed_at.is_some() });
+        if let Some(at) = self.killed_at {
+            return Some(Danger::Killed { at, for_memory: true });
         }
         if let Some(limit_bytes) = self.limit_bytes {
             let base = self.base_bytes();
@@ -100,7 +100,10 @@ impl NodeLoad {
             }
         }
         let victims = self.victims(fingerprint);
-        (victims >= VICTIMS_MIN).then_some(Danger::Victims(victims))
+        if victims >= VICTIMS_MIN {
+            return Some(Danger::Victims(victims));
+        }
+        self.restarted_at.map(|at| Danger::Killed { at, for_memory: false })
     }
 
     /// Runs of other patterns that were refused memory.

@@ -97,6 +97,7 @@ pub struct QuerySeries {
     /// Newest run seen.
     pub last: Timestamp,
     abnormal: Option<(Timestamp, Timestamp)>,
+    suspected_at: Option<Timestamp>,
 }
 
 impl QuerySeries {
@@ -115,6 +116,7 @@ impl QuerySeries {
             first,
             last: first,
             abnormal: None,
+            suspected_at: None,
         }
     }
 
@@ -154,7 +156,9 @@ impl QuerySeries {
         while let Some(slot) = self.slots.front() {
             let age_ms = end.since(slot.start);
             newer = newer.saturating_sub(slot.parts.iter().map(|part| part.cell.ended).sum());
-            if age_ms <= RECENT_MS || (newer < RARE_RUNS && age_ms <= RARE_MS) {
+            // Under suspicion nothing is learnt: more runs will tell.
+            let kept = newer < RARE_RUNS || self.suspected_at.is_some_and(|at| end.since(at) <= RECENT_MS);
+            if age_ms <= RECENT_MS || (kept && age_ms <= RARE_MS) {
                 break;
             }
             let Some(slot) = self.slots.pop_front() else { break };
@@ -202,6 +206,11 @@ impl QuerySeries {
     /// Remembers that it is abnormal at `end`.
     pub fn mark_abnormal(&mut self, since: Timestamp, end: Timestamp) {
         self.abnormal = Some((self.abnormal_since(since, end), end));
+    }
+
+    /// Remembers that it may be abnormal at `end`.
+    pub fn mark_suspected(&mut self, end: Timestamp) {
+        self.suspected_at = Some(end);
     }
 
     /// Whether it has no history to compare with.
