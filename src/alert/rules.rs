@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Span;
 use crate::detect::{
-    Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
-    MemoryLeakSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec,
+    Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, FeedbackLoop, FeedbackLoopSpec, Limits, MemoryExhaustion,
+    MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec,
+    RetryAmplification, RetryAmplificationSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
@@ -93,6 +94,8 @@ pub struct Annotations {
 pub enum Detect {
     /// See [`RetryAmplification`].
     RetryAmplification(RetryAmplificationSpec),
+    /// See [`FeedbackLoop`].
+    FeedbackLoop(FeedbackLoopSpec),
     /// See [`RateLimit`].
     RateLimit(RateLimitSpec),
     /// See [`ErrorBudgetBurn`].
@@ -111,6 +114,7 @@ impl Detect {
     pub fn alert(&self) -> AlertName {
         match self {
             Self::RetryAmplification(_) => AlertName::RetryAmplification,
+            Self::FeedbackLoop(_) => AlertName::FeedbackLoop,
             Self::RateLimit(_) => AlertName::RateLimitExceeded,
             Self::ErrorBudgetBurn(_) => AlertName::ErrorBudgetBurn,
             Self::MemoryExhaustion(_) | Self::MemoryLeak(_) => AlertName::MemoryExhaustion,
@@ -123,6 +127,7 @@ impl Detect {
     pub fn detector(&self, limits: &Limits) -> Box<dyn Detector> {
         match self.clone() {
             Self::RetryAmplification(spec) => Box::new(RetryAmplification::new(spec)),
+            Self::FeedbackLoop(spec) => Box::new(FeedbackLoop::new(spec)),
             Self::RateLimit(spec) => Box::new(RateLimit::new(&spec, limits)),
             Self::ErrorBudgetBurn(spec) => Box::new(ErrorBudgetBurn::new(spec)),
             Self::MemoryExhaustion(spec) => Box::new(MemoryExhaustion::new(spec)),
@@ -144,6 +149,10 @@ impl Detect {
                     "0 < beyond_budget_allowed < beyond_budget_alarm < 1, attempts_per_request_min ≥ 1 and \
                      0 ≤ load_share_min < 1 must hold",
                 )
+            }
+            Self::FeedbackLoop(spec) => {
+                let fits = share(spec.repeats_share_min) && (60_000..=3_600_000).contains(&spec.lasts.as_millis());
+                (!fits).then_some("0 < repeats_share_min < 1 and 1m ≤ lasts ≤ 1h must hold")
             }
             Self::ErrorBudgetBurn(spec) => {
                 let windows_fit = spec

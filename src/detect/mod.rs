@@ -1,6 +1,8 @@
 //! Detectors: a file a detector, each a pure state machine over closed windows.
 
 mod error_budget_burn;
+mod feedback_loop;
+mod feedback_words;
 mod finding;
 mod limits;
 mod memory_exhaustion;
@@ -15,6 +17,7 @@ pub mod statistics;
 mod words;
 
 pub use error_budget_burn::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec};
+pub use feedback_loop::{FeedbackLoop, FeedbackLoopSpec};
 pub use finding::{Finding, Role};
 pub use limits::{Limit, Limits, LimitsError};
 pub use memory_exhaustion::{MemoryExhaustion, MemoryExhaustionSpec};

@@ -42,9 +42,10 @@ pub struct Inferred {
     pub beyond_budget: u64,
     /// As many of these as the stream's own pace brings, in thousandths.
     pub beyond_by_chance_milli: u64,
-    /// Requests that came after no failure.
+    /// Requests of streams without a recent failure.
     pub firsts: u64,
-    /// As many of these as the stream's own pace brings, in thousandths.
+    /// As many of these as the stream's own pace brings, with as many times more as the whole platform sees; in
+    /// thousandths.
     pub firsts_expected_milli: u64,
 }
 
@@ -121,6 +122,8 @@ impl Trouble {
 struct Found {
     cell: CellKey,
     inferred: Inferred,
+    /// Requests after no failure that waits.
+    firsts: u64,
     /// First requests not counted as such, because a failure waited, by the stream's own pace; in thousandths.
     waited_milli: u64,
 }
@@ -190,7 +193,7 @@ impl Repeats {
         for stream in troubled {
             self.follow(stream, &[], span, &mut found);
         }
-        let firsts: u64 = found.iter().map(|found| found.inferred.firsts).sum();
+        let firsts: u64 = found.iter().map(|found| found.firsts).sum();
         let waited: u64 = found.iter().map(|found| found.waited_milli).sum();
         self.crowd.count(quiet_firsts + firsts, usual - waited as f64 / 1_000.0);
         for Found { cell, inferred, .. } in found {
@@ -221,11 +224,11 @@ impl Repeats {
             }
         }
         let window_s = seconds(span.end.since(span.start));
-        let mut firsts = 0;
+        let (mut firsts, crowd) = (0, self.crowd.factor());
         for (stream, (requests, expected)) in &mut streams {
             let pace = self.demands.pace(*stream, window_s);
             let elapsed_s = self.demands.learn(*stream, *requests, span.start, span.end);
-            *expected = pace.map_or(0.0, |pace| pace.mean * elapsed_s);
+            *expected = pace.map_or(0.0, |pace| pace.mean * crowd * elapsed_s);
         }
         for (key, cell) in cells.iter_mut().filter(|(key, cell)| counts(key, cell)) {
             if let Some((requests, expected)) = streams.get(&StreamKey::of(key)).filter(|(_, expected)| *expected > 0.0)
@@ -280,7 +283,6 @@ fn link(
     }
     #[allow(clippy::cast_possible_truncation)] // at most PATIENCE_MS_MAX
     let patience_ms = (PATIENCE_SHARE * 1_000.0 / (pace.in_bursts * crowd)).min(PATIENCE_MS_MAX as f64) as DurationMs;
-    let control_s = pause_s + seconds(span.end.since(span.start));
     let versions = trouble.chains.len() as f64;
     for (version, chain) in &mut trouble.chains {
         let of_version = requests.iter().filter(|r| (r.cell.client, r.cell.client_version) == *version);
@@ -289,14 +291,15 @@ fn link(
         let links = chain.follow(&answers, span.end, patience_ms);
         found.push(Found {
             cell: stream.with_version(*version),
-            inferred: inferred(links, pace, crowd, control_s / versions),
+            inferred: inferred(links, pace, crowd, pause_s / versions),
+            firsts: links.firsts,
             waited_milli: milli(pace.mean * links.resend_s),
         });
     }
     trouble.chains.retain(|(_, chain)| !chain.is_over());
 }
 
-fn inferred(links: Links, pace: Pace, crowd: f64, control_s: f64) -> Inferred {
+fn inferred(links: Links, pace: Pace, crowd: f64, pause_s: f64) -> Inferred {
     // In a crowd chance brings more.
     let by_chance = pace.in_bursts * crowd;
     Inferred {
@@ -304,8 +307,8 @@ fn inferred(links: Links, pace: Pace, crowd: f64, control_s: f64) -> Inferred {
         resends_by_chance_milli: milli(by_chance * links.resend_s),
         beyond_budget: links.beyond_budget,
         beyond_by_chance_milli: milli(CHANCE_CLUSTER * by_chance * links.beyond_s),
-        firsts: links.firsts,
-        firsts_expected_milli: milli(pace.mean * (control_s - links.resend_s).max(0.0)),
+        firsts: links.clear_firsts,
+        firsts_expected_milli: milli(pace.mean * crowd * (pause_s + links.clear_s)),
     }
 }
 
@@ -340,7 +343,7 @@ fn settle(trouble: &mut Trouble, requests: &[Unmarked], pace: Pace, window_s: f6
             firsts_expected_milli,
             ..Inferred::default()
         };
-        found.push(Found { cell: key, inferred, waited_milli: 0 });
+        found.push(Found { cell: key, inferred, firsts, waited_milli: 0 });
     }
 }
 
