@@ -27,12 +27,17 @@ const PAUSE_MS_MAX: DurationMs = 60_000;
 const HEALTHY_S_MIN: f64 = 120.0;
 /// A minute with a greater share of failures, or of repeats, is not healthy.
 const HEALTHY_SHARE_MAX: f64 = 0.05;
+/// Length of the span that is looked at.
+const MINUTE_S: f64 = 60.0;
 /// Requests of a minute that say something.
 const REQUESTS_MIN: u64 = 60;
 /// Repeats beyond the third attempt, as a share of load: no retry budget holds these clients back.
 const BEYOND_SHARE_MIN: f64 = 0.1;
-/// Served, as a share of normal: less is harm.
-const SERVED_SHARE_MAX: f64 = 0.8;
+/// Served, as a share of normal: less, beyond chance, is a collapse. Where failures do not depend on load, clients that
+/// repeat until they are served are served as much as ever.
+const SERVED_SHARE_MAX: f64 = 0.5;
+/// Standard deviations of what a minute serves.
+const SERVED_Z: f64 = 2.0;
 /// Served, as a share of normal: less is an outage, whatever began it.
 const SERVED_SHARE_MIN: f64 = 0.02;
 /// Load, in times the most that was ever carried, that keeps an outage up by itself: more than clients cause that give up
@@ -114,7 +119,7 @@ impl FeedbackLoop {
         cell.requests >= REQUESTS_MIN
             && moment.repeats >= self.spec.repeats_share_min * moment.load
             && ratio(cell.beyond_budget(), cell.requests) >= BEYOND_SHARE_MIN
-            && moment.served <= SERVED_SHARE_MAX * moment.served_normal
+            && moment.served + SERVED_Z * (moment.served / MINUTE_S).sqrt() <= SERVED_SHARE_MAX * moment.served_normal
             && moment.demand() <= (DEMAND_FACTOR_MAX * moment.load_normal).max(moment.load_peak)
             && moment.load >= LOAD_FACTOR_MIN * moment.load_peak
             && overloaded(minute, moment)
