@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help engines engine-kafka build demo evaluate test test-kafka bench lint docs audit fuzz ci clean check-cargo check-redis
+.PHONY: help engines engine-kafka build demo evaluate test test-kafka bench lint docs audit fuzz ci clean check-cargo check-redis nab
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -36,9 +36,12 @@ test: check-cargo check-redis engines ## Run all tests against real engines; ARG
 test-kafka: check-cargo engine-kafka ## Run the delivery tests on Apache Kafka, 20 seeds of faults; FLOODMARK_DELIVERY_SEEDS=n
 	cargo test --locked --test delivery $(ARGS)
 
-bench: check-cargo engines ## Measure Floodmark beside its peers; FLOODMARK_BENCH_RECORDS=n, FLOODMARK_BENCH_BROKER=demo
+bench: check-cargo engines ## Measure Floodmark beside its peers; FLOODMARK_BENCH_RECORDS=n, _BROKER=demo, _ONLY='floodmark table'
 	@for peer in otelcol rsyslog; do benches/peers/build.sh $$peer || echo "floodmark: $$peer is not built and not measured" >&2; done
 	cargo bench --locked --profile release --bench ingest
+
+nab: check-cargo ## Score `floodmark detect`; DATA=checkout of numenta/NAB, CLOUD=of microsoft/cloud-monitoring-dataset
+	@cargo bench --locked --profile dev --bench nab -- $(if $(DATA),'$(DATA)') $(if $(CLOUD),'$(CLOUD)')
 
 lint: check-cargo ## Formatting and clippy, warnings denied
 	cargo fmt --check

@@ -1,8 +1,18 @@
 //! What every target asserts: a record gives at least one event or rejection, each at its place, and sane ones.
+//!
+//! The decoders are compiled here once more, without the shell around them: the libraries in C that it needs cannot be
+//! linked to a sanitizer half way, and take minutes to build.
 
-use floodmark::config::{DecodeConfig, Format};
-use floodmark::decode::Decoder;
-use floodmark::model::Event;
+#[path = "../src/config/mod.rs"]
+pub mod config;
+#[path = "../src/decode/mod.rs"]
+pub mod decode;
+#[path = "../src/model/mod.rs"]
+pub mod model;
+
+use config::{DecodeConfig, Format};
+use decode::Decoder;
+use model::Event;
 
 /// A decoder of `format`, as a target holds it for all its inputs.
 #[must_use]
@@ -40,8 +50,8 @@ macro_rules! target {
     ($format:ident) => {
         use std::sync::OnceLock;
 
-        use floodmark::config::Format;
-        use floodmark::decode::Decoder;
+        use floodmark_fuzz::config::Format;
+        use floodmark_fuzz::decode::Decoder;
 
         libfuzzer_sys::fuzz_target!(|record: &[u8]| {
             static DECODER: OnceLock<Decoder> = OnceLock::new();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Arena;
-use crate::process::{cpu, forget_peak_memory, peak_memory_bytes};
+use crate::process::{cpu, forget_peak_memory, memory_bytes, peak_memory_bytes};
 
 /// How often rows are counted.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -24,6 +24,8 @@ pub struct Outcome {
     pub clickhouse_cpu: Option<Duration>,
     pub broker_cpu: Duration,
     pub peak_memory_bytes: Option<u64>,
+    /// The most memory it was seen with while each tenth of the records arrived: whether it grows with what lies behind.
+    pub memory_bytes_by_tenth: [u64; 10],
     /// Rows in ClickHouse, and how many records they are.
     pub rows: Option<u64>,
     pub distinct: Option<u64>,
@@ -61,6 +63,8 @@ fn shared_cpu(arena: &Arena) -> (Duration, Duration) {
 pub async fn watch(arena: &Arena, watched: &Watched<'_>, mut done: impl FnMut() -> bool) -> Outcome {
     let started = now();
     let (mut first, mut last, mut rows) = (started, started, 0);
+    let mut memory_bytes_by_tenth = [0; 10];
+    let process = watched.pid.unwrap_or(arena.clickhouse.pid);
     loop {
         let looked = now();
         let counted = arena.clickhouse.number(watched.count_sql).await.unwrap_or(0);
@@ -70,6 +74,8 @@ pub async fn watch(arena: &Arena, watched: &Watched<'_>, mut done: impl FnMut() 
         if counted > rows {
             (rows, last) = (counted, now());
         }
+        let tenth = (rows * 10 / arena.records.max(1)).min(9) as usize;
+        memory_bytes_by_tenth[tenth] = memory_bytes(process).max(memory_bytes_by_tenth[tenth]);
         if rows >= arena.records && done() {
             last = now();
             break;
@@ -84,7 +90,6 @@ pub async fn watch(arena: &Arena, watched: &Watched<'_>, mut done: impl FnMut() 
         return Outcome::absent(watched.name, "no row arrived");
     }
     let (clickhouse, broker) = shared_cpu(arena);
-    let process = watched.pid.unwrap_or(arena.clickhouse.pid);
     Outcome {
         name: watched.name,
         absent: None,
@@ -93,6 +98,7 @@ pub async fn watch(arena: &Arena, watched: &Watched<'_>, mut done: impl FnMut() 
         clickhouse_cpu: Some(clickhouse.saturating_sub(watched.before.0)),
         broker_cpu: broker.saturating_sub(watched.before.1),
         peak_memory_bytes: Some(peak_memory_bytes(process)),
+        memory_bytes_by_tenth,
         rows: Some(rows),
         distinct: arena.clickhouse.number(watched.distinct_sql).await.ok(),
     }

@@ -21,8 +21,8 @@ CREATE TABLE bench_kafka.queue
 )
 ENGINE = Kafka
 SETTINGS kafka_broker_list = '{brokers}', kafka_topic_list = 'requests', kafka_group_name = 'bench-kafka-table',
-    kafka_format = 'JSONEachRow', kafka_num_consumers = 2, kafka_thread_per_consumer = 1, kafka_max_block_size = 50000,
-    kafka_poll_max_batch_size = 50000, input_format_skip_unknown_fields = 1;
+    kafka_format = 'JSONEachRow', kafka_num_consumers = 2, kafka_thread_per_consumer = 1, kafka_max_block_size = 100000,
+    kafka_poll_max_batch_size = 100000, input_format_skip_unknown_fields = 1;
 CREATE MATERIALIZED VIEW bench_kafka.to_requests TO bench_kafka.requests AS
 SELECT
     parseDateTime64BestEffort(timestamp, 3, 'UTC') AS timestamp, subscription, client, client_version, service, caller,

@@ -24,6 +24,8 @@ use anyhow::Context as _;
 const RECORDS: u64 = 1_000_000;
 /// Partitions of the topic.
 const PARTITIONS: i32 = 4;
+/// What is measured, in this order; `FLOODMARK_BENCH_ONLY` names some, with spaces between them.
+const CONTENDERS: [&str; 6] = ["fetch", "parse", "floodmark", "table", "rsyslog", "otelcol"];
 
 /// What every contender needs to know.
 pub struct Arena {
@@ -57,6 +59,11 @@ async fn run() -> anyhow::Result<()> {
         Ok(text) => text.parse().context("FLOODMARK_BENCH_RECORDS is no number")?,
         Err(_) => RECORDS,
     };
+    let only: Vec<String> =
+        std::env::var("FLOODMARK_BENCH_ONLY").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    if let Some(unknown) = only.iter().find(|one| !CONTENDERS.contains(&one.as_str())) {
+        anyhow::bail!("FLOODMARK_BENCH_ONLY names {unknown:?}; there are {}", CONTENDERS.join(", "));
+    }
     let directory = tempfile::tempdir()?;
     let broker = broker::Broker::start(&root, directory.path()).await?;
     eprintln!("writing {records} records");
@@ -71,13 +78,16 @@ async fn run() -> anyhow::Result<()> {
         clickhouse: clickhouse::Server::start(&root, directory.path()).await?,
     };
     let mut results = Vec::new();
-    for parse in [false, true] {
-        results.push(reader::measure(&arena, parse));
+    for contender in CONTENDERS.into_iter().filter(|name| only.is_empty() || only.iter().any(|one| one == name)) {
+        results.push(match contender {
+            "fetch" => reader::measure(&arena, false),
+            "parse" => reader::measure(&arena, true),
+            "floodmark" => service::measure(&arena).await,
+            "table" => kafka_table::measure(&arena).await,
+            "rsyslog" => rsyslog::measure(&arena, &root).await,
+            _ => otelcol::measure(&arena, &root).await,
+        });
     }
-    results.push(service::measure(&arena).await);
-    results.push(kafka_table::measure(&arena).await);
-    results.push(rsyslog::measure(&arena, &root).await);
-    results.push(otelcol::measure(&arena, &root).await);
-    println!("{}", report::table(&results, records, bytes, broker.name()));
+    print!("{}", report::table(&results, records, bytes, broker.name()));
     arena.clickhouse.stop().await
 }

@@ -26,9 +26,14 @@ pub fn table(outcomes: &[Outcome], records: u64, bytes: u64, broker: &str) -> St
     }
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let average = bytes / records.max(1);
-    format!(
-        "{table}\n\n{records} records of {average} bytes; {cores} cores with {broker} and ClickHouse on them as well"
-    )
+    let mut text = format!(
+        "{table}\n\n{records} records of {average} bytes; {cores} cores with {broker} and ClickHouse on them as well\n"
+    );
+    for outcome in outcomes.iter().filter(|outcome| outcome.rows.is_some()) {
+        let tenths: Vec<String> = outcome.memory_bytes_by_tenth.iter().map(|bytes| (bytes >> 20).to_string()).collect();
+        text += &format!("{}: MiB while each tenth arrived: {}\n", outcome.name, tenths.join(" "));
+    }
+    text
 }
 
 fn row(outcome: &Outcome, records: u64) -> Vec<String> {

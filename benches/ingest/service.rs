@@ -41,7 +41,9 @@ async fn run(arena: &Arena) -> anyhow::Result<Outcome> {
 
     let before = before(arena);
     let mut command = Command::new(&arena.floodmark);
-    command.env_clear().args(["run", "--config"]).arg(&path);
+    // Other settings can be tried: FLOODMARK__STORE__BATCH_RECORDS_MAX=50000 make bench.
+    let settings = std::env::vars().filter(|(name, _)| name.starts_with("FLOODMARK__"));
+    command.env_clear().envs(settings).args(["run", "--config"]).arg(&path);
     let service = Running::start(&mut command, &arena.directory.join("floodmark.log"))?;
     let watched = Watched {
         name: NAME,

@@ -10,6 +10,7 @@ use axum::response::Response;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::origin;
 use super::problem::{Problem, ProblemCode};
 use crate::config::{Scope, TokenConfig};
 
@@ -49,6 +50,10 @@ impl Tokens {
 
     fn check(&self, headers: &HeaderMap, scope: Scope) -> Result<Bearer, Problem> {
         if !self.are_needed_for(scope) {
+            // What is read stays in the browser: without a header that allows it, no page of another origin sees it.
+            if scope == Scope::Ingest {
+                origin::refuse_other_pages(headers)?;
+            }
             return Ok(Bearer::default());
         }
         let Some(token) = bearer_token(headers) else {
@@ -144,5 +149,21 @@ mod tests {
         assert!(tokens.check(&HeaderMap::new(), Scope::Read).is_ok());
         assert!(tokens.check(&HeaderMap::new(), Scope::Ingest).is_err());
         assert!(Tokens::default().check(&HeaderMap::new(), Scope::Ingest).is_ok());
+    }
+
+    #[test]
+    fn a_web_page_may_send_with_a_token_only() {
+        let page = |authorization: Option<&str>| {
+            let mut headers = authorization.map(headers).unwrap_or_default();
+            headers.insert(header::ORIGIN, "https://example.com".parse().unwrap());
+            headers
+        };
+        let code = |tokens: &Tokens, headers, scope| tokens.check(&headers, scope).err().map(|problem| problem.code());
+        assert_eq!(code(&Tokens::default(), page(None), Scope::Ingest), Some(ProblemCode::Forbidden));
+        assert_eq!(code(&Tokens::default(), page(Some("Bearer any")), Scope::Ingest), Some(ProblemCode::Forbidden));
+        assert_eq!(code(&Tokens::default(), page(None), Scope::Read), None);
+        let tokens = Tokens::new(&[token("a", "one", &[Scope::Ingest])]);
+        assert_eq!(code(&tokens, page(Some("Bearer one")), Scope::Ingest), None);
+        assert_eq!(code(&tokens, page(None), Scope::Ingest), Some(ProblemCode::Unauthorized));
     }
 }

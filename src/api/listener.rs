@@ -2,7 +2,8 @@
 //!
 //! Without a bound, clients that connect and say nothing would take all file descriptors, and with them the service's
 //! own connections to Kafka and ClickHouse. At the bound further clients wait in the kernel's backlog. Nor may a client
-//! hold a place by sending a byte now and then: handshake and first request head have a deadline that no byte moves.
+//! hold a place by sending a byte now and then: each request head has a deadline that no byte moves, the first one from
+//! the connection's beginning on, handshake included, each further one from its first byte.
 
 use std::io;
 use std::pin::Pin;
@@ -30,8 +31,8 @@ pub struct BoundedListener {
 /// How long a connection may take.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionTimes {
-    /// Until the first request head is there, the handshake of TLS included.
-    pub first_head_max: Duration,
+    /// For a request head; of the first one the handshake of TLS included.
+    pub head_max: Duration,
     /// While nothing moves.
     pub idle_max: Duration,
 }
@@ -52,11 +53,10 @@ impl Listener for BoundedListener {
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.inner).await;
         let idle = Box::pin(tokio::time::sleep(self.times.idle_max));
-        let first_head = FirstHead::new(self.times.first_head_max);
+        let head = RequestHead::new(self.times.head_max);
         // The handshake is part of the connection's first read: a slow one must not keep others from being accepted.
         let stream = Transport::new(stream, self.tls.as_ref());
-        let first_head = Some(first_head);
-        (BoundedStream { stream, idle, idle_max: self.times.idle_max, first_head, _permit: permit }, address)
+        (BoundedStream { stream, idle, idle_max: self.times.idle_max, head, _permit: permit }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -69,25 +69,53 @@ pub struct BoundedStream {
     stream: Transport,
     idle: Pin<Box<Sleep>>,
     idle_max: Duration,
-    /// Until it is there.
-    first_head: Option<FirstHead>,
+    head: RequestHead,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Waits for the empty line that ends the first request head.
-struct FirstHead {
-    deadline: Pin<Box<Sleep>>,
+/// Waits for the empty line that ends a request head; after an answer, for that of the next one.
+struct RequestHead {
+    head_max: Duration,
+    /// Absent between an answer and the next head.
+    deadline: Option<Pin<Box<Sleep>>>,
     /// Something of the head was read; empty lines before it end nothing.
     begun: bool,
     line_is_empty: bool,
+    /// What is read now is a body.
+    is_there: bool,
 }
 
-impl FirstHead {
-    fn new(first_head_max: Duration) -> Self {
-        Self { deadline: Box::pin(tokio::time::sleep(first_head_max)), begun: false, line_is_empty: true }
+impl RequestHead {
+    fn new(head_max: Duration) -> Self {
+        let deadline = Some(Box::pin(tokio::time::sleep(head_max)));
+        Self { head_max, deadline, begun: false, line_is_empty: true, is_there: false }
     }
 
-    /// Whether the head ends within `bytes`, which follow those seen before.
+    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
+        self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(context).is_ready())
+    }
+
+    /// `bytes` were read, after those seen before.
+    fn read(&mut self, bytes: &[u8]) {
+        if self.is_there || bytes.is_empty() {
+            return;
+        }
+        self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.head_max)));
+        if self.ends_in(bytes) {
+            self.is_there = true;
+            self.deadline = None;
+        }
+    }
+
+    /// `bytes` were written: the client has its answer, or a part of it, and what it sends next is the next head. Not so
+    /// when it was only told to go on with its body.
+    fn answered(&mut self, bytes: &[u8]) {
+        if self.is_there && !bytes.is_empty() && !bytes.starts_with(b"HTTP/1.1 100 ") {
+            (self.is_there, self.begun, self.line_is_empty) = (false, false, true);
+        }
+    }
+
+    /// Whether the head ends within `bytes`.
     fn ends_in(&mut self, bytes: &[u8]) -> bool {
         for byte in bytes {
             match byte {
@@ -122,18 +150,12 @@ impl AsyncRead for BoundedStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         // Before the read: bytes that keep coming must not keep the deadline from being looked at.
-        if let Some(first_head) = &mut self.first_head
-            && first_head.deadline.as_mut().poll(context).is_ready()
-        {
+        if self.head.is_late(context) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let before = buffer.filled().len();
         let poll = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if let Some(first_head) = &mut self.first_head
-            && first_head.ends_in(&buffer.filled()[before..])
-        {
-            self.first_head = None;
-        }
+        self.head.read(&buffer.filled()[before..]);
         self.watch_idle(context, poll)
     }
 }
@@ -141,6 +163,9 @@ impl AsyncRead for BoundedStream {
 impl AsyncWrite for BoundedStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if poll.is_ready() {
+            self.head.answered(bytes);
+        }
         self.watch_idle(context, poll)
     }
 
@@ -158,6 +183,9 @@ impl AsyncWrite for BoundedStream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        if let (true, Some(first)) = (poll.is_ready(), slices.iter().find(|slice| !slice.is_empty())) {
+            self.head.answered(first);
+        }
         self.watch_idle(context, poll)
     }
 
@@ -176,11 +204,11 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(600);
 
-    async fn start(connections_max: usize, first_head_max: Duration, idle_max: Duration) -> std::net::SocketAddr {
+    async fn start(connections_max: usize, head_max: Duration, idle_max: Duration) -> std::net::SocketAddr {
         let inner = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = inner.local_addr().unwrap();
         let router = axum::Router::new().route("/", axum::routing::get(|| async { "here" }));
-        let listener = BoundedListener::new(inner, connections_max, ConnectionTimes { first_head_max, idle_max }, None);
+        let listener = BoundedListener::new(inner, connections_max, ConnectionTimes { head_max, idle_max }, None);
         tokio::spawn(async move { axum::serve(listener, router).await });
         address
     }
@@ -200,14 +228,11 @@ mod tests {
         assert!(closed.is_ok(), "still open after 10 s");
     }
 
-    #[tokio::test]
-    async fn a_client_that_drips_its_first_head_is_closed_and_one_that_sent_it_is_not() {
-        let address = start(8, Duration::from_millis(200), LONG).await;
-        let mut patient = TcpStream::connect(address).await.unwrap();
-        assert_eq!(ask(&mut patient).await, ANSWER);
-        let dripping = async |text: &str, drop_of: &str| {
-            let (mut answer, mut stream) = ([0; 1], TcpStream::connect(address).await.unwrap());
-            let _ = stream.write_all(text.as_bytes()).await;
+    /// Sends `text` and then a drop now and then until the connection is closed: the bytes that came instead.
+    async fn drip(stream: &mut TcpStream, text: &str, drop_of: &str) -> usize {
+        let mut answer = [0; 1];
+        let _ = stream.write_all(text.as_bytes()).await;
+        let dripping = async {
             loop {
                 // An answer would be bytes; a connection that was closed or reset gives none.
                 match tokio::time::timeout(Duration::from_millis(20), stream.read(&mut answer)).await {
@@ -216,20 +241,54 @@ mod tests {
                 }
             }
         };
-        for (text, drop_of) in [("GET / HTTP/1.1\r\nx-drip: ", "a"), ("\r\n\r\n", "\r\n")] {
-            let closed = tokio::time::timeout(Duration::from_secs(10), dripping(text, drop_of)).await;
-            assert_eq!(closed, Ok(0), "still open after 10 s, or answered");
+        tokio::time::timeout(Duration::from_secs(10), dripping).await.expect("still open after 10 s")
+    }
+
+    /// Reads an answer to its end: the body is `here`.
+    async fn rest(stream: &mut TcpStream) {
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"here") {
+            assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "closed before the end of an answer");
         }
-        let mut rest = vec![0; 4_096];
-        assert!(patient.read(&mut rest).await.unwrap() > 0, "the rest of the first answer");
-        assert_eq!(ask(&mut patient).await, ANSWER, "the deadline is one of the first head only");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_drips_a_head_is_closed_and_one_that_sent_it_is_not() {
+        let address = start(8, Duration::from_millis(200), LONG).await;
+        let mut patient = TcpStream::connect(address).await.unwrap();
+        assert_eq!(ask(&mut patient).await, ANSWER);
+        rest(&mut patient).await;
+        for (text, drop_of) in [("GET / HTTP/1.1\r\nx-drip: ", "a"), ("\r\n\r\n", "\r\n")] {
+            let mut first = TcpStream::connect(address).await.unwrap();
+            assert_eq!(drip(&mut first, text, drop_of).await, 0, "the first head");
+            let mut second = TcpStream::connect(address).await.unwrap();
+            assert_eq!(ask(&mut second).await, ANSWER);
+            rest(&mut second).await;
+            assert_eq!(drip(&mut second, text, drop_of).await, 0, "the second head");
+        }
+        assert_eq!(ask(&mut patient).await, ANSWER, "between heads there is no deadline but the idle time");
+    }
+
+    #[tokio::test]
+    async fn bodies_have_no_deadline_of_a_head() {
+        let mut head = RequestHead::new(LONG);
+        head.read(b"POST / HTTP/1.1\r\nexpect: 100-continue\r\n\r\n");
+        head.answered(b"HTTP/1.1 100 Continue\r\n\r\n");
+        head.read(b"a body");
+        assert!(head.is_there && head.deadline.is_none());
+        head.answered(b"HTTP/1.1 200 OK\r\n");
+        head.answered(b"content-length: 0\r\n\r\n");
+        assert!(!head.is_there && head.deadline.is_none());
+        head.read(b"G");
+        assert!(head.deadline.is_some());
+        head.read(b"ET / HTTP/1.1\r\n\r\n");
+        assert!(head.is_there && head.deadline.is_none());
     }
 
     #[test]
     fn a_head_ends_with_the_first_empty_line_after_something() {
         let ends = |pieces: &[&[u8]]| {
-            let mut head =
-                FirstHead { deadline: Box::pin(tokio::time::sleep(LONG)), begun: false, line_is_empty: true };
+            let mut head = RequestHead::new(LONG);
             pieces.iter().any(|piece| head.ends_in(piece))
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

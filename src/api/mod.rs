@@ -17,6 +17,7 @@ mod handlers;
 mod intake;
 mod layer;
 mod listener;
+mod origin;
 mod problem;
 mod query;
 mod readiness;
@@ -48,8 +49,8 @@ use listener::{BoundedListener, ConnectionTimes};
 
 /// Connections at a time: scrapers, probes and people; 512 leave the process's other descriptors alone.
 const CONNECTIONS_MAX: usize = 512;
-/// Handshake of TLS and first request head, together: a second is long for them.
-const FIRST_HEAD_MAX: Duration = Duration::from_secs(10);
+/// A request head, the first one together with the handshake of TLS: a second is long for them.
+const HEAD_MAX: Duration = Duration::from_secs(10);
 /// A connection on which nothing moves for this long is closed.
 const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(60);
 
@@ -102,7 +103,7 @@ pub async fn serve(
     tls: Option<TlsAcceptor>,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let times = ConnectionTimes { first_head_max: FIRST_HEAD_MAX, idle_max: CONNECTION_IDLE_MAX };
+    let times = ConnectionTimes { head_max: HEAD_MAX, idle_max: CONNECTION_IDLE_MAX };
     let listener = BoundedListener::new(listener, CONNECTIONS_MAX, times, tls);
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }

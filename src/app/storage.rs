@@ -176,15 +176,8 @@ async fn write(
         tracing::warn!("clickhouse is away at the end; what it has not stored is read again at the next start");
     };
     metrics.set_store_up(true);
-    let (confirmed, mut confirmations) = mpsc::channel::<Stored>(1);
-    let counted = async {
-        while let Some(range) = confirmations.recv().await {
-            metrics.add_stored(StoreDelta { batches: 1, rows: range.rows, bytes: 0, retries: 0 });
-            if stored.send(range).await.is_err() {
-                return;
-            }
-        }
-    };
+    let (confirmed, confirmations) = mpsc::channel(1);
+    let counted = count_and_confirm(confirmations, stored, metrics);
     let watched = async {
         while state.changed().await.is_ok() {
             let now = clock::now();
@@ -208,6 +201,17 @@ async fn write(
         ((), ()) = async { tokio::join!(written, counted) } => {}
         () = watched => {}
         () = given_up => {}
+    }
+}
+
+/// Counts what is stored and tells reading, until either side has gone. Owns both ends: when reading has gone, the writer
+/// must find nobody listening instead of waiting for ever to be heard.
+async fn count_and_confirm(mut from: mpsc::Receiver<Stored>, to: mpsc::Sender<Stored>, metrics: &Metrics) {
+    while let Some(range) = from.recv().await {
+        metrics.add_stored(StoreDelta { batches: 1, rows: range.rows, bytes: 0, retries: 0 });
+        if to.send(range).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -237,4 +241,26 @@ fn count_restarts(tasks: &mut Tasks, mut state: watch::Receiver<EngineState>, me
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TopicPartition;
+
+    #[tokio::test]
+    async fn a_writer_with_several_batches_is_not_kept_when_reading_has_gone() {
+        let (confirmed, confirmations) = mpsc::channel(1);
+        let (stored, reading) = mpsc::channel(1);
+        drop(reading);
+        let writer = async move {
+            let topic_partition = TopicPartition { topic: "requests".into(), partition: 0 };
+            let range = Stored { topic_partition, start: 0, end: 1, rows: 1 };
+            // The writer returns with the first that nobody takes.
+            while confirmed.send(range.clone()).await.is_ok() {}
+        };
+        let metrics = Metrics::new();
+        let ended = async { tokio::join!(writer, count_and_confirm(confirmations, stored, &metrics)) };
+        tokio::time::timeout(Duration::from_secs(10), ended).await.expect("the writer waits to be heard");
+    }
 }

@@ -2,11 +2,13 @@
 //!
 //! Exit codes: 0 done, 1 failed, 64 wrong usage, 78 configuration, rules or scenario unusable (`sysexits.h`).
 
+mod attribute;
 mod check;
 mod completions;
 mod config;
 mod dead_letters;
 mod demo;
+mod detect;
 mod engine;
 mod error;
 mod evaluate;
@@ -88,6 +90,10 @@ enum Command {
     Demo(demo::Args),
     /// Run a log through the detectors and print what would have alerted
     Replay(replay::Args),
+    /// Find the combinations of dimension values that explain why a number deviates
+    Attribute(attribute::Args),
+    /// Find anomalies in a CSV file with times and numbers, online
+    Detect(detect::Args),
     /// Find every problem of configuration, rules, limits and scenarios before a start does
     Check(check::Args),
     /// Show the configuration in force, or what may be written
@@ -122,6 +128,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, &cli.globals),
         Command::Demo(args) => demo::run(&args, &cli.globals),
         Command::Replay(args) => replay::run(&args, &cli.globals),
+        Command::Attribute(args) => attribute::run(&args, &cli.globals),
+        Command::Detect(args) => detect::run(&args),
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
         Command::Simulate(args) => simulate::run(&args, &cli.globals),

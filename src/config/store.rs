@@ -24,8 +24,8 @@ pub struct StoreConfig {
 impl Default for StoreConfig {
     fn default() -> Self {
         Self {
-            batch_records_max: 50_000,
-            batch_bytes_max: ByteCount::mib(32),
+            batch_records_max: 100_000,
+            batch_bytes_max: ByteCount::mib(64),
             batch_age_max: Span::from_secs(1),
             batches_waiting_max: 8,
             retention: RetentionConfig::default(),

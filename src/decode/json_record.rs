@@ -32,7 +32,7 @@ pub(super) fn record(
     let held = elements.held.take();
     match read {
         Ok(()) => held.into_iter().for_each(|event| elements.push(event)),
-        Err(error) => elements.push(Err(reject::record(RejectionCode::Syntax, format!("not JSON: {error}")))),
+        Err(error) => elements.push(Err(reject::record(RejectionCode::Syntax, reject::not_json(&error)))),
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn record(text: &str, sink: &mut dyn FnMut(u16, Decoded)) {
     match read {
         Ok(()) => held.into_iter().for_each(|event| elements.push(event)),
         Err(error) => {
-            let rejection = reject::record(RejectionCode::Syntax, format!("not JSON: {error}"));
+            let rejection = reject::record(RejectionCode::Syntax, reject::not_json(&error));
             elements.push(Err(rejection));
         }
     }

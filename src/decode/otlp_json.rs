@@ -30,7 +30,7 @@ pub(super) fn record(record: &str, mapping: &OtlpMapping, sink: &mut dyn FnMut(u
     let part = Part { export: &mut export, level: Level::Export };
     let read = part.deserialize(&mut parser).and_then(|()| parser.end());
     export.emit();
-    export.emitter.finish(read.map_err(|error| format!("not JSON: {error}")));
+    export.emitter.finish(read.map_err(|error| reject::not_json(&error)));
 }
 
 struct Export<'e, 'a> {

@@ -31,6 +31,19 @@ pub(super) fn value(code: RejectionCode, name: &'static str, expected: &str, fou
     field(code, name, format!("`{name}` must be {expected}, not {}", excerpt(found)))
 }
 
+/// What the parser found wrong, and where. Where a value has another type than it should have, the parser would quote it
+/// whole, as long as it is: only what should be there is said.
+pub(super) fn not_json(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if !error.is_data() {
+        return format!("not JSON: {text}");
+    }
+    match text.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("not the JSON that it should be: expected {expected}"),
+        None => format!("not the JSON that it should be, at line {} column {}", error.line(), error.column()),
+    }
+}
+
 /// The first bytes of `text`, quoted, control characters escaped.
 pub(super) fn excerpt(text: &str) -> String {
     let mut quoted = String::with_capacity(EXCERPT_BYTES_MAX + 8);

@@ -33,6 +33,18 @@ pub(super) fn default_to(config: &mut ClientConfig, name: &str, value: &str) {
     }
 }
 
+/// For producers that repeat what was not answered, and must neither lose nor double it: one request at a time.
+///
+/// With several under way, librdkafka takes a refused one as acknowledged when a later one is taken, because a broker
+/// refuses what does not follow. But a broker that has not seen a producer yet takes any first sequence number. So when the
+/// first request comes before the partition's leader is ready, and the second just after, the records of the first would be
+/// gone and said to be safe (confluent-kafka-go, issue 921).
+pub(super) fn idempotent(config: &mut ClientConfig) {
+    // The other name of the same property.
+    config.remove("max.in.flight");
+    config.set("enable.idempotence", "true").set("acks", "all").set("max.in.flight.requests.per.connection", "1");
+}
+
 /// The client library's log lines, as ours.
 pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {

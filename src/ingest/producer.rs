@@ -123,7 +123,8 @@ impl EventProducer {
         ] {
             client::default_to(&mut config, name, value);
         }
-        config.set("enable.idempotence", "true").set("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string());
+        client::idempotent(&mut config);
+        config.set("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string());
         let producer: BaseProducer<Deliveries> = config.create_with_context(Deliveries::default())?;
         // All topics at once: asking for one by name would create it on some brokers, with who knows how many partitions.
         let metadata = producer
@@ -311,5 +312,53 @@ impl ProducerContext for Deliveries {
                 self.failed.fetch_add(1, Ordering::Relaxed)
             }
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::Message;
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+
+    #[test]
+    fn a_first_request_that_is_refused_while_the_next_is_taken_is_not_lost() {
+        const RECORDS: usize = 20;
+        let broker = MockCluster::new(1).unwrap();
+        let mut kafka = KafkaConfig { brokers: broker.bootstrap_servers(), ..KafkaConfig::default() };
+        for topic in kafka.topics.inputs().into_iter().chain([kafka.topics.dead_letters.as_str()]) {
+            broker.create_topic(topic, 1, 1).unwrap();
+        }
+        // A request a record, and time for several of them under way.
+        for (name, value) in [("batch.num.messages", "1"), ("linger.ms", "0"), ("max.in.flight", "5")] {
+            kafka.properties.insert(name.to_owned(), value.to_owned());
+        }
+        let mut producer = EventProducer::new(&kafka, None).unwrap();
+        broker.broker_round_trip_time(1, Duration::from_millis(50)).unwrap();
+        broker.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION]);
+        let sent: Vec<String> = (0..RECORDS).map(|number| number.to_string()).collect();
+        for body in &sent {
+            producer.send_raw(&kafka.topics.requests, None, body.as_bytes()).unwrap();
+        }
+        assert_eq!(producer.flush().unwrap().acknowledged, RECORDS as u64);
+
+        let consumer: BaseConsumer =
+            client::base_config(&kafka).set("group.id", "test").set("enable.partition.eof", "true").create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&kafka.topics.requests, 0, Offset::Beginning).unwrap();
+        consumer.assign(&list).unwrap();
+        let mut found = Vec::new();
+        loop {
+            match consumer.poll(Duration::from_secs(20)).expect("the end of the partition is told") {
+                Ok(message) => found.push(String::from_utf8(message.payload().unwrap().to_vec()).unwrap()),
+                Err(KafkaError::PartitionEOF(_)) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(found, sent);
     }
 }

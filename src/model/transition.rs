@@ -353,8 +353,19 @@ pub struct IncidentReport {
     pub customers: Vec<Customer>,
     /// What to do, most urgent first.
     pub actions: Vec<String>,
+    /// What happened, in order.
+    pub timeline: Vec<Moment>,
     /// One sentence for a person.
     pub summary: String,
+}
+
+/// A moment of an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// What happened, in one sentence.
+    pub what: String,
 }
 
 /// Customers named in a report; the rest are in the stored requests.

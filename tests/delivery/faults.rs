@@ -15,6 +15,8 @@ use crate::world::with_world;
 const RECORDS: u64 = 5_000;
 const RECORDS_PER_SECOND: u64 = 1_500;
 const LONGER_THAN_A_SESSION: Duration = Duration::from_millis(LONGER_THAN_A_SESSION_MS);
+/// The end of reading waits for storage for 4 s.
+const LONGER_THAN_READING_WAITS: Duration = Duration::from_secs(5);
 const ROWS: &str = "SELECT count() AS number FROM {database}.requests";
 
 #[derive(Deserialize)]
@@ -162,6 +164,22 @@ fn clickhouse_is_killed() {
 #[test]
 fn clickhouse_stands_still_for_longer_than_a_session() {
     through_one(2, Fault::FreezeClickHouse, LONGER_THAN_A_SESSION);
+}
+
+#[test]
+fn clickhouse_answers_again_after_reading_has_ended() {
+    through(1, async |trial| {
+        hold_one(trial, Inserts::HoldBefore("requests")).await;
+        // Meanwhile further batches are handed over.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let Trial { world, members, .. } = trial;
+        let answers_again = async {
+            tokio::time::sleep(LONGER_THAN_READING_WAITS).await;
+            world.proxy.set(Inserts::Pass);
+        };
+        let (problem, ()) = tokio::join!(members[0].stop(), answers_again);
+        assert_eq!(problem, None);
+    });
 }
 
 #[test]

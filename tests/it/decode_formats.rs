@@ -231,6 +231,24 @@ fn bytes_that_are_no_record() {
 }
 
 #[test]
+fn a_value_of_another_type_is_not_quoted_in_the_message() {
+    let secret = "s3cret, expected ".repeat(1_000);
+    for wrong in ["[7]", "[{\"key\":7}]", "7", "[{\"value\":7}]"] {
+        let wrong = wrong.replace('7', &format!("\"{secret}\""));
+        let record = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"attributes":{wrong}}}]}}]}}]}}"#);
+        for (_, decoded) in decode(&decoder(Format::OtlpJson), record.as_bytes()) {
+            let message = decoded.unwrap_err().message;
+            assert!(message.len() < 200 && !message.contains("s3cret"), "{wrong:.20}: {message:.300}");
+        }
+    }
+    let record = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"attributes":["s3cret"]}]}]}]}"#;
+    let message = decode(&decoder(Format::OtlpJson), record.as_bytes()).remove(0).1.unwrap_err().message;
+    let expected =
+        "not the JSON that it should be: expected an attribute: an object of `key` and `value` at line 1 column 69";
+    assert_eq!(message, expected);
+}
+
+#[test]
 fn watermarks_are_understood_in_every_format() {
     for format in JSON_FORMATS.into_iter().chain([Format::Mapping, Format::OtlpProto]) {
         let all = decode(&decoder(format), br#"{"type":"watermark","timestamp":"2026-03-01T10:15:05Z"}"#);

@@ -75,6 +75,32 @@ async fn anybody_may_not_send_from_anywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_web_page_of_another_origin_may_not_send() {
+    let database = fresh_database().await;
+    let service = Service::start(&Setup::new(None).with_database(&database)).await;
+    // What a page can send without asking first: a POST of plain text.
+    let send = async |path: &str, origin: &str| {
+        let request = service.post(path).header("content-type", "text/plain").header("origin", origin);
+        let sent = request.body(lines(0, 5)).send().await.unwrap();
+        let kind = sent.headers()["content-type"].to_str().unwrap().to_owned();
+        let (status, _, body) = answer(sent).await;
+        (status, kind, body)
+    };
+    for path in ["/api/v1/events", "/v1/logs"] {
+        for origin in ["https://example.com", "null", "http://localhost:3000"] {
+            let (status, kind, body) = send(path, origin).await;
+            assert_eq!((status, kind.as_str()), (403, "application/problem+json"), "{path} {origin}");
+            assert_eq!(body["code"], "forbidden");
+            assert!(body["detail"].as_str().unwrap().contains("another origin"), "{body}");
+        }
+    }
+    assert_eq!(rows(&database).await.0, 0);
+    let own = service.url("");
+    assert_eq!(send("/api/v1/events", own.trim_end_matches('/')).await.0, 200);
+    assert_eq!(rows(&database).await, (5, 5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_tls_records_are_taken_and_plain_connections_are_not() {
     let database = fresh_database().await;
     let mut setup = Setup::new(None).with_database(&database);

@@ -90,6 +90,7 @@ pub fn replay(config: &Config, kafka: &KafkaConfig, options: &ReplayOptions) -> 
 
 fn transactional(kafka: &KafkaConfig) -> Result<BaseProducer, LettersError> {
     let mut config: ClientConfig = client::base_config(kafka);
+    client::idempotent(&mut config);
     config
         .set("transactional.id", format!("{}.dead-letters", kafka.group))
         .set("partitioner", "murmur2_random")

@@ -96,9 +96,8 @@ fn producer(kafka: &KafkaConfig, queue_bytes: usize) -> Result<ThreadedProducer<
     ] {
         client::default_to(&mut config, name, value);
     }
+    client::idempotent(&mut config);
     config
-        .set("enable.idempotence", "true")
-        .set("acks", "all")
         .set("allow.auto.create.topics", "false")
         .set("queue.buffering.max.messages", QUEUE_RECORDS_MAX.to_string())
         .set("queue.buffering.max.kbytes", (queue_bytes / 1_024).clamp(1_024, i32::MAX as usize).to_string())

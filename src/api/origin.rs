@@ -1,0 +1,77 @@
+//! Whether a web page sends a request. Loopback without tokens is open to every program of this machine, and a browser is
+//! one: a page from anywhere can make it send `text/plain` here, which asks nobody first.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, header};
+
+use super::problem::{Problem, ProblemCode};
+
+/// Refuses what a page of another origin sends. Programs that are no browsers send no `Origin`.
+pub(super) fn refuse_other_pages(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let (Some(origin), further) = (origins.next(), origins.next()) else { return Ok(()) };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    if further.is_none() && origin.to_str().ok().zip(host).is_some_and(|(origin, host)| is_own(origin, host)) {
+        return Ok(());
+    }
+    let detail = "sent by a web page of another origin (`Origin`): this needs a token with the scope ingest";
+    Err(Problem::new(ProblemCode::Forbidden, detail))
+}
+
+/// Whether `origin` is a page of the server at `host`. The host's name has to be one that nobody else can give out: by a
+/// name of their own others can have their pages' requests come here too (DNS rebinding).
+fn is_own(origin: &str, host: &str) -> bool {
+    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host)) && is_loopback(host)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes(host: &str, origins: &[&str]) -> bool {
+        let mut headers = HeaderMap::from_iter([(header::HOST, host.parse().unwrap())]);
+        for origin in origins {
+            headers.append(header::ORIGIN, origin.parse().unwrap());
+        }
+        refuse_other_pages(&headers).is_ok()
+    }
+
+    #[test]
+    fn programs_and_own_pages_pass() {
+        assert!(passes("floodmark:8460", &[]));
+        for host in ["localhost:8460", "127.0.0.1:8460", "[::1]:8460", "localhost", "[::1]"] {
+            assert!(passes(host, &[&format!("http://{host}")]), "{host}");
+            assert!(passes(host, &[&format!("https://{host}")]), "{host}");
+        }
+        assert!(passes("localhost:8460", &["http://LocalHost:8460"]));
+    }
+
+    #[test]
+    fn pages_of_others_are_refused() {
+        for origin in ["https://example.com", "http://localhost:3000", "http://localhost", "null", "", "localhost:8460"]
+        {
+            assert!(!passes("localhost:8460", &[origin]), "{origin}");
+        }
+        assert!(!passes("localhost:8460", &["http://localhost:8460", "https://example.com"]), "both count");
+    }
+
+    #[test]
+    fn a_name_that_others_give_out_is_not_our_own() {
+        for host in
+            ["rebound.example.com:8460", "localhost.example.com:8460", "192.0.2.1:8460", "127.0.0.1.example.com"]
+        {
+            assert!(!passes(host, &[&format!("http://{host}")]), "{host}");
+        }
+    }
+}
