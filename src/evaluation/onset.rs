@@ -68,7 +68,7 @@ mod tests {
         for second in 0..300_i64 {
             for index in 0..10_u32 {
                 // One request in ten is a fourth attempt: before the meter listens, and from 2:00 on.
-                let storm = index == 0 && (second < 20 || second >= 120);
+                let storm = index == 0 && !(20..120).contains(&second);
                 let request = Request {
                     timestamp: Timestamp::from_millis(second * 1_000),
                     attempt: Some(if storm { 4 } else { 1 }),

@@ -47,6 +47,8 @@ pub(super) struct ServiceState {
     offered: f64,
     /// Units of work a second that come, smoothed.
     load: f64,
+    /// Requests under way in the last second.
+    in_flight: f64,
     /// Servers that the capacity stands for.
     servers: f64,
     pub capacity_per_second: f64,
@@ -70,6 +72,7 @@ impl ServiceState {
             backlog: 0.0,
             offered: 0.0,
             load: 0.0,
+            in_flight: 0.0,
             servers: (spec.capacity_per_second * service_seconds).max(1.0),
             capacity_per_second: spec.capacity_per_second,
             replicas: vec![replica; spec.replicas as usize],
@@ -114,9 +117,10 @@ impl ServiceState {
         self.load += SMOOTHING * (self.offered - self.load);
         self.offered = 0.0;
         self.lost_share = 0.0;
+        self.in_flight = in_flight;
         let mut up = 0_u32;
         for index in 0..self.replicas.len() {
-            up += u32::from(self.grow(spec, now, index, second_end_us, in_flight, stream));
+            up += u32::from(self.grow(spec, now, index, second_end_us, stream));
         }
         let share = f64::from(up) / f64::from(spec.replicas.max(1));
         self.capacity_per_second = spec.capacity_per_second * now.capacity_factor * share;
@@ -132,7 +136,6 @@ impl ServiceState {
         now: &ServiceNow,
         index: usize,
         at_us: Micros,
-        in_flight: f64,
         stream: &mut Stream,
     ) -> bool {
         let replicas = f64::from(spec.replicas.max(1));
@@ -148,7 +151,7 @@ impl ServiceState {
         }
         let Some(memory) = spec.memory else { return true };
         replica.leaked_bytes += now.leak_bytes_per_second;
-        let requests = in_flight / replicas * bytes(memory.per_request) as f64;
+        let requests = self.in_flight / replicas * bytes(memory.per_request) as f64;
         let spread = 1.0 + REPLICA_MEMORY_SPREAD * (index as f64 / replicas - 0.5) + 0.004 * stream.normal();
         replica.memory_bytes = (bytes(memory.idle) as f64 + requests + replica.leaked_bytes) * spread;
         if replica.memory_bytes <= bytes(memory.limit) as f64 {
