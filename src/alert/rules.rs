@@ -5,7 +5,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Span;
-use crate::detect::{CacheCollapse, CacheCollapseSpec, DataDelayed, DataDelayedSpec, Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, FeedbackLoop, FeedbackLoopSpec, LatencyRegression, LatencyRegressionSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec, QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec, RequestAmplification, RequestAmplificationSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec, Saturation, SaturationSpec, SlowBurn, SlowBurnSpec, TrafficSurge, TrafficSurgeSpec};
+use crate::detect::{
+    CacheCollapse, CacheCollapseSpec, DataDelayed, DataDelayedSpec, Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec,
+    FeedbackLoop, FeedbackLoopSpec, LatencyRegression, LatencyRegressionSpec, Limits, MemoryExhaustion,
+    MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec,
+    QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec, RequestAmplification,
+    RequestAmplificationSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec, Saturation,
+    SaturationSpec, SlowBurn, SlowBurnSpec, TrafficSurge, TrafficSurgeSpec,
+};
 use crate::model::{AlertName, Severity, Text};
 
 /// Rules built into the binary, a file a subject.
