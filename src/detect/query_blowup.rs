@@ -91,6 +91,8 @@ pub struct QueryBlowup {
     spec: QueryBlowupSpec,
     series: FxHashMap<SeriesKey, QuerySeries>,
     cohorts: FxHashMap<Name, LogHistogram>,
+    /// By origin, the pattern that stands for all of it that take too much: it does not change by the second.
+    standing: FxHashMap<Name, SeriesKey>,
     first: Option<Timestamp>,
     overflowed: u64,
 }
@@ -99,7 +101,14 @@ impl QueryBlowup {
     /// Nothing seen yet.
     #[must_use]
     pub fn new(spec: QueryBlowupSpec) -> Self {
-        Self { spec, series: FxHashMap::default(), cohorts: FxHashMap::default(), first: None, overflowed: 0 }
+        Self {
+            spec,
+            series: FxHashMap::default(),
+            cohorts: FxHashMap::default(),
+            standing: FxHashMap::default(),
+            first: None,
+            overflowed: 0,
+        }
     }
 
     fn push(&mut self, scene: &Scene<'_>) {
@@ -221,7 +230,9 @@ impl QueryBlowup {
             let held = load.patterns.get(&key.fingerprint)?;
             let danger = load.danger(key.fingerprint, self.spec.node_share_max)?;
             let (share_min, beyond) = self.weight(suspicion, held);
-            let alike = together.get(&(key.origin, *name)).filter(|t| t.greatest_bytes <= beyond);
+            let stands = self.standing.get(&key.origin).map(|known| *known == key);
+            let alike = together.get(&(key.origin, *name));
+            let alike = alike.filter(|t| stands.unwrap_or(t.greatest_bytes <= beyond));
             let weighs = load.share(alike.map_or(beyond, |t| t.bytes.max(beyond))) >= share_min;
             let blamed = match suspicion {
                 Suspicion::Memory(excess) => blamed_for_memory(&excess, danger, held, weighs),
@@ -302,6 +313,16 @@ impl QueryBlowup {
     /// Remembers who was not as usual: what these take is not learnt from.
     fn mark(&mut self, suspects: &[(SeriesKey, Suspicion)], culprits: &[Culprit<'_>], scene: &Scene<'_>) {
         let end = scene.window.end;
+        self.standing.retain(|_, key| suspects.iter().any(|(known, _)| known == key));
+        // Culprits are in no order yet: the greatest first, then by name.
+        let mut greatest: Vec<&Culprit<'_>> = culprits.iter().collect();
+        greatest.sort_by(|a, b| {
+            let name = |c: &Culprit<'_>| scene.names.text(c.key.fingerprint);
+            b.weight().total_cmp(&a.weight()).then_with(|| name(a).cmp(name(b)))
+        });
+        for culprit in greatest.into_iter().filter(|c| matches!(c.suspicion, Suspicion::Memory(_))) {
+            self.standing.entry(culprit.key.origin).or_insert(culprit.key);
+        }
         for (key, suspicion) in suspects {
             let Some(series) = self.series.get_mut(key) else { continue };
             let culprit = culprits.iter().find(|culprit| culprit.key == *key);

@@ -38,7 +38,8 @@ impl Culprit<'_> {
     }
 
     /// How much it is to blame, beside other origins of the same pattern.
-    fn weight(&self) -> f64 {
+    #[must_use]
+    pub fn weight(&self) -> f64 {
         let (now, normal) = self.sizes();
         let runs = if let Suspicion::Memory(excess) = self.suspicion { excess.runs } else { 1 };
         #[allow(clippy::cast_precision_loss)]
