@@ -20,12 +20,12 @@ const UNTAUGHT_SAMPLES: usize = 24;
 const AGE_FACTOR: f64 = 2.0;
 /// Members in use above what load and time explain, by this factor.
 const EXCESS_FACTOR: f64 = 1.2;
-/// A hold that takes three times as long as it did fills a pool for three usual holds, and then no further.
-const HOLDS_MIN: f64 = 3.0;
+/// A hold that takes three times as long as it did fills a pool for six usual holds and little further (1 − e⁻²).
+const HOLDS_MIN: f64 = 6.0;
 /// Reserved members are counted in use too when that gauge grows by this share of their growth.
 const INSIDE_SHARE: f64 = 0.7;
 /// The last third of a steady growth is a third of it; this much at least, with noise.
-const LAST_THIRD_SHARE: f64 = 0.2;
+const LAST_THIRD_SHARE: f64 = 0.25;
 /// Half-minutes that tell how many are held.
 const HELD_BUCKETS: usize = 4;
 /// Members in use that grow by this share of the pool are looked at sooner, where holds are known.
