@@ -8,6 +8,7 @@ mod dead_letters;
 mod decode;
 mod decode_formats;
 mod demo;
+mod detect_retries;
 mod docs;
 mod http;
 mod ingest_command;
