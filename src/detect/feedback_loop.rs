@@ -35,7 +35,7 @@ const REQUESTS_MIN: u64 = 60;
 const BEYOND_SHARE_MIN: f64 = 0.1;
 /// Served, as a share of normal: less, beyond chance, is a collapse. Where failures do not depend on load, clients that
 /// repeat until they are served are served as much as ever.
-const SERVED_SHARE_MAX: f64 = 0.5;
+const SERVED_SHARE_MAX: f64 = 0.7;
 /// Standard deviations of what a minute serves.
 const SERVED_Z: f64 = 2.0;
 /// Served, as a share of normal: less is an outage, whatever began it.

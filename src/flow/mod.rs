@@ -4,6 +4,7 @@
 mod assembler;
 mod chain;
 mod changes;
+mod crowd;
 mod demand;
 mod excess;
 mod latency;

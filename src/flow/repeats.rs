@@ -7,6 +7,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::chain::{Chain, Links};
+use super::crowd::{Crowd, CrowdWindow};
 use super::demand::{Demands, Pace, StreamKey, seconds};
 use super::excess::Account;
 use super::names::Name;
@@ -25,13 +26,6 @@ const PATIENCE_SHARE: f64 = 0.5;
 const BUSY_PACE: f64 = 0.5;
 /// A request that comes by chance after a chain brings up to two repeats of its own, which count as beyond the third too.
 const CHANCE_CLUSTER: f64 = 3.0;
-
-/// How much of the first requests counted so far is forgotten from window to window: a crowd is known as one within seconds.
-const FIRSTS_FORGOTTEN: f64 = 0.25;
-/// Share of failures up to which a request after a success is nobody's repeat, by and large.
-const FAILING_TELLING_MAX: f64 = 0.8;
-/// First requests that their ratio to those expected is not trusted below.
-const FIRSTS_PRIOR: f64 = 5.0;
 
 /// What is inferred of requests without attempt and key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -148,48 +142,6 @@ pub struct Repeats {
     troubled: FxHashMap<StreamKey, Trouble>,
     crowd: Crowd,
     overflowed: u64,
-}
-
-/// First requests of the whole platform of late, and as many as the streams' own pace brings.
-#[derive(Debug, Default)]
-struct Crowd {
-    firsts: f64,
-    expected: f64,
-    /// The same with requests after a success in streams in trouble.
-    settled_factor: f64,
-}
-
-/// One window for [`Crowd`]: requests, and as many as usual, in requests.
-#[derive(Debug, Default)]
-struct CrowdWindow {
-    clear_firsts: u64,
-    clear_expected: f64,
-    firsts: u64,
-    expected: f64,
-    usual: f64,
-    /// Share of the requests of streams in trouble that failed.
-    failing: f64,
-}
-
-impl Crowd {
-    /// How many times the usual demand comes; less than usual proves nothing.
-    fn factor(&self) -> f64 {
-        ((self.firsts + FIRSTS_PRIOR) / (self.expected + FIRSTS_PRIOR)).max(self.settled_factor).max(1.0)
-    }
-
-    /// What is known stays known while too many streams are in trouble to tell anew.
-    fn count(&mut self, window: &CrowdWindow) {
-        let clear_share = if window.usual > 0.0 { window.clear_expected / window.usual } else { 1.0 };
-        let keep = 1.0 - FIRSTS_FORGOTTEN * clear_share.clamp(0.0, 1.0);
-        self.firsts = self.firsts * keep + window.clear_firsts as f64;
-        self.expected = self.expected * keep + window.clear_expected.max(0.0);
-        // What follows a success is a first request, unless so much fails that repeats of others surround it.
-        self.settled_factor = if window.failing < FAILING_TELLING_MAX {
-            (window.firsts as f64 + FIRSTS_PRIOR) / (window.expected.max(0.0) + FIRSTS_PRIOR)
-        } else {
-            0.0
-        };
-    }
 }
 
 impl Repeats {

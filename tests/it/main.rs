@@ -10,6 +10,7 @@ mod decode;
 mod decode_formats;
 mod demo;
 mod detect_command;
+mod detect_retries;
 mod docs;
 mod evaluate;
 mod http;
