@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help engines engine-kafka build demo evaluate test test-kafka bench lint docs audit fuzz ci clean check-cargo check-redis nab
+.PHONY: help engines engine-kafka build demo evaluate test test-kafka bench lint docs audit fuzz ci clean check-cargo check-redis nab attribution
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -42,6 +42,9 @@ bench: check-cargo engines ## Measure Floodmark beside its peers; FLOODMARK_BENC
 
 nab: check-cargo ## Score `floodmark detect`; DATA=checkout of numenta/NAB, CLOUD=of microsoft/cloud-monitoring-dataset
 	@cargo bench --locked --profile dev --bench nab -- $(if $(DATA),'$(DATA)') $(if $(CLOUD),'$(CLOUD)')
+
+attribution: check-cargo ## Score the attribution of deviations; DATA=folder of real cases, ARGS=--verbose
+	cargo run --quiet --release --locked --example attribution -- $(DATA) $(ARGS)
 
 lint: check-cargo ## Formatting and clippy, warnings denied
 	cargo fmt --check

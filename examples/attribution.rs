@@ -113,7 +113,7 @@ fn real(directory: &Path, verbose: bool) -> anyhow::Result<()> {
         }
     }
     halves[0].print("developed on");
-    halves[1].print("never tuned on");
+    halves[1].print("other half");
     all.print("both halves");
     Ok(())
 }

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::config::Span;
 use crate::detect::{
     CacheCollapse, CacheCollapseSpec, DataDelayed, DataDelayedSpec, Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec,
-    LatencyRegression, LatencyRegressionSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
-    MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec, QueryBlowup, QueryBlowupSpec,
-    QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec, RequestAmplification, RequestAmplificationSpec,
-    RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec, Saturation, SaturationSpec, SlowBurn,
-    SlowBurnSpec, TrafficSurge, TrafficSurgeSpec,
+    FeedbackLoop, FeedbackLoopSpec, LatencyRegression, LatencyRegressionSpec, Limits, MemoryExhaustion,
+    MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec,
+    QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec, RequestAmplification,
+    RequestAmplificationSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec, Saturation,
+    SaturationSpec, SlowBurn, SlowBurnSpec, TrafficSurge, TrafficSurgeSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
@@ -105,6 +105,8 @@ pub struct Annotations {
 pub enum Detect {
     /// See [`RetryAmplification`].
     RetryAmplification(RetryAmplificationSpec),
+    /// See [`FeedbackLoop`].
+    FeedbackLoop(FeedbackLoopSpec),
     /// See [`RateLimit`].
     RateLimit(RateLimitSpec),
     /// See [`ErrorBudgetBurn`].
@@ -145,6 +147,7 @@ impl Detect {
     pub fn alert(&self) -> AlertName {
         match self {
             Self::RetryAmplification(_) => AlertName::RetryAmplification,
+            Self::FeedbackLoop(_) => AlertName::FeedbackLoop,
             Self::RateLimit(_) => AlertName::RateLimitExceeded,
             Self::ErrorBudgetBurn(_) | Self::SlowBurn(_) => AlertName::ErrorBudgetBurn,
             Self::MemoryExhaustion(_) | Self::MemoryLeak(_) => AlertName::MemoryExhaustion,
@@ -167,6 +170,7 @@ impl Detect {
     pub fn detector(&self, limits: &Limits) -> Box<dyn Detector> {
         match self.clone() {
             Self::RetryAmplification(spec) => Box::new(RetryAmplification::new(spec)),
+            Self::FeedbackLoop(spec) => Box::new(FeedbackLoop::new(spec)),
             Self::RateLimit(spec) => Box::new(RateLimit::new(&spec, limits)),
             Self::ErrorBudgetBurn(spec) => Box::new(ErrorBudgetBurn::new(spec)),
             Self::MemoryExhaustion(spec) => Box::new(MemoryExhaustion::new(spec)),
@@ -199,6 +203,10 @@ impl Detect {
                     "0 < beyond_budget_allowed < beyond_budget_alarm < 1, attempts_per_request_min ≥ 1 and \
                      0 ≤ load_share_min < 1 must hold",
                 )
+            }
+            Self::FeedbackLoop(spec) => {
+                let fits = share(spec.repeats_share_min) && (60_000..=3_600_000).contains(&spec.lasts.as_millis());
+                (!fits).then_some("0 < repeats_share_min < 1 and 1m ≤ lasts ≤ 1h must hold")
             }
             Self::ErrorBudgetBurn(spec) => {
                 let windows_fit = spec

@@ -150,7 +150,10 @@ impl<W: Write> Output<W> {
     }
 
     fn write(&mut self, fields: [&str; 4]) -> std::io::Result<()> {
-        self.writer.write_record(fields)?;
+        self.writer.write_record(fields).map_err(|error| match error.into_kind() {
+            csv::ErrorKind::Io(error) => error,
+            other => std::io::Error::other(format!("{other:?}")),
+        })?;
         if self.flush_rows { self.writer.flush() } else { Ok(()) }
     }
 

@@ -16,9 +16,13 @@ const BLOCKS: usize = 6;
 const RISES_MIN: usize = 4;
 /// ... and one rise must not be more than this share of all: that would be a step.
 const STEP_SHARE_MAX: f64 = 0.6;
+/// The last third of a steady growth is a third of it; this much at least, with noise.
+const LAST_THIRD_SHARE: f64 = 0.15;
 /// The second half's growth over the first's. Below it flattens out; above, the newer half tells the pace.
 const FLATTENING_RATIO: f64 = 0.75;
 const QUICKENING_RATIO: f64 = 1.3;
+/// Above this the first half was before the growth.
+const ONSET_RATIO: f64 = 2.0;
 /// A curve that flattens out below this share of the limit does not reach it.
 const SAFE_SHARE: f64 = 0.97;
 
@@ -102,12 +106,15 @@ fn growth_over(span: &[Sample], start_level: f64, level: f64, criteria: &Criteri
         .min_by(|(a, _), (b, _)| a.z.total_cmp(&b.z));
     let (trend, points) = residuals?;
     let rises = trend.z >= criteria.z_min && trend.slope_lower > 0.0;
-    if !rises || !is_even(&points) {
+    if !rises || !is_even(&points) || !still_rises(&points) {
         return None;
     }
     let half = points.len() / 2;
     let (first, second) = (rise(&points[..=half]), rise(&points[half..]));
     let ratio = if first > 0.0 { second / first } else { f64::INFINITY };
+    if ratio > ONSET_RATIO {
+        return None;
+    }
     let flattens = ratio < FLATTENING_RATIO;
     let settles_at = level + second.max(0.0) * ratio / (1.0 - ratio);
     let pace_kept = !flattens || criteria.limit.is_some_and(|limit| settles_at >= SAFE_SHARE * limit);
@@ -152,6 +159,13 @@ fn is_even(points: &[(f64, f64)]) -> bool {
     let total: f64 = rises.iter().sum();
     let up = rises.iter().filter(|rise| **rise > 0.0).count();
     up >= RISES_MIN.min(rises.len()) && rises.iter().all(|rise| *rise <= STEP_SHARE_MAX * total)
+}
+
+/// Whether the last third carries its part of the growth: what has reached its new level grows no more.
+fn still_rises(points: &[(f64, f64)]) -> bool {
+    let n = points.len();
+    let level = |middle: usize| median_of(points[middle - 1..(middle + 2).min(n)].iter().map(|p| p.1));
+    n < BLOCKS || level(n - 2) - level(n * 2 / 3 - 1) >= LAST_THIRD_SHARE * (level(n - 2) - level(1))
 }
 
 /// From its beginning to its end, each taken over a third.

@@ -14,6 +14,11 @@ const RISING_Z: f64 = 2.58;
 const READINGS_TIME_TO_LIMIT_MAX_MS: DurationMs = 180_000;
 const READINGS_SPAN_MS_MIN: DurationMs = 25_000;
 const READINGS_RISE_SHARE_MIN: f64 = 0.1;
+/// What follows load late climbs in an S: its end flattens out by itself, over five minutes.
+const NEWEST_BUCKETS: usize = 10;
+/// At this share of its pace over this time a climb has stopped.
+const STOPPED_PACE_SHARE: f64 = 0.3;
+const STOPPED_SECONDS: f64 = 90.0;
 /// Growth of the second half over the first's, below which a climb flattens out ...
 const FLATTENING_RATIO: f64 = 0.85;
 /// ... and this share of the limit is not reached by what flattens out.
@@ -63,7 +68,11 @@ impl Climb {
     /// Time until the limit at the present pace; nothing where memory does not surely climb, or flattens out before it.
     pub(super) fn time_left(&self, limit_bytes: f64) -> Option<TimeLeft> {
         self.by_reading(limit_bytes).or_else(|| {
-            let trend = rising(&self.by_minutes).filter(|_| !flattens_out(&self.by_minutes, limit_bytes))?;
+            let trend = rising(&self.by_minutes).filter(|trend| {
+                let newest = &self.by_minutes[self.by_minutes.len().saturating_sub(NEWEST_BUCKETS)..];
+                let flattens = flattens_out(&self.by_minutes, limit_bytes) || flattens_out(newest, limit_bytes);
+                !flattens && !has_stopped(&self.by_reading, trend.slope)
+            })?;
             let used = self.by_reading.last()?.1;
             TimeLeft::new(limit_bytes - used, trend.slope, trend.slope_lower, trend.slope_upper)
         })
@@ -86,6 +95,13 @@ impl Climb {
 fn rising(points: &[(f64, f64)]) -> Option<Trend> {
     let trend = (points.len() >= POINTS_MIN).then(|| theil_sen(points)).flatten()?;
     (trend.z >= RISING_Z && trend.slope_lower > 0.0).then_some(trend)
+}
+
+/// Whether the last readings rise at a small part of the pace: memory has reached its new level.
+fn has_stopped(readings: &[(f64, f64)], slope: f64) -> bool {
+    let newest = readings.last().map_or(0.0, |reading| reading.0);
+    let recent = readings.partition_point(|reading| reading.0 < newest - STOPPED_SECONDS);
+    theil_sen(&readings[recent..]).is_some_and(|trend| trend.slope < STOPPED_PACE_SHARE * slope)
 }
 
 /// Whether the climb slows down such that it ends below the limit: memory that follows a load that has come.

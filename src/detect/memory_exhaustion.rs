@@ -29,7 +29,7 @@ const HOME_SHARE: f64 = 0.95;
 const HOME_BUCKETS_MIN: u32 = 6;
 /// A process this young still fills its heap and its caches; then more must be used.
 const YOUNG_MS: DurationMs = 600_000;
-const YOUNG_SHARE_MIN: f64 = 0.8;
+const YOUNG_SHARE_MIN: f64 = 0.9;
 /// While load rises, memory rises with it and may stop with it: a crowd that is served wakes nobody.
 const WITH_LOAD_SHARE_MIN: f64 = 0.9;
 /// Load has risen: this factor since before the climb, and this one over the last three minutes.

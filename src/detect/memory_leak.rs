@@ -22,7 +22,7 @@ const COARSE_MIN: usize = 12;
 const COARSE_MAX: usize = 144;
 /// Mann–Kendall on what load does not explain; buckets depend on each other, so this is stricter than it looks.
 const RISING_Z: f64 = 4.0;
-/// Fewer half-minute buckets are no trend: 12 minutes. They depend on each other even more.
+/// Fewer half-minute buckets are no trend: 12 minutes. With a reading a minute there are too few of them, ever.
 const FINE_MIN: usize = 24;
 /// From so little only a leak that is soon at its limit is told.
 const FINE_TIME_TO_LIMIT_MAX_MS: DurationMs = 6 * 3_600_000;
@@ -40,6 +40,8 @@ const UNLIMITED_COARSE_MIN: usize = 24;
 const SMOOTHINGS: [f64; 4] = [1.0, 4.0, 12.0, 36.0];
 /// Growth of the load, as a share of the memory's, from which one says that memory grows with it.
 const LOAD_SHARE_MIN: f64 = 0.5;
+/// So long a leak is remembered that does not show.
+const HIDDEN_MS: DurationMs = 300_000;
 /// How often a source is judged.
 const JUDGED_EVERY_MS: DurationMs = 60_000;
 
@@ -76,7 +78,7 @@ struct Leak {
 pub struct MemoryLeak {
     spec: MemoryLeakSpec,
     /// What held at the last look, by source.
-    judged: FxHashMap<Name, Leak>,
+    judged: FxHashMap<Name, (Timestamp, Leak)>,
     judged_at: Option<Timestamp>,
 }
 
@@ -94,9 +96,16 @@ impl MemoryLeak {
         }
         self.judged_at = Some(moment);
         let (edge, now) = (scene.signals.edge(), scene.window.end);
-        let sources = scene.signals.sorted(scene.names).into_iter();
-        self.judged =
-            sources.filter_map(|(name, history)| Some((name, self.leak(Look { history, edge, now })?))).collect();
+        let known = std::mem::take(&mut self.judged);
+        for (name, history) in scene.signals.sorted(scene.names) {
+            let found = self.leak(Look { history, edge, now }).map(|leak| (now, leak));
+            // A collection hides a leak for some minutes.
+            let hidden =
+                || known.get(&name).filter(|(at, leak)| now.since(*at) <= HIDDEN_MS && leak.may_go_on(history));
+            found.or_else(|| hidden().copied()).into_iter().for_each(|leak| {
+                self.judged.insert(name, leak);
+            });
+        }
     }
 
     fn leak(&self, look: Look<'_>) -> Option<Leak> {
@@ -198,6 +207,12 @@ fn by_days(look: Look<'_>, time_max_ms: DurationMs) -> Option<Leak> {
 }
 
 impl Leak {
+    /// Whether what is used now is still above where the growth began.
+    fn may_go_on(&self, history: &SourceHistory) -> bool {
+        let middle = f64::midpoint(self.growth.start_level, self.growth.level);
+        history.fine.back().is_some_and(|bucket| bucket.trough_bytes >= middle)
+    }
+
     fn is_within(&self, time_max_ms: DurationMs) -> bool {
         self.left.is_none_or(|left| left.likely_ms <= time_max_ms)
     }
@@ -258,7 +273,8 @@ impl Detector for MemoryLeak {
             return Vec::new();
         }
         let sources = scene.signals.sorted(scene.names);
-        let leaking = sources.into_iter().filter_map(|(name, history)| Some((name, history, self.judged.get(&name)?)));
+        let leaking =
+            sources.into_iter().filter_map(|(name, history)| Some((name, history, &self.judged.get(&name)?.1)));
         leaking.map(|(name, history, leak)| leak.finding(scene.names.text(name), history.limit_bytes)).collect()
     }
 }

@@ -6,6 +6,8 @@ mod data_delayed;
 mod data_delayed_tests;
 mod edge_harm;
 mod error_budget_burn;
+mod feedback_loop;
+mod feedback_words;
 mod finding;
 mod growth;
 mod latency_regression;
@@ -57,6 +59,7 @@ mod words;
 pub use cache_collapse::{CacheCollapse, CacheCollapseSpec};
 pub use data_delayed::{DataDelayed, DataDelayedSpec};
 pub use error_budget_burn::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec};
+pub use feedback_loop::{FeedbackLoop, FeedbackLoopSpec};
 pub use finding::{Finding, Role};
 pub use latency_regression::{LatencyRegression, LatencyRegressionSpec};
 pub use limits::{Limit, Limits, LimitsError};
@@ -76,7 +79,9 @@ pub use slow_burn::{SlowBurn, SlowBurnSpec};
 pub use traffic_surge::{TrafficSurge, TrafficSurgeSpec};
 pub use words::{bytes, count, duration, percent, rate, rounded};
 
-use crate::flow::{ChangeLog, ClosedWindow, Names, QueryTexts, Recent, RunningQueries, SignalHistory};
+use crate::flow::{
+    ChangeLog, ClosedWindow, Names, QueryCell, QueryKey, QueryTexts, Recent, RunningQueries, ScanSize, SignalHistory,
+};
 
 /// What a detector sees at the end of a window.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +100,20 @@ pub struct Scene<'a> {
     pub changes: &'a ChangeLog,
     /// Strings behind the names.
     pub names: &'a Names,
+}
+
+impl<'a> Scene<'a> {
+    /// The window's queries that ended, in an order that does not depend on how they came.
+    #[must_use]
+    pub fn sorted_queries(&self) -> Vec<&'a ((QueryKey, ScanSize), QueryCell)> {
+        let mut queries: Vec<_> = self.window.queries.cells.iter().collect();
+        let text = |name| self.names.text(name);
+        queries.sort_by(|((a, a_scan), _), ((b, b_scan), _)| {
+            let order = |key: &QueryKey| [key.fingerprint, key.origin, key.version, key.user, key.node].map(text);
+            order(a).cmp(&order(b)).then(a_scan.cmp(b_scan))
+        });
+        queries
+    }
 }
 
 /// A detector: state over closed windows, conditions out.

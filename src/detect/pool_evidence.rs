@@ -24,6 +24,12 @@ const EXCESS_FACTOR: f64 = 1.2;
 const HOLDS_MIN: f64 = 3.0;
 /// Reserved members are counted in use too when that gauge grows by this share of their growth.
 const INSIDE_SHARE: f64 = 0.7;
+/// The last third of a steady growth is a third of it; this much at least, with noise.
+const LAST_THIRD_SHARE: f64 = 0.2;
+/// Half-minutes that tell how many are held.
+const HELD_BUCKETS: usize = 4;
+/// Members in use that grow by this share of the pool are looked at sooner, where holds are known.
+const STEEP_SHARE: f64 = 0.25;
 /// Five-minute buckets looked at: twelve hours.
 const COARSE_MAX: usize = 144;
 
@@ -66,30 +72,27 @@ struct Look<'a> {
 
 /// The strongest evidence in whole buckets before `until`, if any.
 pub(super) fn leaking(pool: &PoolHistory, edge: &EdgeHistory, until: Timestamp) -> Option<Leaking> {
-    let whole = |buckets: &'_ std::collections::VecDeque<PoolBucket>, length_ms| {
-        buckets.partition_point(|bucket: &PoolBucket| bucket.start.plus(length_ms) <= until)
-    };
-    let fine = pool.fine.iter().take(whole(&pool.fine, FINE_MS)).collect();
-    let coarse_whole = whole(&pool.coarse, COARSE_MS);
-    let coarse = pool.coarse.iter().take(coarse_whole).skip(coarse_whole.saturating_sub(COARSE_MAX)).collect();
-    let looks = [(fine, FINE_MS), (coarse, COARSE_MS)].map(|(buckets, length_ms)| Look {
-        buckets,
-        length_ms,
-        size: pool.size,
-        pool,
-        edge,
+    let looks = [(&pool.fine, FINE_MS), (&pool.coarse, COARSE_MS)].map(|(buckets, length_ms)| {
+        let whole = |bucket: &&PoolBucket| bucket.start >= pool.begun_at && bucket.start.plus(length_ms) <= until;
+        let whole: Vec<&PoolBucket> = buckets.iter().filter(whole).collect();
+        let newest = whole[whole.len().saturating_sub(COARSE_MAX)..].to_vec();
+        Look { buckets: newest, length_ms, size: pool.size, pool, edge }
     });
     let missing = looks.iter().find_map(Look::missing);
     missing.or_else(|| looks.iter().find_map(Look::reserved)).or_else(|| looks.iter().find_map(Look::in_use))
 }
 
-/// Members held now: in use, reserved beside it, and lost.
+/// Members held now: in use, reserved beside it, and lost; over the last two minutes, because single readings vary.
 pub(super) fn occupied(pool: &PoolHistory, lost: f64) -> Option<f64> {
-    let newest = pool.fine.back()?;
-    let last = |gauge: Option<Gauge>| gauge.map(|gauge| gauge.last);
-    let reserved = if pool.reserved_inside == Some(true) { None } else { last(newest.reserved) };
-    let held = last(newest.in_use).into_iter().chain(reserved).reduce(|a, b| a + b)?;
-    Some(held + lost)
+    let recent = pool.fine.iter().rev().take(HELD_BUCKETS);
+    let held: Vec<f64> = recent.filter_map(|bucket| held(bucket, pool)).collect();
+    (!held.is_empty()).then(|| median_of(held.into_iter()) + lost)
+}
+
+/// Members held at the end of a bucket: in use, and reserved beside it.
+pub(super) fn held(bucket: &PoolBucket, pool: &PoolHistory) -> Option<f64> {
+    let reserved = bucket.reserved.filter(|_| pool.reserved_inside != Some(true));
+    bucket.in_use.into_iter().chain(reserved).map(|gauge| gauge.last).reduce(|a, b| a + b)
 }
 
 impl Look<'_> {
@@ -118,7 +121,7 @@ impl Look<'_> {
     /// Conservation, under whichever convention of the two shows less: a reservation is, or is not, an acquisition.
     fn missing(&self) -> Option<Leaking> {
         // It is missing whatever the load does, and a fall of load does not make it less of a leak.
-        let criteria = Criteria { smoothings: &[1.0], limit: Some(0.0), ..self.criteria(7, 3.0, 0.02) };
+        let criteria = Criteria { smoothings: &[1.0], limit: Some(0.0), ..self.criteria(6, 2.58, 0.02) };
         let growth_of = |floor: fn(&PoolBucket) -> Option<Gauge>| {
             let mut samples = self.samples(|bucket| floor(bucket).map(|gauge| gauge.min));
             samples.iter_mut().for_each(|sample| sample.load = 0.0);
@@ -142,8 +145,8 @@ impl Look<'_> {
         let samples = self.samples(|bucket| bucket.reserved.map(|gauge| gauge.min));
         let criteria = Criteria { smoothings: &[1.0], ..self.criteria(8, 3.3, 0.03) };
         let growth = growth(&samples, &criteria)?;
-        let normal = self.normal(&samples, &growth)?;
-        if growth.level < AGE_FACTOR * normal.explained.max(1.0) {
+        let normal = self.normal(|bucket| bucket.reserved, &growth)?;
+        if normal.level < AGE_FACTOR * normal.explained.max(1.0) {
             return None;
         }
         let counted = self.pool.counts_acquisitions();
@@ -160,7 +163,7 @@ impl Look<'_> {
         let third = span.len().min(3);
         let followed = in_use(&span[span.len() - third..]) - in_use(&span[..third]);
         let inside = followed >= INSIDE_SHARE * (growth.level - growth.start_level);
-        let occupied = if inside { self.buckets.last()?.in_use?.last } else { occupied(self.pool, 0.0)? };
+        let occupied = if inside { in_use(&span[span.len() - third..]) } else { occupied(self.pool, 0.0)? };
         Some(self.leaking(Lost::Reserved, growth, occupied, why, confidence))
     }
 
@@ -168,9 +171,16 @@ impl Look<'_> {
         let samples = self.samples(|bucket| bucket.in_use.map(|gauge| gauge.min));
         let coarse = self.length_ms == COARSE_MS;
         let criteria = self.criteria(if coarse { 12 } else { 20 }, 4.0, if coarse { 0.05 } else { 0.08 });
-        let growth = growth(&samples, &criteria)?;
-        let normal = self.normal(&samples, &growth)?;
-        let excess = growth.level - EXCESS_FACTOR * normal.explained;
+        let steep = || {
+            let knows_holds = !coarse && self.pool.counts_acquisitions();
+            knows_holds.then(|| growth(&samples, &self.criteria(8, 3.3, STEEP_SHARE))).flatten()
+        };
+        let growth = growth(&samples, &criteria).or_else(steep)?;
+        let normal = self.normal(|bucket| bucket.in_use, &growth)?;
+        let excess = normal.level - EXCESS_FACTOR * normal.explained;
+        if !still_rises(&samples, &growth) {
+            return None;
+        }
         let lasted_seconds = seconds_between(growth.since, self.buckets.last()?.start);
         let hold_seconds = normal.age_seconds.filter(|_| self.pool.counts_acquisitions()).unwrap_or(0.0);
         if excess < criteria.growth_min || lasted_seconds < HOLDS_MIN * hold_seconds {
@@ -178,7 +188,7 @@ impl Look<'_> {
         }
         let why = format!(
             "{} members are in use and were {} at {}; load and the time that requests take explain {}",
-            whole(growth.level),
+            whole(normal.level),
             whole(growth.start_level),
             growth.since,
             whole(normal.explained)
@@ -193,8 +203,10 @@ impl Look<'_> {
         Leaking { lost, growth, occupied, left, why, confidence }
     }
 
-    /// What was normal before the growth, and what of the level now that explains.
-    fn normal(&self, samples: &[Sample], growth: &Growth) -> Option<Normal> {
+    /// What was normal before the growth, and what of the level now that explains. Newest readings are compared: floors
+    /// are lower the less a pool is used, by more than in proportion.
+    fn normal(&self, gauge: fn(&PoolBucket) -> Option<Gauge>, growth: &Growth) -> Option<Normal> {
+        let samples = self.samples(|bucket| gauge(bucket).map(|gauge| gauge.last));
         let before = &samples[..samples.len() - growth.samples];
         let taught = before.len() >= BASELINE_MIN;
         if !taught && growth.samples < UNTAUGHT_SAMPLES {
@@ -202,18 +214,27 @@ impl Look<'_> {
         }
         let first = if taught { before } else { &samples[..BASELINE_MIN] };
         let last = &samples[samples.len() - 3..];
-        let level = median_of(first.iter().map(|sample| sample.level));
+        let level_of = |part: &[Sample]| median_of(part.iter().map(|sample| sample.level));
         let load_of = |part: &[Sample]| median_of(part.iter().map(|sample| sample.load));
         let (load_before, load_now) = (load_of(first), load_of(last));
-        let slower = self.slower(first, last);
-        let busier = if load_before > 0.0 { (load_now / load_before).max(1.0) } else { 1.0 };
+        let level = level_of(first).max(self.level_at_load(first, load_now));
         #[allow(clippy::cast_precision_loss)] // a bucket's length
         let per_second = |load: f64| load * 1_000.0 / self.length_ms as f64;
         Some(Normal {
-            explained: level * busier * slower,
-            age_seconds: (load_before > 0.0).then(|| level / per_second(load_before)),
+            level: level_of(last),
+            explained: level * self.slower(first, last),
+            age_seconds: (load_before > 0.0).then(|| level_of(first) / per_second(load_before)),
             acquired_per_second: per_second(load_now),
         })
+    }
+
+    /// The level that a load went with: in proportion, as a rule; over hours, at most (but for a tenth of the time).
+    fn level_at_load(&self, before: &[Sample], load: f64) -> f64 {
+        let with_load = before.iter().filter(|sample| sample.load > 0.0);
+        let mut per_load: Vec<f64> = with_load.map(|sample| sample.level / sample.load).collect();
+        per_load.sort_unstable_by(f64::total_cmp);
+        let tenths = if self.length_ms == COARSE_MS { 9 } else { 5 };
+        per_load.get(per_load.len() * tenths / 10).map_or(0.0, |ratio| ratio * load)
     }
 
     /// By which factor requests at the edge take longer now than before, at least 1.
@@ -229,7 +250,18 @@ impl Look<'_> {
     }
 }
 
+/// Whether the last third of the growth carries its part of it: what has reached its new level is no leak.
+fn still_rises(samples: &[Sample], growth: &Growth) -> bool {
+    let span = &samples[samples.len() - growth.samples..];
+    let around = span.len() * 2 / 3;
+    let level = |part: &[Sample]| median_of(part.iter().map(|sample| sample.level));
+    let then = level(&span[around - 1..=around + 1]);
+    growth.level - then >= LAST_THIRD_SHARE * (growth.level - growth.start_level)
+}
+
 struct Normal {
+    /// The level now.
+    level: f64,
     /// How much of the level load and time explain now.
     explained: f64,
     /// How long a member was held, by Little's law.

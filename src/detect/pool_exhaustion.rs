@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::edge_harm::{EdgeHarm, affected_at_the_edge, edge_harm};
 use super::growth::median_of;
-use super::pool_evidence::{Leaking, leaking, occupied, whole};
+use super::pool_evidence::{Leaking, held, leaking, whole};
 use super::pool_leak::noun;
 use super::words::{duration, percent, rounded};
 use super::{Detector, Finding, Role, Scene};
@@ -17,6 +17,12 @@ use crate::model::{Affected, AlertName, Cause, Confidence, Dimension, Dimensions
 const SILENT_MS: DurationMs = 120_000;
 /// Full: within this share of its size, or half a member.
 const FULL_TOLERANCE_SHARE: f64 = 0.01;
+/// A fast leak shows in whole half-minutes only when the pool is full already; later, nothing grows any more.
+const LEAK_SHOWS_MS: DurationMs = 300_000;
+/// Requests that fail or wait are looked for in this time: a pool may have been full for long before.
+const HARM_MS: DurationMs = 300_000;
+/// A pool that was full still is above this share of its size.
+const STILL_FULL_SHARE: f64 = 0.95;
 /// Fullness that is this share of a pool's history is how it works: a worker pool with a queue before it.
 const BY_DESIGN_SHARE: f64 = 0.1;
 /// So many half-minutes of history tell how a pool works.
@@ -47,6 +53,8 @@ pub struct PoolExhaustion {
 #[derive(Debug, Clone)]
 struct Full {
     since: Timestamp,
+    /// Since when requests fail or wait.
+    harmed_since: Option<Timestamp>,
     by_design: bool,
     usual: f64,
     leak: Option<Leaking>,
@@ -59,10 +67,15 @@ impl PoolExhaustion {
         Self { spec, full: FxHashMap::default() }
     }
 
-    fn finding(&self, scene: &Scene<'_>, source: &Text, pool: &PoolHistory, full: &Full) -> Option<Finding> {
+    fn finding(&self, scene: &Scene<'_>, source: &Text, pool: &PoolHistory, full: &mut Full) -> Option<Finding> {
         let end = scene.window.end;
-        let harm = edge_harm(scene.signals.edge(), full.since, end);
+        let onset = full.harmed_since.unwrap_or_else(|| full.since.max(end.plus(-HARM_MS)));
+        let harm = edge_harm(scene.signals.edge(), onset, end);
+        full.harmed_since = harm.map(|_| onset);
         let lasted_ms = end.since(full.since);
+        if full.leak.is_none() && lasted_ms <= LEAK_SHOWS_MS {
+            full.leak = leaking(pool, scene.signals.edge(), end);
+        }
         let new = !full.by_design && lasted_ms >= self.spec.harmless_max.as_millis();
         if full.leak.is_none() && harm.is_none() && !new {
             return None;
@@ -115,6 +128,7 @@ impl Full {
         let often = full as f64 > BY_DESIGN_SHARE * held.len() as f64;
         Self {
             since,
+            harmed_since: None,
             // What has been full since the log began may always have been.
             by_design: often || held.len() < HISTORY_MIN,
             usual: median_of(held.into_iter()),
@@ -150,23 +164,23 @@ fn held_at_most(bucket: &PoolBucket, pool: &PoolHistory) -> Option<f64> {
 
 /// Whether no member is left. Which gauge includes which is not told: in use alone, with reserved beside it, and with
 /// what is missing. A sum that stops exactly at the size has met it; one that passes it counts something twice.
-fn is_full(pool: &PoolHistory) -> bool {
+fn is_full(pool: &PoolHistory, was_full: bool) -> bool {
     let (Some(size), Some(newest)) = (pool.size, pool.fine.back()) else { return false };
     let in_use = newest.in_use.map(|gauge| gauge.last);
     if in_use.is_some_and(|in_use| in_use >= size - (FULL_TOLERANCE_SHARE * size).min(0.5)) {
         return true;
     }
-    let floors = |of: fn(&PoolBucket) -> Option<f64>| pool.fine.iter().filter_map(of).fold(f64::INFINITY, f64::min);
+    // Who waits takes what is given back: between two readings a member may be free for a moment.
+    let meets = |held: f64| is_at(held, size) || (was_full && (STILL_FULL_SHARE * size..=size).contains(&held));
+    let all = || pool.coarse.iter().chain(&pool.fine);
+    let floors = |of: fn(&PoolBucket) -> Option<f64>| all().filter_map(of).fold(f64::INFINITY, f64::min);
     let missing = newest.missing.map_or(0.0, |gauge| gauge.last - floors(|b| b.missing.map(|g| g.min)));
     let beyond = newest
         .missing_beyond_reserved
         .map_or(0.0, |gauge| gauge.last - floors(|b| b.missing_beyond_reserved.map(|g| g.min)));
     let alone = in_use.map(|in_use| in_use + missing.max(0.0));
-    let beside = occupied(pool, 0.0);
-    [alone, beside, beside.map(|held| held + missing.min(beyond).max(0.0))]
-        .into_iter()
-        .flatten()
-        .any(|held| is_at(held, size))
+    let beside = held(newest, pool);
+    [alone, beside, beside.map(|held| held + missing.min(beyond).max(0.0))].into_iter().flatten().any(meets)
 }
 
 impl Detector for PoolExhaustion {
@@ -181,9 +195,9 @@ impl Detector for PoolExhaustion {
                 before.into_iter().for_each(|full| {
                     self.full.insert(name, full);
                 });
-            } else if is_full(pool) {
-                let full = before.unwrap_or_else(|| Full::of(pool, scene));
-                findings.extend(self.finding(scene, scene.names.text(name), pool, &full));
+            } else if is_full(pool, before.is_some()) {
+                let mut full = before.unwrap_or_else(|| Full::of(pool, scene));
+                findings.extend(self.finding(scene, scene.names.text(name), pool, &mut full));
                 self.full.insert(name, full);
             }
         }

@@ -119,7 +119,9 @@ fn outlook(leak: &Leaking, size: Option<f64>) -> String {
 fn finding(source: &Text, leak: &Leaking, size: Option<f64>) -> Finding {
     let labels = Dimensions::new([(Dimension::Source, source.clone())]);
     let growth = &leak.growth;
-    let pace = format!("{:.1} a minute", growth.slope * 60.0);
+    let a_minute = growth.slope * 60.0;
+    let pace =
+        if a_minute >= 1.0 { format!("{a_minute:.1} a minute") } else { format!("{:.1} an hour", a_minute * 60.0) };
     let outlook = outlook(leak, size);
     Finding {
         alert: AlertName::PoolLeak,

@@ -27,6 +27,10 @@ const LOG_MS_MIN: DurationMs = 300_000;
 const NEW_MS: DurationMs = 3_600_000;
 /// Share of a node that a new pattern must hold to be to blame for it.
 const NEW_SHARE_MIN: f64 = 0.25;
+/// Runs that make a pace.
+const STEADY_RUNS_MIN: u64 = 5;
+/// Times its normal memory that a pattern takes beyond doubt.
+const CLEAR_RATIO_MIN: f64 = 3.0;
 /// A flood of ordinary runs holds at least this many times what the pattern normally holds, ...
 const FLOOD_RATIO_MIN: f64 = 2.0;
 /// ... in this many runs a minute at least, ...
@@ -63,6 +67,13 @@ pub struct SeriesKey {
     pub origin: Name,
 }
 
+/// What patterns of one origin hold on one node beyond their normal, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Together {
+    bytes: f64,
+    greatest_bytes: f64,
+}
+
 /// Why a pattern is suspected.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Suspicion {
@@ -93,7 +104,7 @@ impl QueryBlowup {
 
     fn push(&mut self, scene: &Scene<'_>) {
         let start = scene.window.start;
-        let ended = scene.window.queries.cells.iter().map(|((key, scan), cell)| (key, *scan, Some(cell)));
+        let ended = scene.sorted_queries().into_iter().map(|((key, scan), cell)| (key, *scan, Some(cell)));
         let seen = scene.window.queries.reports.iter().filter(|r| !r.ended).map(|r| (&r.key, None, None));
         for (key, scan, cell) in ended.chain(seen).filter(|(key, ..)| !key.fingerprint.is_absent()) {
             self.first.get_or_insert(start);
@@ -110,13 +121,10 @@ impl QueryBlowup {
             if let Some(cell) = cell.filter(|_| start.since(series.first) > NEW_MS || !series.is_new())
                 && (self.cohorts.len() < COHORTS_MAX || self.cohorts.contains_key(&key.origin))
             {
-                let cohort = self.cohorts.entry(key.origin).or_default();
-                cohort.merge(&cell.memory);
-                if cohort.total() > 100_000 {
-                    cohort.halve();
-                }
+                self.cohorts.entry(key.origin).or_default().merge(&cell.memory);
             }
         }
+        self.cohorts.values_mut().filter(|cohort| cohort.total() > 100_000).for_each(LogHistogram::halve);
     }
 
     fn has_room(&mut self, key: SeriesKey, now: Timestamp) -> bool {
@@ -138,12 +146,12 @@ impl QueryBlowup {
             for (node, cell) in series.cells(end, HELD_SPAN_MS) {
                 let held = nodes.entry(node).or_default().patterns.entry(key.fingerprint).or_default();
                 held.now_bytes += per_minute(cell.held_byte_ms);
-                held.steady_bytes += per_minute(cell.whole_byte_ms);
             }
             for (node, cell) in series.cells(end, RECENT_MS) {
                 let held = nodes.entry(node).or_default().patterns.entry(key.fingerprint).or_default();
                 held.memory_refused += cell.memory_refused;
                 held.ended += cell.ended;
+                held.steady_bytes += bytes_held(cell.whole_byte_ms, RECENT_MS);
             }
         }
         for (key, runs) in running {
@@ -157,7 +165,9 @@ impl QueryBlowup {
         for load in nodes.values_mut() {
             for held in load.patterns.values_mut() {
                 held.now_bytes = held.now_bytes.max(held.running_bytes);
-                held.steady_bytes = held.steady_bytes.max(held.now_bytes);
+                // A few runs, one of them long, are no pace.
+                let steady_bytes = if held.ended >= STEADY_RUNS_MIN { held.steady_bytes } else { 0.0 };
+                held.steady_bytes = steady_bytes.max(held.now_bytes);
             }
             // Whole bytes: their sum does not depend on the order.
             load.held_bytes = load.patterns.values().map(|held| held.now_bytes.floor()).sum();
@@ -205,18 +215,44 @@ impl QueryBlowup {
         key: SeriesKey,
         suspicion: Suspicion,
         nodes: &'a [(Name, NodeLoad)],
+        together: &FxHashMap<(Name, Name), Together>,
     ) -> Option<(Name, &'a NodeLoad, Danger)> {
         let on_node = |(name, load): &'a (Name, NodeLoad)| {
             let held = load.patterns.get(&key.fingerprint)?;
             let danger = load.danger(key.fingerprint, self.spec.node_share_max)?;
             let (share_min, beyond) = self.weight(suspicion, held);
-            // A node that was just killed has lost what ran on it: its reports are gone, its share says nothing.
-            let weighs = load.share(beyond) >= share_min;
-            let refused = matches!(suspicion, Suspicion::Memory(_)) && held.refused_share() >= 0.5 && held.ended >= 3;
-            let killed = matches!((suspicion, danger), (Suspicion::Memory(_), Danger::Killed(_)));
-            (weighs || refused || killed).then_some((load.share(beyond), (*name, load, danger)))
+            let alike = together.get(&(key.origin, *name)).filter(|t| t.greatest_bytes <= beyond);
+            let weighs = load.share(alike.map_or(beyond, |t| t.bytes.max(beyond))) >= share_min;
+            let blamed = match suspicion {
+                Suspicion::Memory(excess) => blamed_for_memory(&excess, danger, held, weighs),
+                // Of what is only new, or only more, the node must really be in trouble.
+                Suspicion::New(..) | Suspicion::Flood(..) => {
+                    weighs && !matches!(danger, Danger::Projected(_) | Danger::Killed { for_memory: false, .. })
+                }
+            };
+            blamed.then_some((load.share(beyond), (*name, load, danger)))
         };
         nodes.iter().filter_map(on_node).max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, found)| found)
+    }
+
+    /// What the patterns of an origin that take too much hold together: a release may make all of them heavier, none of
+    /// them enough alone. Then the greatest stands for all.
+    fn together(
+        &self,
+        suspects: &[(SeriesKey, Suspicion)],
+        nodes: &[(Name, NodeLoad)],
+    ) -> FxHashMap<(Name, Name), Together> {
+        let mut together: FxHashMap<(Name, Name), Together> = FxHashMap::default();
+        for (key, suspicion) in suspects.iter().filter(|(_, s)| matches!(s, Suspicion::Memory(e) if e.sure)) {
+            for (name, load) in nodes {
+                let Some(held) = load.patterns.get(&key.fingerprint) else { continue };
+                let beyond = self.weight(*suspicion, held).1.floor();
+                let sum = together.entry((key.origin, *name)).or_default();
+                sum.bytes += beyond;
+                sum.greatest_bytes = sum.greatest_bytes.max(beyond);
+            }
+        }
+        together
     }
 
     /// Least share of the node, and the bytes that count: those beyond what is normal.
@@ -232,32 +268,51 @@ impl QueryBlowup {
         }
     }
 
-    /// Who is to blame, and every pattern that is not as it was: what these take is not learnt from.
+    /// Patterns that are not as they were.
+    fn suspects(&self, end: Timestamp, running: &FxHashMap<SeriesKey, Vec<RunNow>>) -> Vec<(SeriesKey, Suspicion)> {
+        let of_series = |(key, series): (&SeriesKey, &QuerySeries)| {
+            let runs = running.get(key).map_or(&[][..], Vec::as_slice);
+            let silent = runs.is_empty() && series.cells(end, NEW_MS).next().is_none();
+            if silent { None } else { Some((*key, self.suspicion(*key, series, runs, end)?)) }
+        };
+        self.series.iter().filter_map(of_series).collect()
+    }
+
+    /// Who is to blame of the suspects.
     fn culprits<'a>(
         &self,
-        scene: &Scene<'_>,
-        running: &FxHashMap<SeriesKey, Vec<RunNow>>,
+        end: Timestamp,
+        suspects: &[(SeriesKey, Suspicion)],
         nodes: &'a [(Name, NodeLoad)],
-    ) -> (Vec<Culprit<'a>>, Vec<SeriesKey>) {
-        let end = scene.window.end;
-        let (mut culprits, mut abnormal) = (Vec::new(), Vec::new());
-        for (key, series) in &self.series {
-            let runs = running.get(key).map_or(&[][..], Vec::as_slice);
-            if runs.is_empty() && series.cells(end, NEW_MS).next().is_none() {
-                continue;
-            }
-            let Some(suspicion) = self.suspicion(*key, series, runs, end) else { continue };
-            let node = self.endangered(*key, suspicion, nodes);
+    ) -> Vec<Culprit<'a>> {
+        let together = self.together(suspects, nodes);
+        let mut culprits = Vec::new();
+        for (key, suspicion) in suspects {
+            let node = self.endangered(*key, *suspicion, nodes, &together);
             let sure = matches!(suspicion, Suspicion::Memory(excess) if excess.sure);
             let holds = if self.spec.node_in_danger { node.is_some() } else { sure };
-            if sure || holds {
-                abnormal.push(*key);
-            }
             if holds {
-                culprits.push(Culprit { key: *key, suspicion, node, since: end, rows: series.rows(end) });
+                let rows = self.series.get(key).and_then(|series| series.rows(end));
+                culprits.push(Culprit { key: *key, suspicion: *suspicion, node, since: end, rows });
             }
         }
-        (self.blame(culprits), abnormal)
+        self.blame(culprits)
+    }
+
+    /// Remembers who was not as usual: what these take is not learnt from.
+    fn mark(&mut self, suspects: &[(SeriesKey, Suspicion)], culprits: &[Culprit<'_>], scene: &Scene<'_>) {
+        let end = scene.window.end;
+        for (key, suspicion) in suspects {
+            let Some(series) = self.series.get_mut(key) else { continue };
+            let culprit = culprits.iter().find(|culprit| culprit.key == *key);
+            match suspicion {
+                Suspicion::Memory(excess) if excess.sure || culprit.is_some() => {
+                    series.mark_abnormal(culprit.map_or(scene.window.start, |culprit| culprit.since), end);
+                }
+                Suspicion::Memory(_) => series.mark_suspected(end),
+                _ => culprit.into_iter().for_each(|culprit| series.mark_abnormal(culprit.since, end)),
+            }
+        }
     }
 
     fn onset(&self, culprit: &Culprit<'_>, scene: &Scene<'_>) -> Timestamp {
@@ -286,9 +341,26 @@ impl QueryBlowup {
     }
 }
 
-#[allow(clippy::cast_precision_loss)]
+fn blamed_for_memory(excess: &Excess, danger: Danger, held: &Held, weighs: bool) -> bool {
+    let clear = excess.sure || excess.memory_bytes >= CLEAR_RATIO_MIN * excess.normal_bytes;
+    let refused = held.ended >= 3 && held.refused_share() >= 0.5;
+    match danger {
+        // A node that was just killed has lost what ran on it: its share says nothing. But a restart may be a deploy.
+        Danger::Killed { for_memory, .. } => for_memory || excess.sure || weighs,
+        // A node that is always full is always in danger: then chance must be refused, or the excess be great.
+        Danger::Used(_) | Danger::Projected(_) => clear && (weighs || refused),
+        Danger::Victims(_) => weighs || refused,
+    }
+}
+
 fn per_minute(byte_ms: u128) -> f64 {
-    (byte_ms / 60_000) as f64
+    bytes_held(byte_ms, HELD_SPAN_MS)
+}
+
+/// Whole bytes on average over a span: their sums do not depend on the order.
+#[allow(clippy::cast_precision_loss)]
+fn bytes_held(byte_ms: u128, span_ms: DurationMs) -> f64 {
+    (byte_ms / u128::from(span_ms.unsigned_abs().max(1))) as f64
 }
 
 impl Detector for QueryBlowup {
@@ -306,15 +378,13 @@ impl Detector for QueryBlowup {
         }
         let mut nodes: Vec<(Name, NodeLoad)> = self.nodes(scene, &running).into_iter().collect();
         nodes.sort_unstable_by(|(a, _), (b, _)| scene.names.text(*a).cmp(scene.names.text(*b)));
-        let (mut culprits, abnormal) = self.culprits(scene, &running, &nodes);
-        let onsets: Vec<Timestamp> = culprits.iter().map(|culprit| self.onset(culprit, scene)).collect();
-        for (culprit, onset) in culprits.iter_mut().zip(onsets) {
+        let suspects = self.suspects(end, &running);
+        let mut culprits = self.culprits(end, &suspects, &nodes);
+        for culprit in &mut culprits {
+            let onset = self.onset(culprit, scene);
             culprit.since = self.series.get(&culprit.key).map_or(onset, |series| series.abnormal_since(onset, end));
         }
-        for key in abnormal {
-            let onset = culprits.iter().find(|culprit| culprit.key == key).map_or(scene.window.start, |c| c.since);
-            self.series.entry(key).and_modify(|series| series.mark_abnormal(onset, end));
-        }
+        self.mark(&suspects, &culprits, scene);
         let text = |name: Name| scene.names.text(name);
         culprits.sort_by_key(|c| (text(c.key.fingerprint), text(c.key.origin)));
         let findings =

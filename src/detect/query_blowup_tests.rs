@@ -1,6 +1,6 @@
 //! `QueryBlowup` on made query traffic: who is named, when, and who is not.
 
-use super::query_tests::{GIB, Pattern, at, change, firing, memory, pages, replay, runs, signal, sorted};
+use super::query_tests::{Factors, GIB, Pattern, at, change, firing, memory, pages, replay, runs, signal, sorted};
 use crate::model::{AlertName, ChangeKind, Dimension, Event, QueryState, Severity, Timestamp, Transition};
 
 const ONSET_S: f64 = 1_200.0;
@@ -14,7 +14,7 @@ fn others() -> Vec<Pattern> {
 }
 
 /// From minute 20 a new version takes more memory in one pattern.
-fn blowup(memory_factor: fn(f64, f64) -> (Option<&'static str>, f64, f64, f64)) -> Vec<Pattern> {
+fn blowup(memory_factor: fn(f64, f64) -> Factors) -> Vec<Pattern> {
     let mut patterns = others();
     patterns.push(Pattern { at: memory_factor, ..Pattern::new("dd04", "funnel report") });
     patterns
@@ -24,15 +24,15 @@ fn delay_s(alert: &Transition) -> i64 {
     alert.at.since(at(ONSET_S)) / 1_000
 }
 
-fn twice(s: f64, _: f64) -> (Option<&'static str>, f64, f64, f64) {
+fn twice(s: f64, _: f64) -> Factors {
     if s < ONSET_S { (Some("4.1"), 1.0, 1.0, 1.0) } else { (Some("4.2"), 2.0, 1.0, 1.0) }
 }
 
-fn thrice(s: f64, _: f64) -> (Option<&'static str>, f64, f64, f64) {
+fn thrice(s: f64, _: f64) -> Factors {
     if s < ONSET_S { (Some("4.1"), 1.0, 1.0, 1.0) } else { (Some("4.2"), 3.0, 1.2, 1.0) }
 }
 
-fn tenfold(s: f64, _: f64) -> (Option<&'static str>, f64, f64, f64) {
+fn tenfold(s: f64, _: f64) -> Factors {
     if s < ONSET_S { (Some("4.1"), 1.0, 1.0, 1.0) } else { (Some("4.2"), 10.0, 4.0, 1.0) }
 }
 
@@ -189,6 +189,66 @@ fn ordinary_days_are_silent() {
             assert!(transitions.is_empty(), "{name}/{seed}: {transitions:#?}");
         }
     }
+}
+
+#[test]
+fn heavy_batches_that_have_room_and_restarts_by_deploys_page_nobody() {
+    let mut patterns = others();
+    patterns.push(Pattern {
+        per_minute: |_| 2.0,
+        memory_bytes: 9.0 * GIB,
+        sigma: 0.8,
+        duration_ms: 12_000.0,
+        ..Pattern::new("nightly", "batch")
+    });
+    for seed in 31..=32 {
+        let mut events = runs(&patterns, 60.0, seed);
+        events.retain(|e| {
+            !matches!(e, Event::Query(run) if run.fingerprint.as_deref() == Some("nightly") && run.timestamp < at(ONSET_S))
+        });
+        events.extend(memory(60.0, 100.0, |s| if s < ONSET_S { 20.0 } else { 47.0 }));
+        events.extend(
+            (0..360)
+                .map(|i| signal(f64::from(i) * 10.0, "clickhouse/ch-1", "uptime_seconds", f64::from(i * 10 % 1_500))),
+        );
+        let (transitions, _) = replay(&sorted(events));
+        assert!(pages(&transitions).is_empty(), "{seed}: {transitions:#?}");
+    }
+}
+
+#[test]
+fn rare_reports_that_take_twice_as_much_are_found_in_time() {
+    let rare = Pattern {
+        per_minute: |_| 1.5,
+        memory_bytes: 3.0 * GIB,
+        sigma: 0.35,
+        at: |s, _| (None, if s < ONSET_S { 1.0 } else { 2.0 }, 1.0, 1.0),
+        ..Pattern::new("dd04", "back office")
+    };
+    let found = (1..=4).filter(|seed| {
+        let (transitions, _) = replay(&runs(std::slice::from_ref(&rare), 60.0, *seed));
+        let alerts = firing(&transitions, AlertName::QueryBlowup);
+        alerts.iter().for_each(|alert| println!("rare/{seed}: {} s: {}", delay_s(alert), alert.summary));
+        !alerts.is_empty()
+    });
+    assert!(found.count() >= 3);
+}
+
+#[test]
+fn a_release_that_makes_many_patterns_heavier_pages_for_the_greatest() {
+    let names = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"];
+    let patterns: Vec<Pattern> = names
+        .into_iter()
+        .map(|name| Pattern { per_minute: |_| 15.0, at: thrice, ..Pattern::new(name, "portal") })
+        .chain(others())
+        .collect();
+    let mut events = runs(&patterns, 40.0, 41);
+    // Each pattern alone holds 0.2 GiB of 6 GiB more than it did.
+    events.extend(memory(40.0, 6.0, |s| if s < ONSET_S + 30.0 { 3.5 } else { 5.4 }));
+    let (transitions, _) = replay(&sorted(events));
+    let pages = pages(&transitions);
+    assert!(!pages.is_empty() && pages.len() <= 4, "{pages:#?}");
+    assert!(pages.iter().all(|p| p.causes[0].dimensions.get(Dimension::Version) == Some("4.2")), "{pages:#?}");
 }
 
 #[test]

@@ -115,8 +115,9 @@ fn danger((name, load, danger): (Name, &NodeLoad, Danger), scene: &Scene<'_>) ->
     let node = scene.names.text(name);
     let limit = load.limit_bytes.map(|limit| format!(" of {}", bytes(limit))).unwrap_or_default();
     match danger {
-        Danger::Killed(at) => {
-            format!("{node} was killed or restarted {} ago", duration(scene.window.end.since(at)))
+        Danger::Killed { at, for_memory } => {
+            let how = if for_memory { "was killed for memory" } else { "restarted" };
+            format!("{node} {how} {} ago", duration(scene.window.end.since(at)))
         }
         Danger::Used(share) => format!("{node} uses {}{limit} ({})", bytes(load.base_bytes()), percent(share)),
         Danger::Projected(share) => format!(

@@ -194,9 +194,6 @@ impl QueryHistory {
         };
         let Some(after) = self.after.as_mut().filter(belongs) else {
             self.before.add(cell);
-            if self.before.runs() > BEFORE_RUNS_MAX {
-                self.before.0.iter_mut().for_each(LogHistogram::halve);
-            }
             return;
         };
         let span = start.window_start(SPAN_MS);
@@ -267,8 +264,11 @@ impl QueryHistory {
         }
     }
 
-    /// Ends a comparison that has gone on for a day.
+    /// Keeps what is known bounded, and ends a comparison that has gone on for a day.
     pub fn roll(&mut self, end: Timestamp) {
+        if self.before.runs() > BEFORE_RUNS_MAX {
+            self.before.0.iter_mut().for_each(LogHistogram::halve);
+        }
         if self.after.as_ref().is_some_and(|after| end.since(after.trigger.at()) > COMPARED_MS) {
             let heavier = self.after.as_ref().is_some_and(|after| self.compare(after, 1.5, 5, 1.0).is_some());
             if heavier {

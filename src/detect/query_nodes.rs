@@ -20,7 +20,7 @@ pub struct Held {
     pub now_bytes: f64,
     /// By those that run now.
     pub running_bytes: f64,
-    /// When as many go on coming and take as long (Little's law).
+    /// When as many go on coming and take as long (Little's law), as far as the last minutes tell.
     pub steady_bytes: f64,
     /// Its runs that were refused memory in the last minutes.
     pub memory_refused: u64,
@@ -37,8 +37,10 @@ pub struct NodeLoad {
     pub used_bytes: Option<f64>,
     /// What queries hold, in bytes.
     pub held_bytes: f64,
-    /// When it was last killed for memory, or restarted, in the last five minutes.
+    /// When it was last killed for memory, in the last five minutes.
     pub killed_at: Option<Timestamp>,
+    /// When it last restarted, in the last five minutes.
+    pub restarted_at: Option<Timestamp>,
     /// By pattern.
     pub patterns: FxHashMap<Name, Held>,
 }
@@ -46,8 +48,13 @@ pub struct NodeLoad {
 /// Why a node is in danger.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Danger {
-    /// It was killed for memory or restarted.
-    Killed(Timestamp),
+    /// It was killed for memory, or restarted.
+    Killed {
+        /// When.
+        at: Timestamp,
+        /// Whether it is known that it was for memory.
+        for_memory: bool,
+    },
     /// It uses this share of what it has.
     Used(f64),
     /// It will use this share at this pace.
@@ -68,8 +75,9 @@ impl NodeLoad {
         self.limit_bytes = self.limit_bytes.or(history.limit_bytes);
         let fresh = history.fine.back().filter(|bucket| end.since(bucket.start) <= READING_MS + 30_000);
         self.used_bytes = self.used_bytes.or(fresh.map(|bucket| bucket.used_bytes));
-        let killed = history.restarts.newest();
-        self.killed_at = self.killed_at.max(killed.filter(|at| end.since(*at) <= KILLED_MS));
+        let lately = |at: &&Timestamp| end.since(**at) <= KILLED_MS;
+        self.killed_at = self.killed_at.max(history.restarts.oom_kills.back().filter(lately).copied());
+        self.restarted_at = self.restarted_at.max(history.restarts.newest().filter(|at| lately(&at)));
     }
 
     /// The danger the node is in that `fingerprint` may be behind; nothing when there is none.
@@ -77,7 +85,7 @@ impl NodeLoad {
     pub fn danger(&self, fingerprint: Name, share_max: f64) -> Option<Danger> {
         let held = self.patterns.get(&fingerprint).copied().unwrap_or_default();
         if let Some(at) = self.killed_at {
-            return Some(Danger::Killed(at));
+            return Some(Danger::Killed { at, for_memory: true });
         }
         if let Some(limit_bytes) = self.limit_bytes {
             let base = self.base_bytes();
@@ -92,7 +100,10 @@ impl NodeLoad {
             }
         }
         let victims = self.victims(fingerprint);
-        (victims >= VICTIMS_MIN).then_some(Danger::Victims(victims))
+        if victims >= VICTIMS_MIN {
+            return Some(Danger::Victims(victims));
+        }
+        self.restarted_at.map(|at| Danger::Killed { at, for_memory: false })
     }
 
     /// Runs of other patterns that were refused memory.

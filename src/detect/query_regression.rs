@@ -79,10 +79,7 @@ impl QueryRegression {
 
     fn push(&mut self, scene: &Scene<'_>) {
         let start = scene.window.start;
-        // Versions are told apart in the order of their names: which comes first in a window is not known.
-        let mut cells: Vec<_> = scene.window.queries.cells.iter().collect();
-        cells.sort_by_key(|((key, _), _)| scene.names.text(key.version));
-        for ((key, _), cell) in cells {
+        for ((key, _), cell) in scene.sorted_queries() {
             let series = SeriesKey { fingerprint: key.fingerprint, origin: key.origin };
             if key.fingerprint.is_absent() {
                 continue;

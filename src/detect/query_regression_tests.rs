@@ -1,11 +1,9 @@
 //! `QueryRegression` on made query traffic.
 
-use super::query_tests::{GIB, Pattern, at, change, firing, replay, runs, sorted};
+use super::query_tests::{Factors, GIB, Pattern, at, change, firing, replay, runs, sorted};
 use crate::model::{AlertName, ChangeKind, Dimension, Severity, Transition};
 
 const ONSET_S: f64 = 1_800.0;
-
-type Factors = (Option<&'static str>, f64, f64, f64);
 
 fn others() -> Vec<Pattern> {
     vec![

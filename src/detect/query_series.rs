@@ -13,7 +13,7 @@ const SLOT_MS: DurationMs = 15_000;
 /// Runs this young are compared, not learnt from.
 pub const RECENT_MS: DurationMs = 150_000;
 /// A pattern that runs rarely keeps this many runs to compare ...
-const RARE_RUNS: u64 = 12;
+const RARE_RUNS: u64 = 8;
 /// ... for at most this long.
 const RARE_MS: DurationMs = 3_600_000;
 /// What has been abnormal for this long is how it is now.
@@ -31,6 +31,8 @@ const SURE_ODDS: f64 = 13.8;
 /// Enough when a node is in danger: then the question is who, not whether.
 const LIKELY_Z: f64 = 3.5;
 const LIKELY_ODDS: f64 = 8.4;
+/// Normal runs that must be known for one or two to be beyond all of them.
+const FAR_RUNS_MIN: u64 = 20;
 /// Of the excess over normal so much is enough for what was abnormal a moment ago.
 const HYSTERESIS: f64 = 0.6;
 /// Memory within this factor is the same for the same size of scan.
@@ -95,6 +97,7 @@ pub struct QuerySeries {
     /// Newest run seen.
     pub last: Timestamp,
     abnormal: Option<(Timestamp, Timestamp)>,
+    suspected_at: Option<Timestamp>,
 }
 
 impl QuerySeries {
@@ -113,6 +116,7 @@ impl QuerySeries {
             first,
             last: first,
             abnormal: None,
+            suspected_at: None,
         }
     }
 
@@ -152,7 +156,9 @@ impl QuerySeries {
         while let Some(slot) = self.slots.front() {
             let age_ms = end.since(slot.start);
             newer = newer.saturating_sub(slot.parts.iter().map(|part| part.cell.ended).sum());
-            if age_ms <= RECENT_MS || (newer < RARE_RUNS && age_ms <= RARE_MS) {
+            // Under suspicion nothing is learnt: more runs will tell.
+            let kept = newer < RARE_RUNS || self.suspected_at.is_some_and(|at| end.since(at) <= RECENT_MS);
+            if age_ms <= RECENT_MS || (kept && age_ms <= RARE_MS) {
                 break;
             }
             let Some(slot) = self.slots.pop_front() else { break };
@@ -200,6 +206,11 @@ impl QuerySeries {
     /// Remembers that it is abnormal at `end`.
     pub fn mark_abnormal(&mut self, since: Timestamp, end: Timestamp) {
         self.abnormal = Some((self.abnormal_since(since, end), end));
+    }
+
+    /// Remembers that it may be abnormal at `end`.
+    pub fn mark_suspected(&mut self, end: Timestamp) {
+        self.suspected_at = Some(end);
     }
 
     /// Whether it has no history to compare with.
@@ -319,7 +330,9 @@ impl QuerySeries {
         let apart = recent.min()? >= self.normal.max()?;
         // Every recent run above every normal one: by chance once in C(n + m, n).
         let odds = if apart { ln_choose(recent.total(), self.normal.total()) } else { 0.0 };
-        let far = apart && recent.min()? >= 1.5 * self.normal.max()?;
+        // A run or two say something only when they are far beyond everything of a long history.
+        let far_times = if recent.total() >= 2 { 1.5 } else { 3.0 };
+        let far = self.normal.total() >= FAR_RUNS_MIN && recent.min()? >= far_times * self.normal.max()?;
         let likely = z >= LIKELY_Z || odds >= LIKELY_ODDS || far;
         let sure = recent.total() >= 5 && (z >= SURE_Z || odds >= SURE_ODDS || (was_abnormal && likely));
         (sure || likely).then_some(Excess { version: None, memory_bytes, normal_bytes, runs: recent.total(), sure })

@@ -35,6 +35,9 @@ impl Lcg {
     }
 }
 
+/// Version, and factors of memory, duration and rows.
+pub type Factors = (Option<&'static str>, f64, f64, f64);
+
 /// One pattern's runs.
 #[derive(Clone)]
 pub struct Pattern {
@@ -46,7 +49,7 @@ pub struct Pattern {
     pub duration_ms: f64,
     pub rows: f64,
     /// Version and the factors of memory, duration and rows, by second and a number from 0 to 1.
-    pub at: fn(f64, f64) -> (Option<&'static str>, f64, f64, f64),
+    pub at: fn(f64, f64) -> Factors,
 }
 
 impl Pattern {

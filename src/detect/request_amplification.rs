@@ -5,6 +5,7 @@
 //! fails first, its callers' repeats are its own doing. It wakes a person only when the additional calls are much of all
 //! calls between services and something suffers, or when they are so many that it soon will.
 
+mod habit;
 mod health;
 mod hop;
 mod layers;
@@ -228,6 +229,12 @@ impl Detector for RequestAmplification {
         let end = scene.window.end;
         let mut pictures = self.pictures(scene);
         layers::add_up(&mut pictures);
+        for picture in pictures.iter().filter(|picture| picture.harm.is_some()) {
+            let of_pair = |((caller, service, _), _): &(&Way, &mut HopHistory)| {
+                *caller == picture.caller && *service == picture.service
+            };
+            self.ways.iter_mut().filter(of_pair).for_each(|(_, history)| history.harms());
+        }
         let told = pictures.iter().filter(|picture| self.matters(picture, end));
         told.map(|picture| words::finding(picture, &pictures, scene)).collect()
     }

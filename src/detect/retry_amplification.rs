@@ -113,7 +113,7 @@ impl RetryAmplification {
         }
         for (key, cell) in scene.recent.cells() {
             for group in Group::of(key) {
-                if matches!(group, Group::Version { .. }) || self.scores.beyond_chance(group) {
+                if matches!(group, Group::Version { .. } | Group::Unversioned) || self.scores.beyond_chance(group) {
                     let suspect = suspects.entry(group).or_default();
                     suspect.cell.add(cell);
                     suspect.by_subscription.entry(key.subscription).or_default().add(cell);

@@ -22,7 +22,7 @@ pub const CHANCE_FACTOR: f64 = 1.5;
 /// ... and this share of the requests, because a stream's pace is only known so well.
 const INFERRED_SHARE_ALLOWED: f64 = 0.03;
 /// Times what is accepted that is looked for.
-const INFERRED_ALARM_FACTOR: f64 = 3.0;
+const INFERRED_ALARM_FACTOR: f64 = 2.2;
 /// First requests that a ratio of first requests is not trusted below.
 const FIRSTS_PRIOR: f64 = 5.0;
 /// What is kept of first requests from window to window: a crowd is known as one within seconds.
@@ -31,7 +31,7 @@ const FIRSTS_KEPT: f64 = 0.75;
 const EXCESS_Z: f64 = 3.0;
 /// ... of demand that varies this many times more than independent requests do (real traffic: 10 and more over minutes,
 /// less within one).
-const EXCESS_FANO: f64 = 4.0;
+const EXCESS_FANO: f64 = 2.5;
 /// Attempts of a well-behaved client (see `ATTEMPTS_COMPLIANT_MAX`).
 const COMPLIANT: f64 = 3.0;
 
@@ -95,23 +95,6 @@ impl Scores {
                     inferred.step(&cell, minute, self.threshold);
                 }
                 _ => inferred.score = 0.0,
-            }
-            if std::env::var_os("DBG").is_some() && cell.inferred.beyond_budget > 0 {
-                eprintln!(
-                    "{} {:?} {} n={} res={} chR={} bey={} ch={} score={:.1} phi={:.2} firsts={} exp={}",
-                    start,
-                    group,
-                    group.title(scene.names),
-                    cell.requests,
-                    cell.inferred.resends,
-                    cell.inferred.resends_by_chance_milli,
-                    cell.inferred.beyond_budget,
-                    cell.inferred.beyond_by_chance_milli,
-                    inferred.score,
-                    of_minute.get(&group).map_or(0.0, |m| inferred.demand_factor(m)),
-                    cell.inferred.firsts,
-                    cell.inferred.firsts_expected_milli
-                );
             }
             self.overflowed += put(&mut self.inferred, group, inferred, start);
         }

@@ -22,6 +22,8 @@ const LOAD_FACTOR_MAX: f64 = 1.5;
 const LOAD_BEFORE_MS: DurationMs = 900_000;
 /// Failures in these minutes before the drops were there without them.
 const FAILED_BEFORE_MS: DurationMs = 180_000;
+/// How often what is normal is learnt.
+const LEARNT_EVERY_MS: DurationMs = 60_000;
 /// A source that comes down from its ceiling for less than this has not left it.
 const REMEMBERED_MS: DurationMs = 600_000;
 
@@ -46,6 +48,8 @@ impl Default for SaturationSpec {
 pub struct Saturation {
     spec: SaturationSpec,
     known: FxHashMap<Name, Known>,
+    /// What is normal for a source, and when that was learnt.
+    learnt: FxHashMap<Name, (Timestamp, Background)>,
 }
 
 /// Since when a source is at its ceiling, and what was normal before: learnt once, so that an incident does not become
@@ -72,17 +76,30 @@ impl Saturation {
     /// Nothing seen yet.
     #[must_use]
     pub fn new(spec: SaturationSpec) -> Self {
-        Self { spec, known: FxHashMap::default() }
+        Self { spec, known: FxHashMap::default(), learnt: FxHashMap::default() }
     }
 
-    fn judge(&self, scene: &Scene<'_>, history: &ThroughputHistory, known: Option<Known>) -> Option<Saturated> {
+    /// What is normal, learnt anew every minute: a day is much to look at.
+    fn normal(&mut self, name: Name, history: &ThroughputHistory, edge: &EdgeHistory, now: &Throughput) -> Background {
+        let fresh = self.learnt.get(&name).filter(|(at, _)| now.first.since(*at) < LEARNT_EVERY_MS);
+        if let Some((_, normal)) = fresh {
+            return *normal;
+        }
+        let normal = Background::learn(history, edge, now.first);
+        self.learnt.insert(name, (now.first, normal));
+        normal
+    }
+
+    fn judge(&mut self, scene: &Scene<'_>, name: Name, history: &ThroughputHistory) -> Option<Saturated> {
         let (edge, end) = (scene.signals.edge(), scene.window.end);
         let now = Throughput::lately(history, edge, end)?;
-        let known = known.unwrap_or_else(|| Known {
-            since: now.first,
-            held_at: end,
-            normal: Background::learn(history, edge, now.first),
-        });
+        if history.operations_limit_per_second.is_none() && !now.is_remarkable() {
+            return None;
+        }
+        let known = match self.known.get(&name) {
+            Some(known) => *known,
+            None => Known { since: now.first, held_at: end, normal: self.normal(name, history, edge, &now) },
+        };
         let normal = known.normal;
         let near_limit = history.operations_limit_per_second.filter(|limit| {
             now.operations_least.is_some_and(|operations| operations >= self.spec.near_limit_share * limit)
@@ -176,13 +193,13 @@ impl Detector for Saturation {
             if !history.reported_within(end, SILENT_MS) {
                 continue;
             }
-            let known = self.known.get(&name).copied();
-            if let Some(saturated) = self.judge(scene, throughput, known) {
+            if let Some(saturated) = self.judge(scene, name, throughput) {
                 self.known.insert(name, Known { held_at: end, ..saturated.known });
                 findings.push(saturated.finding(scene.names.text(name), scene));
             }
         }
         self.known.retain(|_, known| end.since(known.held_at) <= REMEMBERED_MS);
+        self.learnt.retain(|_, (at, _)| end.since(*at) <= REMEMBERED_MS);
         findings
     }
 }

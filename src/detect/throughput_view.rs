@@ -93,6 +93,12 @@ impl Throughput {
         })
     }
 
+    /// Whether there is anything to look into: drops at all, or no movement.
+    pub(super) fn is_remarkable(&self) -> bool {
+        let drops = |drops: &Option<Drops>| drops.is_some_and(|drops| drops.per_second >= DROPS_PER_SECOND_MIN);
+        self.drops_least.iter().all(drops) || self.flat_operations.or(self.flat_bytes).is_some()
+    }
+
     /// The share of operations that is dropped.
     pub(super) fn drops_share(&self) -> Option<f64> {
         self.drops.zip(self.operations).filter(|(_, operations)| *operations > 0.0).map(|(drops, all)| drops / all)
@@ -169,9 +175,7 @@ impl Background {
             history.fine.iter().filter(|bucket| bucket.start < until && is_watched(bucket)).collect();
         let first_fine = fine.first().map_or(until, |bucket| bucket.start);
         let coarse = history.coarse.iter().filter(|b| b.start.plus(COARSE_MS) <= first_fine && is_watched(b));
-        // A five-minute bucket stands for ten half-minutes, in the way it counts among them.
-        let all: Vec<&ThroughputBucket> =
-            coarse.flat_map(|bucket| std::iter::repeat_n(bucket, 10)).chain(fine.iter().copied()).collect();
+        let all: Vec<&ThroughputBucket> = coarse.chain(fine.iter().copied()).collect();
         let of_drops = |part: fn(&Drops) -> Option<f64>| {
             Spread::of(all.iter().filter_map(|bucket| drops(bucket)).filter_map(|drops| part(&drops)).collect())
         };

@@ -29,6 +29,10 @@ pub struct Links {
     pub resend_s: f64,
     /// Seconds in which a request would have been taken for a fourth or later attempt.
     pub beyond_s: f64,
+    /// Requests while no failure was recent, repeated or not: surely nobody's repeats.
+    pub clear_firsts: u64,
+    /// Seconds without a recent failure.
+    pub clear_s: f64,
 }
 
 /// The failures of one stream that wait for a repeat.
@@ -36,13 +40,15 @@ pub struct Links {
 pub struct Chain {
     waiting: Vec<Waiting>,
     until: Timestamp,
+    /// Until when the newest failure is recent.
+    recent_until: Option<Timestamp>,
 }
 
 impl Chain {
     /// None waits.
     #[must_use]
     pub fn new(start: Timestamp) -> Self {
-        Self { waiting: Vec::new(), until: start }
+        Self { waiting: Vec::new(), until: start, recent_until: None }
     }
 
     /// Takes in the requests (time, failed) of a window up to `end`, in order of time. `patience_ms`: a later request is
@@ -56,8 +62,12 @@ impl Chain {
             self.wait_until(*at, patience_ms, &mut links);
             let attempt = self.answer().map_or(1, |attempt| (attempt + 1).min(ATTEMPT_MAX));
             links.firsts += u64::from(attempt == 1);
+            links.clear_firsts += u64::from(self.recent_until.is_none_or(|until| until <= *at));
             links.resends += u64::from(attempt > 1);
             links.beyond_budget += u64::from(attempt > COMPLIANT_MAX);
+            if *failed {
+                self.recent_until = Some(at.plus(patience_ms));
+            }
             if *failed && self.waiting.len() < WAITING_MAX {
                 self.waiting.push(Waiting { at: *at, attempt });
             }
@@ -66,10 +76,10 @@ impl Chain {
         links
     }
 
-    /// Whether no failure waits any more.
+    /// Whether no failure waits any more, and none was lately.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.recent_until.is_none_or(|until| until <= self.until)
     }
 
     /// Counts the time until `at`, and forgets failures that nobody repeats any more.
@@ -86,6 +96,8 @@ impl Chain {
         let beyond = last(|attempt| attempt >= COMPLIANT_MAX);
         links.resend_s += seconds(within_budget.max(beyond).since(self.until));
         links.beyond_s += seconds(beyond.since(within_budget).max(0));
+        let clear_from = self.recent_until.map_or(self.until, |until| until.max(self.until));
+        links.clear_s += seconds(at.since(clear_from).max(0));
         self.waiting.retain(|waiting| waiting.at.plus(patience_ms) > at);
         self.until = self.until.max(at);
     }

@@ -26,8 +26,10 @@ const BUSY_PACE: f64 = 0.5;
 /// A request that comes by chance after a chain brings up to two repeats of its own, which count as beyond the third too.
 const CHANCE_CLUSTER: f64 = 3.0;
 
-/// How much of the first requests counted so far is kept from window to window: a crowd is known as one within seconds.
-const FIRSTS_KEPT: f64 = 0.75;
+/// How much of the first requests counted so far is forgotten from window to window: a crowd is known as one within seconds.
+const FIRSTS_FORGOTTEN: f64 = 0.25;
+/// Share of failures up to which a request after a success is nobody's repeat, by and large.
+const FAILING_TELLING_MAX: f64 = 0.8;
 /// First requests that their ratio to those expected is not trusted below.
 const FIRSTS_PRIOR: f64 = 5.0;
 
@@ -42,9 +44,10 @@ pub struct Inferred {
     pub beyond_budget: u64,
     /// As many of these as the stream's own pace brings, in thousandths.
     pub beyond_by_chance_milli: u64,
-    /// Requests that came after no failure.
+    /// Requests of streams without a recent failure.
     pub firsts: u64,
-    /// As many of these as the stream's own pace brings, in thousandths.
+    /// As many of these as the stream's own pace brings, with as many times more as the whole platform sees; in
+    /// thousandths.
     pub firsts_expected_milli: u64,
 }
 
@@ -121,8 +124,14 @@ impl Trouble {
 struct Found {
     cell: CellKey,
     inferred: Inferred,
-    /// First requests not counted as such, because a failure waited, by the stream's own pace; in thousandths.
+    /// Requests after no failure that waits, ...
+    firsts: u64,
+    /// ... and as many as the stream's own pace brings while one waited, in thousandths.
     waited_milli: u64,
+    /// Requests that are surely nobody's repeats.
+    clear_firsts: u64,
+    /// As many as the stream's own pace brings while repeats could not be told from them, in thousandths.
+    unclear_milli: u64,
 }
 
 /// The window being closed.
@@ -146,17 +155,40 @@ pub struct Repeats {
 struct Crowd {
     firsts: f64,
     expected: f64,
+    /// The same with requests after a success in streams in trouble.
+    settled_factor: f64,
+}
+
+/// One window for [`Crowd`]: requests, and as many as usual, in requests.
+#[derive(Debug, Default)]
+struct CrowdWindow {
+    clear_firsts: u64,
+    clear_expected: f64,
+    firsts: u64,
+    expected: f64,
+    usual: f64,
+    /// Share of the requests of streams in trouble that failed.
+    failing: f64,
 }
 
 impl Crowd {
     /// How many times the usual demand comes; less than usual proves nothing.
     fn factor(&self) -> f64 {
-        ((self.firsts + FIRSTS_PRIOR) / (self.expected + FIRSTS_PRIOR)).max(1.0)
+        ((self.firsts + FIRSTS_PRIOR) / (self.expected + FIRSTS_PRIOR)).max(self.settled_factor).max(1.0)
     }
 
-    fn count(&mut self, firsts: u64, expected: f64) {
-        self.firsts = self.firsts * FIRSTS_KEPT + firsts as f64;
-        self.expected = self.expected * FIRSTS_KEPT + expected.max(0.0);
+    /// What is known stays known while too many streams are in trouble to tell anew.
+    fn count(&mut self, window: &CrowdWindow) {
+        let clear_share = if window.usual > 0.0 { window.clear_expected / window.usual } else { 1.0 };
+        let keep = 1.0 - FIRSTS_FORGOTTEN * clear_share.clamp(0.0, 1.0);
+        self.firsts = self.firsts * keep + window.clear_firsts as f64;
+        self.expected = self.expected * keep + window.clear_expected.max(0.0);
+        // What follows a success is a first request, unless so much fails that repeats of others surround it.
+        self.settled_factor = if window.failing < FAILING_TELLING_MAX {
+            (window.firsts as f64 + FIRSTS_PRIOR) / (window.expected.max(0.0) + FIRSTS_PRIOR)
+        } else {
+            0.0
+        };
     }
 }
 
@@ -175,7 +207,7 @@ impl Repeats {
         let mut troubled: FxHashSet<StreamKey> = failing.map(|request| StreamKey::of(&request.cell)).collect();
         troubled.extend(self.troubled.keys());
         let window_s = seconds(end.since(start));
-        let usual = self.demands.pace_of_all() * window_s;
+        let usual_per_s = self.demands.pace_of_all();
         let quiet_firsts = self.learn(span, &troubled, cells);
         unmarked.retain(|request| troubled.contains(&StreamKey::of(&request.cell)));
         unmarked.sort_unstable_by_key(|r| {
@@ -190,9 +222,17 @@ impl Repeats {
         for stream in troubled {
             self.follow(stream, &[], span, &mut found);
         }
-        let firsts: u64 = found.iter().map(|found| found.inferred.firsts).sum();
-        let waited: u64 = found.iter().map(|found| found.waited_milli).sum();
-        self.crowd.count(quiet_firsts + firsts, usual - waited as f64 / 1_000.0);
+        let failed = unmarked.iter().filter(|request| request.answer != Answer::Settled).count() as u64;
+        let sum = |of: fn(&Found) -> u64| found.iter().map(of).sum::<u64>();
+        let usual = usual_per_s * window_s;
+        self.crowd.count(&CrowdWindow {
+            clear_firsts: quiet_firsts + sum(|found| found.clear_firsts),
+            clear_expected: usual - sum(|found| found.unclear_milli) as f64 / 1_000.0,
+            firsts: quiet_firsts + sum(|found| found.firsts),
+            expected: usual - sum(|found| found.waited_milli) as f64 / 1_000.0,
+            usual,
+            failing: super::ratio(failed, unmarked.len() as u64),
+        });
         for Found { cell, inferred, .. } in found {
             // A chain that waits in vain is evidence too, in a window without requests of its own.
             if cells.len() < cells_max || cells.contains_key(&cell) {
@@ -221,11 +261,11 @@ impl Repeats {
             }
         }
         let window_s = seconds(span.end.since(span.start));
-        let mut firsts = 0;
+        let (mut firsts, crowd) = (0, self.crowd.factor());
         for (stream, (requests, expected)) in &mut streams {
             let pace = self.demands.pace(*stream, window_s);
             let elapsed_s = self.demands.learn(*stream, *requests, span.start, span.end);
-            *expected = pace.map_or(0.0, |pace| pace.mean * elapsed_s);
+            *expected = pace.map_or(0.0, |pace| pace.mean * crowd * elapsed_s);
         }
         for (key, cell) in cells.iter_mut().filter(|(key, cell)| counts(key, cell)) {
             if let Some((requests, expected)) = streams.get(&StreamKey::of(key)).filter(|(_, expected)| *expected > 0.0)
@@ -280,8 +320,8 @@ fn link(
     }
     #[allow(clippy::cast_possible_truncation)] // at most PATIENCE_MS_MAX
     let patience_ms = (PATIENCE_SHARE * 1_000.0 / (pace.in_bursts * crowd)).min(PATIENCE_MS_MAX as f64) as DurationMs;
-    let control_s = pause_s + seconds(span.end.since(span.start));
     let versions = trouble.chains.len() as f64;
+    let window_s = seconds(span.end.since(span.start));
     for (version, chain) in &mut trouble.chains {
         let of_version = requests.iter().filter(|r| (r.cell.client, r.cell.client_version) == *version);
         let answers: Vec<(Timestamp, bool)> =
@@ -289,14 +329,17 @@ fn link(
         let links = chain.follow(&answers, span.end, patience_ms);
         found.push(Found {
             cell: stream.with_version(*version),
-            inferred: inferred(links, pace, crowd, control_s / versions),
+            inferred: inferred(links, pace, crowd, pause_s / versions),
+            firsts: links.firsts,
             waited_milli: milli(pace.mean * links.resend_s),
+            clear_firsts: links.clear_firsts,
+            unclear_milli: milli(pace.mean * (window_s / versions - links.clear_s).max(0.0)),
         });
     }
     trouble.chains.retain(|(_, chain)| !chain.is_over());
 }
 
-fn inferred(links: Links, pace: Pace, crowd: f64, control_s: f64) -> Inferred {
+fn inferred(links: Links, pace: Pace, crowd: f64, pause_s: f64) -> Inferred {
     // In a crowd chance brings more.
     let by_chance = pace.in_bursts * crowd;
     Inferred {
@@ -304,8 +347,8 @@ fn inferred(links: Links, pace: Pace, crowd: f64, control_s: f64) -> Inferred {
         resends_by_chance_milli: milli(by_chance * links.resend_s),
         beyond_budget: links.beyond_budget,
         beyond_by_chance_milli: milli(CHANCE_CLUSTER * by_chance * links.beyond_s),
-        firsts: links.firsts,
-        firsts_expected_milli: milli(pace.mean * (control_s - links.resend_s).max(0.0)),
+        firsts: links.clear_firsts,
+        firsts_expected_milli: milli(pace.mean * crowd * (pause_s + links.clear_s)),
     }
 }
 
@@ -340,7 +383,7 @@ fn settle(trouble: &mut Trouble, requests: &[Unmarked], pace: Pace, window_s: f6
             firsts_expected_milli,
             ..Inferred::default()
         };
-        found.push(Found { cell: key, inferred, waited_milli: 0 });
+        found.push(Found { cell: key, inferred, firsts, waited_milli: 0, clear_firsts: firsts, unclear_milli: 0 });
     }
 }
 

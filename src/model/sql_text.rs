@@ -99,6 +99,10 @@ const KEYWORDS: &[&str] = &[
     "with",
 ];
 
+/// Those of them that are functions: no space before their bracket.
+const FUNCTIONS: &[&str] =
+    &["any", "array", "avg", "cast", "count", "first", "if", "last", "left", "max", "min", "right", "sum"];
+
 /// The text with every literal as `?`, lists of literals as one, and one way of spacing.
 #[must_use]
 pub fn normalise_sql(text: &str) -> String {
@@ -135,7 +139,8 @@ fn cut(text: &str) -> &str {
 /// No space after an opening bracket or a dot, none before a closing one, a comma, a dot or a call's bracket.
 fn joins(before: &str, token: &str) -> bool {
     let is_word = before.bytes().next_back().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let calls = (token == "(" || token == "[") && is_word && !KEYWORDS.contains(&before);
+    let calls =
+        (token == "(" || token == "[") && is_word && (FUNCTIONS.contains(&before) || !KEYWORDS.contains(&before));
     matches!(before, "(" | "[" | ".") || matches!(token, ")" | "]" | "," | ".") || calls
 }
 
@@ -203,15 +208,11 @@ fn line(rest: &str) -> usize {
 fn quoted(bytes: &[u8], quote: u8) -> usize {
     let mut at = 1;
     while at < bytes.len() {
-        if bytes[at] == b'\\' {
-            at += 2;
-        } else if bytes[at] == quote && bytes.get(at + 1) == Some(&quote) {
-            at += 2;
-        } else if bytes[at] == quote {
+        let doubled = bytes[at] == quote && bytes.get(at + 1) == Some(&quote);
+        if bytes[at] == quote && !doubled {
             return at + 1;
-        } else {
-            at += 1;
         }
+        at += if bytes[at] == b'\\' || doubled { 2 } else { 1 };
     }
     bytes.len()
 }

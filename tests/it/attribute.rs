@@ -164,7 +164,8 @@ fn synthetic_causes_of_one_to_three_dimensions_are_found() {
         let (table, truth) = cube::table(&recipe, &mut random);
         score.add(&found(&explain(&table, &Options::default())), &truth);
     }
-    assert!(score.f1() >= 0.85, "F1 {:.3} of {score:?}", score.f1());
+    let (f1, precision, recall) = (score.f1(), score.precision(), score.recall());
+    assert!(f1 >= 0.85 && precision >= 0.95, "F1 {f1:.3}, precision {precision:.3}, recall {recall:.3} of {score:?}");
 }
 
 #[tokio::test]

@@ -107,6 +107,19 @@ fn a_pipe_is_answered_row_by_row() {
     assert!(answers.next().is_none() && child.wait().unwrap().success());
 }
 
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let rows: String = (0..20_000).map(|row| format!("{},1\n", 1_773_050_400 + row * 60)).collect();
+    file.write_all(format!("timestamp,value\n{rows}").as_bytes()).unwrap();
+    let mut command = floodmark();
+    let mut child = command.arg("detect").arg(file.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap());
+    answers.read_line(&mut String::new()).unwrap();
+    drop(answers);
+    assert!(child.wait().unwrap().success());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(6))]
 

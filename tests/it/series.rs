@@ -63,9 +63,7 @@ fn a_day_without_its_peak_is_an_anomaly_though_no_value_is_unusual() {
     let late: Vec<usize> = alerts(&usual).into_iter().filter(|row| *row > 288 * 4).collect();
     assert!(late.is_empty(), "usual days: {late:?}");
     let mut values = usual.clone();
-    for row in 288 * 10 + 96..288 * 10 + 216 {
-        values[row] -= 60.0;
-    }
+    values[288 * 10 + 96..288 * 10 + 216].iter_mut().for_each(|value| *value -= 60.0);
     let found: Vec<usize> = alerts(&values).into_iter().filter(|row| *row > 288 * 4).collect();
     assert!(found.first().is_some_and(|row| (288 * 10 + 96..288 * 10 + 144).contains(row)), "{found:?}");
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::habit::Habit;
 use super::measure::{Measure, Seen};
 use crate::flow::{Cell, HopSums, ratio};
 use crate::model::{DurationMs, Timestamp};
@@ -103,6 +104,7 @@ pub struct HopHistory {
     moments: VecDeque<Moment>,
     calls: Measure,
     bytes: Measure,
+    habit: Habit,
     served_learnt: f64,
     cell_learnt: Cell,
     pairs_learnt: Pairs,
@@ -116,8 +118,10 @@ impl HopHistory {
             self.last_called = moment.start;
         }
         let (served, unit) = (self.compared_with(&moment), self.bytes_a_call());
-        moment.expected_calls = self.calls.expected(served, moment.span_ms, 1.0);
-        moment.expected_bytes = unit.and_then(|unit| self.bytes.expected(served, moment.span_ms, unit));
+        // A caller that serves nothing works when it works: a job that runs by the hour is known for what it does then.
+        let habit = if self.serves() { 0.0 } else { self.habit.calls_per_ms() };
+        moment.expected_calls = self.calls.expected(served, moment.span_ms, 1.0, habit);
+        moment.expected_bytes = unit.and_then(|unit| self.bytes.expected(served, moment.span_ms, unit, habit * unit));
         self.moments.push_back(moment);
         let excused = self.excused(&moment);
         self.calls.judge(&self.seen(&moment, Quantity::Calls), excused, 1.0, CALLS_WEIGHT_MAX);
@@ -126,15 +130,35 @@ impl HopHistory {
         }
         self.end_what_is_over(moment.start.plus(moment.span_ms));
         while self.moments.front().is_some_and(|first| moment.start.since(first.start) >= QUARANTINE_MS) {
+            let busy = self.busy_per_ms();
             if let Some(old) = self.moments.pop_front() {
-                self.learn(&old);
+                self.learn(&old, busy);
             }
         }
     }
 
-    fn learn(&mut self, old: &Moment) {
+    /// Calls a millisecond in the oldest minute that is kept, and whether any of it may be abnormal.
+    #[allow(clippy::cast_precision_loss)]
+    fn busy_per_ms(&self) -> (f64, bool) {
+        let Some(first) = self.moments.front() else { return (0.0, true) };
+        let minute = || self.moments.iter().take_while(|moment| moment.start.since(first.start) < NOW_MS);
+        let calls: u64 = minute().map(|moment| moment.sums.cell.requests).sum();
+        let doubted = minute().last().is_some_and(|last| self.calls.doubts(last.start));
+        (calls as f64 / NOW_MS as f64, doubted)
+    }
+
+    /// It is abnormal, and something suffers: it must not become a habit.
+    pub fn harms(&mut self) {
+        self.habit.harms();
+    }
+
+    fn learn(&mut self, old: &Moment, (busy_per_ms, busy_doubted): (f64, bool)) {
         if self.calls.doubts(old.start) || self.bytes.doubts(old.start) {
+            self.habit.doubted(busy_per_ms);
             return;
+        }
+        if !busy_doubted {
+            self.habit.learn(old.start, busy_per_ms);
         }
         let cell = &old.sums.cell;
         self.cell_learnt.requests += cell.requests;
@@ -199,13 +223,14 @@ impl HopHistory {
         for quantity in [Quantity::Calls, Quantity::Bytes] {
             let Some(since) = self.measure(quantity).fired() else { continue };
             let lately = self.span(quantity, end.plus(-CALM_MS));
-            let over = lately.ms >= CALM_MS && lately.amount < CALM_FACTOR * lately.expected;
+            let over = end.since(since) >= CALM_MS && lately.amount < CALM_FACTOR * lately.expected;
             if end.since(since) >= ACCEPTED_MS {
                 *self = Self { last_called: self.last_called, ..Self::default() };
                 return;
             }
             if over {
                 self.measure_mut(quantity).calm();
+                self.habit.over(end);
             }
         }
     }

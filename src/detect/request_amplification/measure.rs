@@ -71,14 +71,14 @@ fn faded(sum: f64, span_ms: DurationMs, memory_ms: f64) -> f64 {
 
 impl Measure {
     /// What a window should hold, given the requests served in it; nothing while too little is known. `unit` is the
-    /// amount of one call.
+    /// amount of one call, `by_habit` an amount a millisecond that the caller is known for.
     #[allow(clippy::cast_precision_loss)]
-    pub fn expected(&self, served: f64, span_ms: DurationMs, unit: f64) -> Option<f64> {
+    pub fn expected(&self, served: f64, span_ms: DurationMs, unit: f64, by_habit: f64) -> Option<f64> {
         if self.learnt_ms < LEARNT_MS_MIN || self.amount < LEARNT_AMOUNT_MIN * unit || self.rate_ms <= 0.0 {
             return None;
         }
         let by_served = if self.served > 0.0 { self.amount / self.served * served } else { 0.0 };
-        let by_time = self.rate_amount / self.rate_ms * span_ms as f64;
+        let by_time = (self.rate_amount / self.rate_ms).max(by_habit) * span_ms as f64;
         Some(by_served.max(by_time).max(EXPECTED_MIN * unit))
     }
 
@@ -126,7 +126,7 @@ impl Measure {
         self.rate_ms = faded(self.rate_ms, span, RATE_MEMORY_MS) + span as f64;
         self.learnt_ms = (self.learnt_ms + span as f64).min(RATIO_MEMORY_MS);
         // What was not expected at the time is compared with what is now: the first windows are not lost.
-        if let Some(expected) = seen.expected.or_else(|| self.expected(seen.served, span, unit)) {
+        if let Some(expected) = seen.expected.or_else(|| self.expected(seen.served, span, unit, 0.0)) {
             let (x, mean) = (seen.amount / unit, expected / unit);
             self.squares = faded(self.squares, span, RATIO_MEMORY_MS) + (x - mean).powi(2) - x;
             self.squares_expected = faded(self.squares_expected, span, RATIO_MEMORY_MS) + mean.powi(2);

@@ -379,3 +379,29 @@ fn what_is_told_of_repeated_keys() {
     let pages = told.pages(AlertName::RequestAmplification);
     assert!(pages.iter().any(|p| p.labels.get(Dimension::Caller) == Some("catalog")), "{pages:#?}");
 }
+
+#[test]
+fn a_job_that_runs_by_the_hour_is_no_ticket_each_time_and_its_storm_still_pages() {
+    let runs: ByTime = |t| {
+        let storm = if t > 7_300.0 { 10.0 } else { 1.0 };
+        if (t % 1_800.0) > 1_300.0 { 20.0 * storm } else { 0.05 }
+    };
+    let platform = Platform {
+        seconds: 9_000.0,
+        edge_per_second: 2.0,
+        filler_per_second: runs,
+        store_ms: |t| if t > 8_540.0 { 200.0 } else { 20.0 },
+        ..Platform::default()
+    };
+    let mut events = platform.events(17);
+    // The generator's thinning caps the filler at 60 a second: three times what it is known for.
+    events.sort_by_key(Event::timestamp);
+    let told = run_in_order(&events);
+    let alerts = amplified(&told);
+    let tickets = alerts.iter().filter(|a| a.severity == crate::model::Severity::Warning).count();
+    assert!(tickets == 1, "{alerts:#?}");
+    let pages = told.pages(AlertName::RequestAmplification);
+    assert_eq!(pages.len(), 1, "{alerts:#?}");
+    names(pages[0], "filler", "store");
+    assert!((at(8_540.0)..at(8_680.0)).contains(&pages[0].at), "{}", pages[0].at);
+}

@@ -90,6 +90,22 @@ impl Log {
         }
     }
 
+    /// As many requests as `load` says, at one moment.
+    pub(super) fn requests_at(&mut self, seconds: f64, load: f64) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        for _ in 0..load as u32 {
+            self.events.push(Event::Request(Request {
+                timestamp: at(seconds),
+                subscription: Text::from("org-1"),
+                service: Some(Text::from("gateway")),
+                route: Text::from("GET /v1/things"),
+                status: 200,
+                duration_ms: 50.0,
+                ..Request::default()
+            }));
+        }
+    }
+
     pub(super) fn run(mut self) -> Outcome {
         self.events.sort_by_key(Event::timestamp);
         run(&self.events)

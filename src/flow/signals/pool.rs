@@ -49,6 +49,8 @@ pub struct PoolHistory {
     pub size: Option<f64>,
     /// Whether reserved members are known to be counted in `in_use` (true), beside it (false).
     pub reserved_inside: Option<bool>,
+    /// When its counters last began anew: what was held before was given back with its holder.
+    pub begun_at: Timestamp,
     acquired: Counter,
     released: Counter,
     in_use: Option<f64>,
@@ -110,7 +112,7 @@ impl PoolHistory {
         let acquired = acquired_reading.and_then(|cell| self.acquired.read(cell));
         let released = released_reading.and_then(|cell| self.released.read(cell));
         if acquired.into_iter().chain(released).any(|increase| increase.reset) {
-            self.begin_anew();
+            self.begin_anew(at);
         }
         self.in_use = in_use.map(|cell| cell.last).or(self.in_use);
         self.reserved = reserved.map(|cell| cell.last).or(self.reserved);
@@ -144,7 +146,8 @@ impl PoolHistory {
     }
 
     /// Counters from before a restart cannot be compared with those after it.
-    fn begin_anew(&mut self) {
+    fn begin_anew(&mut self, at: Timestamp) {
+        self.begun_at = at;
         for bucket in self.fine.iter_mut().chain(&mut self.coarse) {
             (bucket.missing, bucket.missing_beyond_reserved) = (None, None);
             if self.in_use.is_none() {

@@ -27,6 +27,8 @@ use ripple::Scene;
 
 /// Root causes found in one search.
 pub const CAUSES_MAX: usize = 20;
+/// The first cause has to have this many times the gain that there is without one: it was said that something is wrong.
+const FIRST_GAIN_MIN: f64 = 2.0;
 /// A further cause has to have this many times the gain that there is without a cause.
 const FURTHER_GAIN_MIN: f64 = 5.0;
 /// So much makes a cause one to be sure of.
@@ -160,7 +162,7 @@ impl<'a> Ranking<'a> {
         let share = if self.whole > 0.0 { (excess / self.whole).min(1.0) } else { 0.0 };
         let share_min = if self.table.expected.is_some() { FURTHER_SHARE_MIN_GIVEN } else { FURTHER_SHARE_MIN };
         let stands_out = if self.causes.is_empty() {
-            cause.gain > level_before
+            cause.gain > FIRST_GAIN_MIN * level_before
         } else {
             // What is left alike in everything is no further cause.
             let is_one = !calm && !cause.description.is_empty();
