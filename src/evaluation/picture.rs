@@ -13,7 +13,7 @@ const ALERTS_MAX: usize = 8;
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 24.0;
-const TOP: f64 = 44.0;
+const TOP: f64 = 58.0;
 const PANEL: f64 = 92.0;
 const GAP: f64 = 30.0;
 
