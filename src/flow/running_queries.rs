@@ -122,6 +122,8 @@ mod tests {
             edge_total: Cell::default(),
             signals: Vec::new(),
             queries: QueryCounts { cells: Vec::new(), reports },
+            hops: Vec::new(),
+            latencies: Vec::new(),
             late: LateCounts::default(),
         });
     }
