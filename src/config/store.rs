@@ -27,7 +27,7 @@ impl Default for StoreConfig {
             batch_records_max: 100_000,
             batch_bytes_max: ByteCount::mib(64),
             batch_age_max: Span::from_secs(1),
-            batches_waiting_max: 8,
+            batches_waiting_max: 4,
             retention: RetentionConfig::default(),
         }
     }
