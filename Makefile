@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help engines engine-kafka build demo test test-kafka bench lint docs audit fuzz ci clean check-cargo check-redis
+.PHONY: help engines engine-kafka build demo evaluate test test-kafka bench lint docs audit fuzz ci clean check-cargo check-redis nab attribution
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -27,6 +27,9 @@ build: check-cargo ## Build the release binary
 demo: engines build ## Run the demo; ARGS='quiet-day --exit --speed 60' are passed on
 	target/release/floodmark demo $(ARGS)
 
+evaluate: build ## Measure recall, precision, delay and false pages on all scenarios; writes docs/evaluation.md; ARGS are passed on
+	target/release/floodmark evaluate --report docs/evaluation.md $(ARGS)
+
 test: check-cargo check-redis engines ## Run all tests against real engines; ARGS are passed to cargo test
 	cargo test --locked $(ARGS)
 
@@ -36,6 +39,12 @@ test-kafka: check-cargo engine-kafka ## Run the delivery tests on Apache Kafka, 
 bench: check-cargo engines ## Measure Floodmark beside its peers; FLOODMARK_BENCH_RECORDS=n, _BROKER=demo, _ONLY='floodmark table'
 	@for peer in otelcol rsyslog; do benches/peers/build.sh $$peer || echo "floodmark: $$peer is not built and not measured" >&2; done
 	cargo bench --locked --profile release --bench ingest
+
+nab: check-cargo ## Score `floodmark detect`; DATA=checkout of numenta/NAB, CLOUD=of microsoft/cloud-monitoring-dataset
+	@cargo bench --locked --profile dev --bench nab -- $(if $(DATA),'$(DATA)') $(if $(CLOUD),'$(CLOUD)')
+
+attribution: check-cargo ## Score the attribution of deviations; DATA=folder of real cases, ARGS=--verbose
+	cargo run --quiet --release --locked --example attribution -- $(DATA) $(ARGS)
 
 lint: check-cargo ## Formatting and clippy, warnings denied
 	cargo fmt --check

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod config;
 pub mod decode;
 pub mod detect;
+pub mod evaluation;
 pub mod flow;
 pub mod incident;
 pub mod ingest;

@@ -6,7 +6,9 @@
 use crate::alert::{AlertChange, AlertStates, Rule, Rules};
 use crate::config::FlowConfig;
 use crate::detect::{Detector, Limits, Scene};
-use crate::flow::{Assembler, ClosedWindow, FlowCounts, Recent, SERIES_SILENT_MS, SignalHistory, StreamId};
+use crate::flow::{
+    Assembler, ClosedWindow, FlowCounts, Recent, RunningQueries, SERIES_SILENT_MS, SignalHistory, StreamId,
+};
 use crate::incident::Incidents;
 use crate::model::{
     Dimension, Dimensions, DurationMs, Event, IncidentReport, Output, Summary, Timestamp, Transition, TransitionEvent,
@@ -29,6 +31,7 @@ pub struct Pipeline {
     assembler: Assembler,
     recent: Recent,
     signals: SignalHistory,
+    running: RunningQueries,
     rules: Vec<(Rule, Box<dyn Detector>)>,
     states: AlertStates,
     incidents: Incidents,
@@ -47,6 +50,7 @@ impl Pipeline {
             assembler: Assembler::new(&settings.flow),
             recent: Recent::default(),
             signals: SignalHistory::default(),
+            running: RunningQueries::default(),
             rules,
             states: AlertStates::default(),
             incidents: Incidents::default(),
@@ -101,7 +105,16 @@ impl Pipeline {
         self.recent.push(window);
         self.signals.push(window, self.assembler.names());
         let names = self.assembler.names();
-        let scene = Scene { window, recent: &self.recent, signals: &self.signals, names };
+        self.running.push(window);
+        let scene = Scene {
+            window,
+            recent: &self.recent,
+            signals: &self.signals,
+            running: &self.running,
+            query_texts: self.assembler.query_texts(),
+            changes: self.assembler.changes(),
+            names,
+        };
         self.incidents.push(&scene);
         let judged = |labels: &Dimensions| judged(labels, &scene);
         for (rule, detector) in &mut self.rules {
@@ -150,7 +163,11 @@ impl Pipeline {
     pub fn counts(&self) -> FlowCounts {
         let counts = self.assembler.counts();
         let detectors: u64 = self.rules.iter().map(|(_, detector)| detector.overflowed()).sum();
-        let overflowed = counts.overflowed + detectors + self.signals.overflowed() + self.states.overflowed();
+        let overflowed = counts.overflowed
+            + detectors
+            + self.signals.overflowed()
+            + self.running.overflowed()
+            + self.states.overflowed();
         FlowCounts { overflowed, ..counts }
     }
 
@@ -172,6 +189,10 @@ impl Pipeline {
 
 /// Whether an alert's condition can be judged on this window: absent data is not zero.
 fn judged(labels: &Dimensions, scene: &Scene<'_>) -> bool {
+    if labels.get(Dimension::Fingerprint).or(labels.get(Dimension::Node)).is_some() {
+        // Queries come when they come: their detectors remember for how long one counts.
+        return true;
+    }
     let Some(source) = labels.get(Dimension::Source) else {
         return scene.window.total.requests > 0;
     };

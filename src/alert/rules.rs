@@ -6,13 +6,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Span;
 use crate::detect::{
-    Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec, Limits, MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak,
-    MemoryLeakSpec, RateLimit, RateLimitSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec,
+    CacheCollapse, CacheCollapseSpec, DataDelayed, DataDelayedSpec, Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec,
+    FeedbackLoop, FeedbackLoopSpec, LatencyRegression, LatencyRegressionSpec, Limits, MemoryExhaustion,
+    MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec,
+    QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec, RequestAmplification,
+    RequestAmplificationSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec, Saturation,
+    SaturationSpec, SlowBurn, SlowBurnSpec, TrafficSurge, TrafficSurgeSpec,
 };
 use crate::model::{AlertName, Severity, Text};
 
-/// Rules built into the binary.
-const SHIPPED: &str = include_str!("../../alerts/rules/shipped.yaml");
+/// Rules built into the binary, a file a subject.
+const SHIPPED: &[(&str, &str)] = &[
+    ("alerts/rules/caches.yaml", include_str!("../../alerts/rules/caches.yaml")),
+    ("alerts/rules/calls.yaml", include_str!("../../alerts/rules/calls.yaml")),
+    ("alerts/rules/latency.yaml", include_str!("../../alerts/rules/latency.yaml")),
+    ("alerts/rules/data.yaml", include_str!("../../alerts/rules/data.yaml")),
+    ("alerts/rules/limits.yaml", include_str!("../../alerts/rules/limits.yaml")),
+    ("alerts/rules/memory.yaml", include_str!("../../alerts/rules/memory.yaml")),
+    ("alerts/rules/objectives.yaml", include_str!("../../alerts/rules/objectives.yaml")),
+    ("alerts/rules/pools.yaml", include_str!("../../alerts/rules/pools.yaml")),
+    ("alerts/rules/queries.yaml", include_str!("../../alerts/rules/queries.yaml")),
+    ("alerts/rules/retries.yaml", include_str!("../../alerts/rules/retries.yaml")),
+    ("alerts/rules/traffic.yaml", include_str!("../../alerts/rules/traffic.yaml")),
+    ("alerts/rules/saturation.yaml", include_str!("../../alerts/rules/saturation.yaml")),
+];
 /// Each rule runs a detector of its own over every window.
 const RULES_MAX: usize = 100;
 
@@ -88,16 +105,40 @@ pub struct Annotations {
 pub enum Detect {
     /// See [`RetryAmplification`].
     RetryAmplification(RetryAmplificationSpec),
+    /// See [`FeedbackLoop`].
+    FeedbackLoop(FeedbackLoopSpec),
     /// See [`RateLimit`].
     RateLimit(RateLimitSpec),
     /// See [`ErrorBudgetBurn`].
     ErrorBudgetBurn(ErrorBudgetBurnSpec),
+    /// See [`SlowBurn`].
+    SlowBurn(SlowBurnSpec),
     /// See [`MemoryExhaustion`].
     MemoryExhaustion(MemoryExhaustionSpec),
     /// See [`MemoryLeak`].
     MemoryLeak(MemoryLeakSpec),
     /// See [`RestartLoop`].
     RestartLoop(RestartLoopSpec),
+    /// See [`TrafficSurge`].
+    TrafficSurge(TrafficSurgeSpec),
+    /// See [`PoolLeak`].
+    PoolLeak(PoolLeakSpec),
+    /// See [`PoolExhaustion`].
+    PoolExhaustion(PoolExhaustionSpec),
+    /// See [`Saturation`].
+    Saturation(SaturationSpec),
+    /// See [`QueryBlowup`].
+    QueryBlowup(QueryBlowupSpec),
+    /// See [`DataDelayed`].
+    DataDelayed(DataDelayedSpec),
+    /// See [`QueryRegression`].
+    QueryRegression(QueryRegressionSpec),
+    /// See [`RequestAmplification`].
+    RequestAmplification(RequestAmplificationSpec),
+    /// See [`CacheCollapse`].
+    CacheCollapse(CacheCollapseSpec),
+    /// See [`LatencyRegression`].
+    LatencyRegression(LatencyRegressionSpec),
 }
 
 impl Detect {
@@ -106,10 +147,21 @@ impl Detect {
     pub fn alert(&self) -> AlertName {
         match self {
             Self::RetryAmplification(_) => AlertName::RetryAmplification,
+            Self::FeedbackLoop(_) => AlertName::FeedbackLoop,
             Self::RateLimit(_) => AlertName::RateLimitExceeded,
-            Self::ErrorBudgetBurn(_) => AlertName::ErrorBudgetBurn,
+            Self::ErrorBudgetBurn(_) | Self::SlowBurn(_) => AlertName::ErrorBudgetBurn,
             Self::MemoryExhaustion(_) | Self::MemoryLeak(_) => AlertName::MemoryExhaustion,
             Self::RestartLoop(_) => AlertName::RestartLoop,
+            Self::TrafficSurge(_) => AlertName::TrafficSurge,
+            Self::PoolLeak(_) => AlertName::PoolLeak,
+            Self::PoolExhaustion(_) => AlertName::PoolExhaustion,
+            Self::Saturation(_) => AlertName::Saturation,
+            Self::QueryBlowup(_) => AlertName::QueryBlowup,
+            Self::DataDelayed(_) => AlertName::DataDelayed,
+            Self::QueryRegression(_) => AlertName::QueryRegression,
+            Self::RequestAmplification(_) => AlertName::RequestAmplification,
+            Self::CacheCollapse(_) => AlertName::CacheCollapse,
+            Self::LatencyRegression(_) => AlertName::LatencyRegression,
         }
     }
 
@@ -118,11 +170,23 @@ impl Detect {
     pub fn detector(&self, limits: &Limits) -> Box<dyn Detector> {
         match self.clone() {
             Self::RetryAmplification(spec) => Box::new(RetryAmplification::new(spec)),
+            Self::FeedbackLoop(spec) => Box::new(FeedbackLoop::new(spec)),
             Self::RateLimit(spec) => Box::new(RateLimit::new(&spec, limits)),
             Self::ErrorBudgetBurn(spec) => Box::new(ErrorBudgetBurn::new(spec)),
             Self::MemoryExhaustion(spec) => Box::new(MemoryExhaustion::new(spec)),
             Self::MemoryLeak(spec) => Box::new(MemoryLeak::new(spec)),
             Self::RestartLoop(spec) => Box::new(RestartLoop::new(spec)),
+            Self::TrafficSurge(spec) => Box::new(TrafficSurge::new(spec)),
+            Self::PoolLeak(spec) => Box::new(PoolLeak::new(spec)),
+            Self::PoolExhaustion(spec) => Box::new(PoolExhaustion::new(spec)),
+            Self::Saturation(spec) => Box::new(Saturation::new(spec)),
+            Self::QueryBlowup(spec) => Box::new(QueryBlowup::new(spec)),
+            Self::SlowBurn(spec) => Box::new(SlowBurn::new(spec)),
+            Self::DataDelayed(spec) => Box::new(DataDelayed::new(spec)),
+            Self::QueryRegression(spec) => Box::new(QueryRegression::new(spec)),
+            Self::RequestAmplification(spec) => Box::new(RequestAmplification::new(spec)),
+            Self::CacheCollapse(spec) => Box::new(CacheCollapse::new(spec)),
+            Self::LatencyRegression(spec) => Box::new(LatencyRegression::new(spec)),
         }
     }
 
@@ -140,6 +204,10 @@ impl Detect {
                      0 ≤ load_share_min < 1 must hold",
                 )
             }
+            Self::FeedbackLoop(spec) => {
+                let fits = share(spec.repeats_share_min) && (60_000..=3_600_000).contains(&spec.lasts.as_millis());
+                (!fits).then_some("0 < repeats_share_min < 1 and 1m ≤ lasts ≤ 1h must hold")
+            }
             Self::ErrorBudgetBurn(spec) => {
                 let windows_fit = spec
                     .windows
@@ -156,7 +224,39 @@ impl Detect {
                 let fits = (2..=50).contains(&spec.restarts_min) && spec.within.as_millis() <= 3_600_000;
                 (!fits).then_some("2 ≤ restarts_min ≤ 50 and within ≤ 1h must hold")
             }
-            Self::RateLimit(_) | Self::MemoryLeak(_) => None,
+            Self::TrafficSurge(spec) => {
+                let fits =
+                    spec.rate_ratio > 1.0 && spec.peak_ratio_min >= 1.0 && (0.0..1.0).contains(&spec.load_share_min);
+                (!fits).then_some("rate_ratio > 1, peak_ratio_min ≥ 1 and 0 ≤ load_share_min < 1 must hold")
+            }
+            Self::Saturation(spec) => (!share(spec.near_limit_share)).then_some("0 < near_limit_share < 1 must hold"),
+            Self::QueryBlowup(spec) => {
+                let fits = spec.memory_ratio_min > 1.0
+                    && share(spec.node_share_max)
+                    && (0.0..1.0).contains(&spec.node_excess_share_min);
+                (!fits).then_some(
+                    "memory_ratio_min > 1, 0 < node_share_max < 1 and 0 ≤ node_excess_share_min < 1 must hold",
+                )
+            }
+            Self::QueryRegression(spec) => {
+                (spec.ratio_min <= 1.0 || spec.runs_min < 5).then_some("ratio_min > 1 and runs_min ≥ 5 must hold")
+            }
+            Self::RequestAmplification(spec) => {
+                let fits = spec.factor_min > 1.0 && (0.0..1.0).contains(&spec.load_share_min);
+                (!fits).then_some("factor_min > 1 and 0 ≤ load_share_min < 1 must hold")
+            }
+            Self::CacheCollapse(spec) => {
+                let fits = spec.misses_factor_min > 1.0 && spec.lookups_min >= 1;
+                (!fits).then_some("misses_factor_min > 1 and lookups_min ≥ 1 must hold")
+            }
+            Self::LatencyRegression(spec) => (spec.factor_min <= 1.0).then_some("factor_min > 1 must hold"),
+            Self::DataDelayed(spec) => {
+                let fits = share(spec.late_share_max) && (30_000..=600_000).contains(&spec.silence_max.as_millis());
+                (!fits).then_some("0 < late_share_max < 1 and 30s ≤ silence_max ≤ 10m must hold")
+            }
+            Self::SlowBurn(spec) => (!share(spec.objective) || spec.failures_min == 0)
+                .then_some("0 < objective < 1 and failures_min ≥ 1 must hold"),
+            _ => None,
         }
     }
 }
@@ -172,7 +272,9 @@ impl Rules {
     /// # Errors
     /// Never, unless the binary was built from a broken file; a test reads it.
     pub fn shipped() -> Result<Self, RulesError> {
-        Self::parse(&[("alerts/rules/shipped.yaml".to_owned(), SHIPPED.to_owned())])
+        let files: Vec<(String, String)> =
+            SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        Self::parse(&files)
     }
 
     /// Reads every `*.yaml` and `*.yml` file of a directory.
@@ -260,6 +362,16 @@ mod tests {
         assert_eq!(burn.detect, Detect::ErrorBudgetBurn(ErrorBudgetBurnSpec::default()));
         let memory = critical(AlertName::MemoryExhaustion).unwrap();
         assert_eq!(memory.detect, Detect::MemoryExhaustion(MemoryExhaustionSpec::default()));
+        let detect = |alert| critical(alert).unwrap().detect.clone();
+        assert_eq!(detect(AlertName::PoolLeak), Detect::PoolLeak(PoolLeakSpec::default()));
+        assert_eq!(detect(AlertName::PoolExhaustion), Detect::PoolExhaustion(PoolExhaustionSpec::default()));
+        assert_eq!(detect(AlertName::Saturation), Detect::Saturation(SaturationSpec::default()));
+    }
+
+    #[test]
+    fn every_rule_file_is_built_in() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts/rules");
+        assert_eq!(Rules::load(&directory).unwrap(), Rules::shipped().unwrap());
     }
 
     #[test]

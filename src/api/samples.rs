@@ -54,6 +54,7 @@ pub fn incident() -> IncidentReport {
         severity: Severity::Critical,
         alerts: vec![AlertName::RetryAmplification],
         causes: vec![cause()],
+        timeline: Vec::new(),
         ruled_out: vec![RuledOut { candidate: "agent's memory".to_owned(), why: "grew before".to_owned() }],
         affected: Affected { subscriptions: 41, requests_share: 0.37 },
         customers: Vec::new(),

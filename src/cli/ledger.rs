@@ -1,6 +1,6 @@
 //! `floodmark ledger`: whether every record is accounted for exactly once.
 
-mod access;
+pub(super) mod access;
 mod report;
 mod verify;
 

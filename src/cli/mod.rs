@@ -2,13 +2,16 @@
 //!
 //! Exit codes: 0 done, 1 failed, 64 wrong usage, 78 configuration, rules or scenario unusable (`sysexits.h`).
 
+mod attribute;
 mod check;
 mod completions;
 mod config;
 mod dead_letters;
 mod demo;
+mod detect;
 mod engine;
 mod error;
+mod evaluate;
 pub mod event_sink;
 mod ingest;
 mod ledger;
@@ -87,12 +90,18 @@ enum Command {
     Demo(demo::Args),
     /// Run a log through the detectors and print what would have alerted
     Replay(replay::Args),
+    /// Find the combinations of dimension values that explain why a number deviates
+    Attribute(attribute::Args),
+    /// Find anomalies in a CSV file with times and numbers, online
+    Detect(detect::Args),
     /// Find every problem of configuration, rules, limits and scenarios before a start does
     Check(check::Args),
     /// Show the configuration in force, or what may be written
     Config(config::Args),
     /// Write the events of a simulated platform, calm or flooded
     Simulate(simulate::Args),
+    /// Measure recall, precision, delay and false pages on scenarios whose truth is known
+    Evaluate(evaluate::Args),
     /// Make a bearer token for the HTTP server
     Token(token::Args),
     /// Write a completion script for a shell to stdout
@@ -119,9 +128,12 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, &cli.globals),
         Command::Demo(args) => demo::run(&args, &cli.globals),
         Command::Replay(args) => replay::run(&args, &cli.globals),
+        Command::Attribute(args) => attribute::run(&args, &cli.globals),
+        Command::Detect(args) => detect::run(&args),
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
         Command::Simulate(args) => simulate::run(&args, &cli.globals),
+        Command::Evaluate(args) => evaluate::run(&args, &cli.globals),
         Command::Token(args) => token::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::EngineClickhouse(args) => engine::run(&args),

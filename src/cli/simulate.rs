@@ -12,8 +12,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::event_sink::{EventSink, KafkaSink, NdjsonSink, is_broken_pipe};
 use super::{CliError, Globals};
 use crate::config::{Format, Span};
-use crate::model::Timestamp;
-use crate::sim::{Description, NAMES, Pace, Scenario, ScenarioError, Simulation, WindowDescription};
+use crate::model::{Event, Timestamp};
+use crate::sim::{Description, NAMES, Pace, ScenarioError, ScenarioFile, WindowDescription};
 
 /// The progress bar moves once in so many events.
 const PROGRESS_EVENTS: u64 = 1_000;
@@ -43,6 +43,9 @@ pub struct Args {
     /// Seed [default: the scenario's]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// About how many times the usual it gets, of those the scenario has [default: the scenario's]
+    #[arg(long, value_name = "N")]
+    amplitude: Option<f64>,
     /// Stop after this much event time, e.g. 90m [default: the scenario's]
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     duration: Option<Span>,
@@ -115,34 +118,34 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
 }
 
 fn run_scenario(name: &str, args: &Args, globals: &Globals) -> Result<(), CliError> {
-    let mut scenario = Scenario::load(name)?;
+    let mut scenario = ScenarioFile::load(name, args.amplitude)?;
     if let Some(duration) = args.duration {
-        scenario.duration = duration;
+        scenario.set_duration(duration);
     }
-    let simulation = Simulation::new(&scenario, args.seed.unwrap_or(scenario.seed))?;
+    let events = scenario.events(args.seed.unwrap_or(scenario.seed()))?;
     if args.describe {
-        let store = scenario.store.map(|store| store.source);
-        return Ok(describe(simulation, Description::new(DESCRIBE_WINDOW_MS, store), &mut io::stdout().lock())?);
+        let store = scenario.store_source();
+        return Ok(describe(events, Description::new(DESCRIBE_WINDOW_MS, store), &mut io::stdout().lock())?);
     }
     let feed = Feed {
-        pace: Pace::new(scenario.start, args.speed.0),
+        pace: Pace::new(scenario.start(), args.speed.0),
         progress: progress_bar(&scenario, args.out == Path::new("-") && io::stdout().is_terminal()),
-        start: scenario.start,
+        start: scenario.start(),
     };
     if args.to == Destination::Kafka {
         let mut sink = kafka_sink(args, globals)?;
-        feed.run(simulation, &mut sink)?;
+        feed.run(events, &mut sink)?;
         let counts = sink.counts();
         let records = counts.acknowledged - counts.watermarks;
         eprintln!("{records} records and {} watermarks acknowledged by kafka", counts.watermarks);
         return Ok(());
     }
     if args.out == Path::new("-") {
-        return Ok(feed.run(simulation, &mut NdjsonSink::new(io::stdout().lock()))?);
+        return Ok(feed.run(events, &mut NdjsonSink::new(io::stdout().lock()))?);
     }
     let path = args.out.display();
     let file = File::create(&args.out).with_context(|| format!("cannot create {path}"))?;
-    Ok(feed.run(simulation, &mut NdjsonSink::new(file)).with_context(|| format!("cannot write {path}"))?)
+    Ok(feed.run(events, &mut NdjsonSink::new(file)).with_context(|| format!("cannot write {path}"))?)
 }
 
 fn kafka_sink(args: &Args, globals: &Globals) -> Result<KafkaSink, CliError> {
@@ -168,9 +171,9 @@ struct Feed {
 }
 
 impl Feed {
-    fn run(&self, simulation: Simulation, sink: &mut dyn EventSink) -> anyhow::Result<()> {
+    fn run(&self, events: impl Iterator<Item = Event>, sink: &mut dyn EventSink) -> anyhow::Result<()> {
         let began = now();
-        for (event, count) in simulation.zip(1_u64..) {
+        for (event, count) in events.zip(1_u64..) {
             let wait = self.pace.due(event.timestamp()).saturating_sub(began.elapsed());
             if wait >= WAIT_MIN {
                 sink.flush()?;
@@ -196,28 +199,32 @@ fn now() -> Instant {
 }
 
 /// A bar over event time on stderr; hidden where stderr is no terminal, or where the events go to the same one.
-fn progress_bar(scenario: &Scenario, hidden: bool) -> ProgressBar {
+fn progress_bar(scenario: &ScenarioFile, hidden: bool) -> ProgressBar {
     if hidden {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} %  {msg}  {elapsed}");
-    let bar = ProgressBar::new(scenario.duration.0.as_secs()).with_prefix(scenario.name.clone());
+    let bar = ProgressBar::new(scenario.duration().0.as_secs()).with_prefix(scenario.name().to_owned());
     // The template is a constant; should it ever not parse, the plain bar does as well.
     style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)
 }
 
 fn list(out: &mut dyn Write) -> Result<(), CliError> {
     for name in NAMES {
-        let scenario = Scenario::load(name)?;
-        writeln!(out, "{name:<24} {:>8}  {}", scenario.duration.to_string(), scenario.title)
+        let scenario = ScenarioFile::load(name, None)?;
+        writeln!(out, "{name:<24} {:>8}  {}", scenario.duration().to_string(), scenario.title())
             .map_err(anyhow::Error::from)?;
     }
     Ok(())
 }
 
-fn describe(simulation: Simulation, mut description: Description, out: &mut dyn Write) -> anyhow::Result<()> {
+fn describe(
+    events: impl Iterator<Item = Event>,
+    mut description: Description,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     writeln!(out, "start                 requests/s  attempts/request   5xx %   503 %   p50 ms  store MiB  restarts")?;
-    for event in simulation {
+    for event in events {
         if let Some(window) = description.add(&event) {
             describe_window(&window, out)?;
         }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+use super::outcome_sums::Sums;
 use super::statistics::wilson_lower;
 use super::words::{percent, rounded};
 use super::{Detector, Finding, Role, Scene};
@@ -23,8 +24,11 @@ const SERVICES_MAX: usize = 10_000;
 /// A log younger than this counts as if the time before had been free of failures: the first bad minute of a fresh
 /// start is not an hour's worth.
 const HISTORY_MS_MIN: DurationMs = 600_000;
-/// A burn that is not seen in this span is over, however long the short window is: on-call wants to know.
-const STILL_MS: DurationMs = 300_000;
+/// A burn that is not seen in the first of these spans that has enough requests is over, however long the short window
+/// is: a spike that has recovered must not page, and on-call wants to know when it ends.
+const STILL_MS: [DurationMs; 3] = [30_000, 60_000, 300_000];
+/// Requests that say whether it goes on.
+const STILL_REQUESTS_MIN: u64 = 20;
 /// Confidence of the interval, in standard deviations (one-sided 99.9 %).
 const INTERVAL_Z: f64 = 3.09;
 
@@ -67,24 +71,12 @@ impl Default for ErrorBudgetBurnSpec {
     }
 }
 
-/// Failures and requests.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Sums {
-    failures: u64,
-    requests: u64,
-}
-
-impl Sums {
-    fn add(&mut self, other: Self) {
-        self.failures += other.failures;
-        self.requests += other.requests;
-    }
-}
-
 /// One service over time: windows for the last minutes, minutes for the last hours. All sums, no decay.
 #[derive(Debug, Default)]
 struct ServiceHistory {
     minutes: VecDeque<(Timestamp, Sums)>,
+    /// Windows of the last minutes: whether it goes on.
+    windows: VecDeque<(Timestamp, Sums)>,
     burning_since: Option<Timestamp>,
     first: Option<Timestamp>,
 }
@@ -100,6 +92,24 @@ impl ServiceHistory {
         while self.minutes.front().is_some_and(|(at, _)| start.since(*at) >= longest_ms) {
             self.minutes.pop_front();
         }
+        self.windows.push_back((start, sums));
+        while self.windows.front().is_some_and(|(at, _)| start.since(*at) >= STILL_MS[2]) {
+            self.windows.pop_front();
+        }
+    }
+
+    /// Failure ratio of the shortest span that says something.
+    fn failing_now(&self, end: Timestamp) -> f64 {
+        let mut now = Sums::default();
+        for span_ms in STILL_MS {
+            now = Sums::default();
+            let within = self.windows.iter().rev().take_while(|(at, _)| end.since(*at) <= span_ms);
+            within.for_each(|(_, window)| now.add(*window));
+            if now.requests >= STILL_REQUESTS_MIN {
+                break;
+            }
+        }
+        ratio(now.failures, now.requests)
     }
 
     fn sums(&self, end: Timestamp, span_ms: DurationMs) -> Sums {
@@ -164,8 +174,7 @@ impl ErrorBudgetBurn {
             let exceeds = |sums: Sums| {
                 wilson_lower(sums.failures, sums.requests, INTERVAL_Z) > (windows.burn_rate * budget).min(0.99)
             };
-            let now = history.sums(end, STILL_MS);
-            let still = ratio(now.failures, now.requests) > windows.burn_rate * budget;
+            let still = history.failing_now(end) > windows.burn_rate * budget;
             let burns = short.failures >= self.spec.failures_min && exceeds(long) && exceeds(short) && still;
             burns.then_some((*windows, short))
         })

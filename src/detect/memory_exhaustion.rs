@@ -6,23 +6,37 @@
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use super::statistics::{Trend, theil_sen};
-use super::words::{bytes, duration, percent, rounded};
+use super::memory_climb::Climb;
+use super::time_left::TimeLeft;
+use super::words::{bytes, percent, rounded};
 use super::{Detector, Finding, Role, Scene};
 use crate::config::Span;
-use crate::flow::{Bucket, Name, SourceHistory};
+use crate::flow::{Bucket, COARSE_MS, EdgeHistory, FINE_MS, Name, SourceHistory};
 use crate::model::{Affected, AlertName, Cause, Confidence, Dimension, Dimensions, DurationMs, Text, Timestamp};
 
-/// Fewer buckets (30 s each) say nothing about a trend.
-const BUCKETS_MIN: usize = 6;
-/// Mann–Kendall: one-sided 99.5 %.
-const RISING_Z: f64 = 2.58;
 /// At this share of its limit a source that has risen is out of memory, whatever the trend says.
 const FULL_SHARE: f64 = 0.97;
 /// How far it must have risen, as a share of the limit, to be more than a cache at home.
 const RISE_SHARE_MIN: f64 = 0.05;
 /// A source silent for this long says nothing about now.
 const SILENT_MS: DurationMs = 120_000;
+/// A level is new to a source when it is above what it came down from by this share of the limit.
+const NOVEL_SHARE: f64 = 0.02;
+/// A peak above this share may have ended in a kill: that the level fell afterwards proves nothing.
+const KILLED_SHARE: f64 = 0.93;
+/// A source that was this full in a quarter of its history (half an hour at least) is at home there.
+const HOME_SHARE: f64 = 0.95;
+const HOME_BUCKETS_MIN: u32 = 6;
+/// A process this young still fills its heap and its caches; then more must be used.
+const YOUNG_MS: DurationMs = 600_000;
+const YOUNG_SHARE_MIN: f64 = 0.9;
+/// While load rises, memory rises with it and may stop with it: a crowd that is served wakes nobody.
+const WITH_LOAD_SHARE_MIN: f64 = 0.9;
+/// Load has risen: this factor since before the climb, and this one over the last three minutes.
+const LOAD_RISE: f64 = 1.25;
+const LOAD_STILL_RISE: f64 = 1.1;
+const LOAD_SPAN_MS: DurationMs = 60_000;
+const LOAD_STILL_MS: DurationMs = 120_000;
 
 /// `detect: {memory_exhaustion: …}` of a rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -55,7 +69,8 @@ struct Approach {
     used_bytes: f64,
     start_bytes: f64,
     limit_bytes: f64,
-    trend: Option<Trend>,
+    left: Option<TimeLeft>,
+    with_load: bool,
     trend_start: Timestamp,
 }
 
@@ -66,56 +81,78 @@ impl MemoryExhaustion {
         Self { spec, since: FxHashMap::default() }
     }
 
-    fn approach(&self, history: &SourceHistory, end: Timestamp) -> Option<Approach> {
+    fn approach(&self, history: &SourceHistory, edge: &EdgeHistory, end: Timestamp) -> Option<Approach> {
         let limit_bytes = history.limit_bytes?;
-        if !history.reported_within(end, SILENT_MS) {
+        let used_bytes = history.readings.back()?.1;
+        let used_share = used_bytes / limit_bytes;
+        if used_share < self.spec.used_share_min || !history.reported_within(end, SILENT_MS) {
             return None;
         }
-        let trend_ms = self.spec.trend.as_millis();
-        // A restart begins a new life; what the one before it used says nothing about this one.
-        let born = history.restarts.back().copied();
-        let alive = |bucket: &&Bucket| born.is_none_or(|born| bucket.start >= born);
-        let recent: Vec<&Bucket> =
-            history.fine.iter().filter(|b| end.since(b.start) <= trend_ms).filter(alive).collect();
-        let (first, last) = (recent.first()?, recent.last()?);
-        let used_share = last.used_bytes / limit_bytes;
-        if used_share < self.spec.used_share_min {
+        let climb = Climb::of(history, end, self.spec.trend.as_millis())?;
+        if used_bytes - climb.least_bytes < RISE_SHARE_MIN * limit_bytes || is_normal(history, &climb, used_share) {
             return None;
         }
-        let least = recent.iter().map(|b| b.used_bytes).fold(f64::INFINITY, f64::min);
-        if last.used_bytes - least < RISE_SHARE_MIN * limit_bytes {
-            return None;
-        }
-        let points: Vec<(f64, f64)> =
-            recent.iter().map(|b| (seconds(b.start.since(first.start)), b.used_bytes)).collect();
-        let trend = (points.len() >= BUCKETS_MIN).then(|| theil_sen(&points)).flatten();
-        let approach = Approach {
-            used_bytes: last.used_bytes,
-            start_bytes: first.used_bytes,
+        let with_load = load_rises(edge, climb.first, end);
+        let left = climb.time_left(limit_bytes).filter(|left| {
+            left.likely_ms <= self.spec.time_to_limit_max.as_millis()
+                && used_share >= urgent_share(history, &climb, with_load)
+        });
+        (left.is_some() || used_share >= FULL_SHARE).then_some(Approach {
+            used_bytes,
+            start_bytes: climb.start_bytes,
             limit_bytes,
-            trend: trend.filter(|t| t.z >= RISING_Z && t.slope_lower > 0.0),
-            trend_start: first.start,
-        };
-        let near = approach.milliseconds_left().is_some_and(|left| left <= self.spec.time_to_limit_max.as_millis());
-        (near || used_share >= FULL_SHARE).then_some(approach)
+            left: left.filter(|_| used_share < 1.0),
+            with_load,
+            trend_start: climb.first,
+        })
     }
 }
 
-impl Approach {
-    /// Time until the limit at the median slope; nothing without a rising trend.
-    fn milliseconds_left(&self) -> Option<DurationMs> {
-        let slope = self.trend?.slope;
-        let left_seconds = ((self.limit_bytes - self.used_bytes) / slope).clamp(0.0, 1e9);
-        #[allow(clippy::cast_possible_truncation)] // clamped
-        let left_ms = (left_seconds * 1_000.0) as DurationMs;
-        (slope > 0.0).then_some(left_ms)
+/// From which share on a climb is urgent: later where it may well end by itself.
+fn urgent_share(history: &SourceHistory, climb: &Climb, with_load: bool) -> f64 {
+    let born = history.restarts.newest().unwrap_or_else(|| history.first_seen());
+    let young = climb.first.since(born) < YOUNG_MS && climb.last.since(born) < YOUNG_MS;
+    match (with_load, young) {
+        (true, _) => WITH_LOAD_SHARE_MIN,
+        (_, true) => YOUNG_SHARE_MIN,
+        _ => 0.0,
     }
+}
 
+/// Whether this level is the source's normal life: it came down from it by itself before, as after a garbage collection or
+/// a daily peak; or it is always full.
+fn is_normal(history: &SourceHistory, climb: &Climb, used_share: f64) -> bool {
+    let Some(limit) = history.limit_bytes else { return false };
+    let born = history.restarts.newest();
+    let alive = |bucket: &&Bucket| born.is_none_or(|born| bucket.start > born);
+    let fine = history.fine.iter().filter(|b| b.start < climb.least_at);
+    let coarse = history.coarse.iter().filter(|b| b.start.plus(COARSE_MS) <= climb.least_at);
+    let share = |bucket: &Bucket| bucket.peak_bytes / limit;
+    // A peak that high may have ended in a kill.
+    let recovered =
+        fine.chain(coarse.clone()).filter(alive).map(share).filter(|s| *s < KILLED_SHARE).fold(0.0, f64::max);
+    let (full, all) = coarse.fold((0, 0), |(full, all), b| (full + u32::from(share(b) >= HOME_SHARE), all + 1));
+    let at_home = all >= HOME_BUCKETS_MIN && full * 4 > all;
+    at_home || used_share <= recovered + NOVEL_SHARE
+}
+
+/// Whether the load has risen since the climb began, and goes on rising: memory may only follow it.
+fn load_rises(edge: &EdgeHistory, from: Timestamp, end: Timestamp) -> bool {
+    let end = end.window_start(FINE_MS);
+    #[allow(clippy::cast_precision_loss)] // far below 2^52 requests
+    let load = |at: Timestamp| edge.between(at, at.plus(LOAD_SPAN_MS)).requests as f64;
+    let now = load(end.plus(-LOAD_SPAN_MS));
+    let lately = load(end.plus(-LOAD_SPAN_MS - LOAD_STILL_MS));
+    let before = load(from.plus(-LOAD_SPAN_MS).window_start(FINE_MS));
+    now >= LOAD_RISE * before.max(1.0) && now >= LOAD_STILL_RISE * lately.max(1.0)
+}
+
+impl Approach {
     fn outlook(&self) -> String {
-        match self.milliseconds_left() {
-            Some(0) => "at its limit".to_owned(),
-            Some(left_ms) => format!("the limit is {} away at this pace", duration(left_ms)),
-            None => "at its limit".to_owned(),
+        let load = if self.with_load { ", while load rises" } else { "" };
+        match self.left {
+            Some(left) => format!("the limit is {left} away at this pace{load}"),
+            None => format!("at its limit{load}"),
         }
     }
 
@@ -153,18 +190,14 @@ impl Approach {
     }
 }
 
-#[allow(clippy::cast_precision_loss)] // spans are far below 2^52 ms
-fn seconds(milliseconds: DurationMs) -> f64 {
-    milliseconds as f64 / 1_000.0
-}
-
 impl Detector for MemoryExhaustion {
     fn observe(&mut self, scene: &Scene<'_>) -> Vec<Finding> {
         let end = scene.window.end;
         let mut findings = Vec::new();
         let mut since_now = FxHashMap::default();
+        let edge = scene.signals.edge();
         for (source, history) in scene.signals.sorted(scene.names) {
-            if let Some(approach) = self.approach(history, end) {
+            if let Some(approach) = self.approach(history, edge, end) {
                 let since = self.since.get(&source).copied().unwrap_or(scene.window.start);
                 since_now.insert(source, since);
                 findings.push(approach.finding(scene.names.text(source), since));

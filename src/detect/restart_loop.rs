@@ -1,11 +1,13 @@
 //! `RestartLoop`: something restarts, or is killed for memory, again and again.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
-use super::words::count;
+use super::words::{count, duration};
 use super::{Detector, Finding, Role, Scene};
 use crate::config::Span;
-use crate::flow::SourceHistory;
+use crate::flow::{SourceHistory, within};
 use crate::model::{Affected, AlertName, Cause, Confidence, Dimension, Dimensions, DurationMs, Text, Timestamp};
 
 /// `detect: {restart_loop: …}` of a rule.
@@ -26,6 +28,10 @@ impl Default for RestartLoopSpec {
 
 /// Without a restart in this span the loop is over, however long the span it is counted in.
 const STILL_MS: DurationMs = 300_000;
+/// No deploy kills for memory: as many kills in an hour are a loop too, with a leak's time between them ...
+const OOM_WITHIN_MS: DurationMs = 3_600_000;
+/// ... which is over when the next one is late by so much of the usual time between them.
+const OOM_LATE_FACTOR: DurationMs = 2;
 
 /// The detector; its state is the signal history.
 #[derive(Debug)]
@@ -40,16 +46,28 @@ impl RestartLoop {
         Self { spec }
     }
 
-    fn finding(&self, source: &Text, history: &SourceHistory, end: Timestamp) -> Option<Finding> {
+    /// The restarts that are a loop, and the span they are counted in.
+    fn loop_of<'a>(&self, history: &'a SourceHistory, end: Timestamp) -> Option<(&'a VecDeque<Timestamp>, DurationMs)> {
         let within_ms = self.spec.within.as_millis();
-        let restarts = history.restarts_within(end, within_ms);
-        let still = history.restarts_within(end, STILL_MS.min(within_ms)) > 0;
-        if restarts < self.spec.restarts_min || !still {
-            return None;
+        let times = history.restarts.best_told(end, within_ms);
+        if within(times, end, within_ms) >= self.spec.restarts_min {
+            let still = within(times, end, STILL_MS.min(within_ms)) > 0;
+            return still.then_some((times, within_ms));
         }
-        let since = history.restarts.iter().find(|at| end.since(**at) < within_ms).copied().unwrap_or(end);
-        let before = history.restarts.iter().filter(|at| end.since(**at) >= within_ms).count();
-        let kills = history.oom_kills.iter().filter(|at| end.since(**at) < within_ms).count();
+        let kills = &history.restarts.oom_kills;
+        let recent = within(kills, end, OOM_WITHIN_MS);
+        let (first, last) = (kills.get(kills.len().checked_sub(recent)?)?, kills.back()?);
+        let usual_ms = last.since(*first) / DurationMs::try_from(recent.saturating_sub(1).max(1)).ok()?;
+        let still = end.since(*last) <= (OOM_LATE_FACTOR * usual_ms).max(STILL_MS);
+        (recent >= self.spec.restarts_min && still).then_some((kills, OOM_WITHIN_MS))
+    }
+
+    fn finding(&self, source: &Text, history: &SourceHistory, end: Timestamp) -> Option<Finding> {
+        let (times, within_ms) = self.loop_of(history, end)?;
+        let restarts = within(times, end, within_ms);
+        let since = times.iter().find(|at| end.since(**at) < within_ms).copied().unwrap_or(end);
+        let before = times.iter().filter(|at| end.since(**at) >= within_ms).count();
+        let kills = within(&history.restarts.oom_kills, end, within_ms);
         let labels = Dimensions::new([(Dimension::Source, source.clone())]);
         let reason = if kills > 0 { format!(", {kills} of them killed for memory") } else { String::new() };
         #[allow(clippy::cast_precision_loss)] // at most 64
@@ -69,12 +87,12 @@ impl RestartLoop {
                 evidence: format!(
                     "{} in {}{reason}, the first at {since}",
                     count(restarts, "restart"),
-                    self.spec.within
+                    duration(within_ms)
                 ),
             }],
             affected: Affected::default(),
             customers: Vec::new(),
-            summary: format!("{source} restarted {restarts} times in {}{reason}", self.spec.within),
+            summary: format!("{source} restarted {restarts} times in {}{reason}", duration(within_ms)),
             role: Role::Symptom,
         })
     }

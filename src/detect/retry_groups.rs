@@ -1,6 +1,8 @@
 //! Who may be repeating requests: the groups that retries are counted by.
 
-use crate::flow::{CellKey, Name, Names};
+use rustc_hash::FxHashMap;
+
+use crate::flow::{Cell, CellKey, Name, Names};
 use crate::model::{Dimension, Dimensions};
 
 /// One suspect.
@@ -13,6 +15,8 @@ pub enum Group {
         /// Its version.
         client_version: Name,
     },
+    /// All subscriptions whose requests name neither client nor version.
+    Unversioned,
     /// A subscription, over all its clients.
     Subscription(Name),
     /// A calling service inside the platform.
@@ -25,13 +29,17 @@ pub enum Group {
 }
 
 impl Group {
-    /// The groups a request counts for: at the edge its version and its subscription, inside its caller.
+    /// The groups a request counts for: at the edge its version (or that it has none) and its subscription, inside its caller.
     pub fn of(key: &CellKey) -> impl Iterator<Item = Self> {
         let edge = key.caller.is_absent();
         let versioned = edge && !(key.client.is_absent() && key.client_version.is_absent());
-        let version = Self::Version { client: key.client, client_version: key.client_version };
+        let version = if versioned {
+            Self::Version { client: key.client, client_version: key.client_version }
+        } else {
+            Self::Unversioned
+        };
         let caller = Self::Caller { caller: key.caller, service: key.service };
-        [versioned.then_some(version), edge.then_some(Self::Subscription(key.subscription)), (!edge).then_some(caller)]
+        [edge.then_some(version), edge.then_some(Self::Subscription(key.subscription)), (!edge).then_some(caller)]
             .into_iter()
             .flatten()
     }
@@ -43,6 +51,7 @@ impl Group {
             Self::Version { client, client_version } => {
                 vec![(Dimension::Client, client), (Dimension::ClientVersion, client_version)]
             }
+            Self::Unversioned => Vec::new(),
             Self::Subscription(subscription) => vec![(Dimension::Subscription, subscription)],
             Self::Caller { caller, service } => vec![(Dimension::Caller, caller), (Dimension::Service, service)],
         };
@@ -60,9 +69,27 @@ impl Group {
             Self::Version { client, client_version } => {
                 format!("{} {}", names.text(client), names.text(client_version)).trim_end().to_owned()
             }
+            Self::Unversioned => "clients without a version".to_owned(),
             Self::Subscription(subscription) => format!("subscription {}", names.text(subscription)),
             Self::Caller { caller, service } if service.is_absent() => names.text(caller).to_string(),
             Self::Caller { caller, service } => format!("{} → {}", names.text(caller), names.text(service)),
         }
+    }
+}
+
+/// Sums of the last minute for one suspect.
+#[derive(Debug, Default)]
+pub struct Suspect {
+    /// All of it.
+    pub cell: Cell,
+    /// By subscription.
+    pub by_subscription: FxHashMap<Name, Cell>,
+}
+
+impl Suspect {
+    /// Subscriptions with attempts beyond the third.
+    #[must_use]
+    pub fn retrying(&self) -> usize {
+        self.by_subscription.values().filter(|cell| cell.beyond_budget() > 0).count()
     }
 }

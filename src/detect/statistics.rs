@@ -26,6 +26,13 @@ impl BernoulliCusum {
     }
 }
 
+/// Evidence that counts are above what is accepted: `score` after `observed` more where `accepted` were, against `factor`
+/// times as many, never below zero (Lucas, Technometrics 27, 1985).
+#[must_use]
+pub fn poisson_cusum(score: f64, observed: f64, accepted: f64, factor: f64) -> f64 {
+    (score + observed * factor.ln() - accepted * (factor - 1.0)).max(0.0)
+}
+
 /// Lower end of Wilson's score interval for `hits` of `trials` at `z` standard deviations (Wilson, JASA 22, 1927).
 #[must_use]
 #[allow(clippy::cast_precision_loss)]
@@ -46,6 +53,25 @@ pub fn wilson_upper(hits: u64, trials: u64, z: f64) -> f64 {
     if trials == 0 { 1.0 } else { 1.0 - wilson_lower(trials - hits.min(trials), trials, z) }
 }
 
+/// Counts with more variance than Poisson's: Var = μ + μ²/r.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NegativeBinomial {
+    /// μ.
+    pub mean: f64,
+    /// r; large is Poisson.
+    pub size: f64,
+}
+
+impl NegativeBinomial {
+    /// Log-likelihood ratio of a mean `factor` times as high against this one, same size, for a count (the step of a
+    /// negative-binomial CUSUM; Höhle & Paul, CSDA 52, 2008, eq. 4).
+    #[must_use]
+    pub fn log_likelihood_ratio(&self, count: f64, factor: f64) -> f64 {
+        let (low, high, r) = (self.mean, self.mean * factor, self.size);
+        count * (factor * (r + low) / (r + high)).ln() - r * ((r + high) / (r + low)).ln()
+    }
+}
+
 /// Trend of a short series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Trend {
@@ -53,6 +79,8 @@ pub struct Trend {
     pub slope: f64,
     /// Lower end of its 90 % interval.
     pub slope_lower: f64,
+    /// Upper end of the same interval.
+    pub slope_upper: f64,
     /// Mann–Kendall's z: how surely it rises.
     pub z: f64,
 }
@@ -86,7 +114,8 @@ pub fn theil_sen(points: &[(f64, f64)]) -> Option<Trend> {
     let c = 1.645 * variance.sqrt();
     let count = slopes.len() as f64;
     let lower_rank = (((count - c) / 2.0).floor().max(0.0) as usize).min(slopes.len() - 1);
-    Some(Trend { slope: median_sorted(&slopes), slope_lower: slopes[lower_rank], z })
+    let slope_upper = slopes[slopes.len() - 1 - lower_rank];
+    Some(Trend { slope: median_sorted(&slopes), slope_lower: slopes[lower_rank], slope_upper, z })
 }
 
 /// Var S = (n(n−1)(2n+5) − Σ t(t−1)(2t+5)) / 18 over groups of t tied values.
@@ -127,6 +156,12 @@ pub fn normal_quantile(probability: f64) -> f64 {
     Normal::standard().inverse_cdf(probability)
 }
 
+/// Share of a standard normal below `z`.
+#[must_use]
+pub fn normal_share_below(z: f64) -> f64 {
+    Normal::standard().cdf(z)
+}
+
 /// Score at which a run of windows raises a false alarm once in `runs` on average: ln(runs).
 #[must_use]
 pub fn cusum_threshold(runs: f64) -> f64 {
@@ -155,6 +190,17 @@ mod tests {
         assert!(theil_sen(&noise).unwrap().z.abs() < 2.0);
         let flat: Vec<(f64, f64)> = (0..40).map(|i| (f64::from(i), 3.0)).collect();
         assert!(theil_sen(&flat).unwrap().z.abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_ratio_is_that_of_the_probabilities() {
+        // ln p(x; kμ, r) − ln p(x; μ, r) by the definition of the distribution.
+        let log_probability = |x: f64, mean: f64, r: f64| x * (mean / (r + mean)).ln() + r * (r / (r + mean)).ln();
+        let normal = NegativeBinomial { mean: 12.0, size: 3.0 };
+        for x in [0.0, 7.0, 80.0] {
+            let expected = log_probability(x, 36.0, 3.0) - log_probability(x, 12.0, 3.0);
+            assert!((normal.log_likelihood_ratio(x, 3.0) - expected).abs() < 1e-9);
+        }
     }
 
     #[test]

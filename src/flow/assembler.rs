@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
+
+use super::repeats::Repeats;
 use super::watermark::{StreamId, Watermark};
-use super::window::{Cell, CellKey, ClosedWindow, Window, WindowCounts};
-use super::{ChangeLog, Names, RequestKeys};
+use super::window::{Cell, CellKey, ClosedWindow, Hop, HopSums, LateCounts, Window, WindowCounts};
+use super::{ChangeLog, Names, QueryKey, QueryTexts, RequestKeys};
 use crate::config::FlowConfig;
-use crate::model::{DurationMs, Event, Request, Signal, Timestamp};
+use crate::model::{DurationMs, Event, QueryRun, Request, Signal, Timestamp};
 
 /// Windows open at once: a day of five-second windows. Streams further apart than that, and clocks far in the future,
 /// find no window: their events are counted in `overflowed`, not detected on.
@@ -37,7 +40,11 @@ pub struct Assembler {
     watermark: Watermark,
     windows: BTreeMap<Timestamp, Window>,
     request_keys: RequestKeys,
+    repeats: Repeats,
     changes: ChangeLog,
+    query_texts: QueryTexts,
+    /// Late events since the last window was closed.
+    late: LateCounts,
     /// Every window that ends at or before this moment is closed.
     closed_until: Option<Timestamp>,
     counts: FlowCounts,
@@ -55,7 +62,10 @@ impl Assembler {
             watermark: Watermark::new(config.allowed_lateness.as_millis()),
             windows: BTreeMap::new(),
             request_keys: RequestKeys::new(config.request_keys_max),
+            repeats: Repeats::default(),
             changes: ChangeLog::default(),
+            query_texts: QueryTexts::default(),
+            late: LateCounts::default(),
             closed_until: None,
             counts: FlowCounts::default(),
         }
@@ -81,11 +91,15 @@ impl Assembler {
         match event {
             // A late change is still a fact about the past.
             Event::Change(change) => self.changes.insert(change),
-            _ if late => self.counts.late += 1,
+            _ if late => {
+                self.counts.late += 1;
+                self.late.add(over_until.map_or(0, |until| until.since(timestamp)));
+            }
             _ if !self.has_room_for(start) => self.counts.overflowed += 1,
             Event::Request(request) => self.add_request(start, request),
             Event::Signal(signal) => self.add_signal(start, signal),
-            Event::Query(_) | Event::Watermark(_) => {}
+            Event::Query(query) => self.add_query(start, query),
+            Event::Watermark(_) => {}
         }
         self.watermark.observe(stream, timestamp);
     }
@@ -125,17 +139,22 @@ impl Assembler {
     fn close(&mut self, start: Timestamp, end: Timestamp, window: Window) -> ClosedWindow {
         self.counts.windows_closed += 1;
         self.counts.overflowed += window.overflowed();
-        let WindowCounts { mut cells, signals, mut sightings } = window.into_counts();
+        let WindowCounts { mut cells, signals, queries, mut sightings, mut unmarked, latencies } = window.into_counts();
         self.request_keys.count_resends(start, &mut sightings, &mut cells);
+        self.repeats.infer((start, end), &mut unmarked, &mut cells, self.cells_max);
         let mut total = Cell::default();
         let mut edge_total = Cell::default();
+        let mut hops: FxHashMap<Hop, HopSums> = FxHashMap::default();
         for (key, cell) in &cells {
             total.add(cell);
+            hops.entry(Hop::of(key)).or_default().add(cell);
             if key.caller.is_absent() {
                 edge_total.add(cell);
             }
         }
-        ClosedWindow { start, end, cells: cells.into_iter().collect(), total, edge_total, signals }
+        let late = std::mem::take(&mut self.late);
+        let (cells, hops) = (cells.into_iter().collect(), hops.into_iter().collect());
+        ClosedWindow { start, end, cells, total, edge_total, signals, queries, late, hops, latencies }
     }
 
     fn add_request(&mut self, start: Timestamp, request: &Request) {
@@ -155,6 +174,23 @@ impl Assembler {
         let source = self.names.intern(&signal.source);
         let metric = self.names.intern(&signal.metric);
         self.windows.entry(start).or_default().add_signal(signal, source, metric);
+    }
+
+    fn add_query(&mut self, start: Timestamp, query: &QueryRun) {
+        let key = QueryKey {
+            fingerprint: self.query_texts.fingerprint(query, &mut self.names),
+            origin: self.names.intern_optional(query.origin.as_ref()),
+            version: self.names.intern_optional(query.version.as_ref()),
+            user: self.names.intern_optional(query.user.as_ref()),
+            node: self.names.intern(&query.node),
+        };
+        self.windows.entry(start).or_default().add_query(query, key);
+    }
+
+    /// What fingerprints of queries stand for.
+    #[must_use]
+    pub fn query_texts(&self) -> &QueryTexts {
+        &self.query_texts
     }
 
     /// The strings behind the names.
@@ -179,6 +215,7 @@ impl Assembler {
     #[must_use]
     pub fn counts(&self) -> FlowCounts {
         let overflowed = self.counts.overflowed + self.names.overflowed() + self.request_keys.overflowed();
+        let overflowed = overflowed + self.repeats.overflowed();
         FlowCounts { overflowed, ..self.counts }
     }
 }

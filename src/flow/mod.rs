@@ -2,19 +2,36 @@
 //! events of one window arrive never shows in the result.
 
 mod assembler;
+mod chain;
 mod changes;
+mod crowd;
+mod demand;
+mod excess;
+mod latency;
+mod log_histogram;
 mod names;
+mod queries;
 mod recent;
+mod repeats;
 mod request_keys;
+mod running_queries;
 mod signals;
 mod watermark;
 mod window;
 
 pub use assembler::{Assembler, FlowCounts};
 pub use changes::{CHANGES_MAX, ChangeLog};
+pub use latency::{BUCKETS_PER_DOUBLING, Latencies, ZERO_BUCKET, bucket_end_ms, latency_bucket};
+pub use log_histogram::LogHistogram;
 pub use names::{Name, Names};
+pub use queries::{HELD_MS_MAX, QueryCell, QueryCounts, QueryKey, QueryTexts, QueryWindow, RunReport, ScanSize};
 pub use recent::{RECENT_MS, Recent};
+pub use repeats::Inferred;
 pub use request_keys::RequestKeys;
-pub use signals::{Bucket, COARSE_MS, FINE_MS, SERIES_SILENT_MS, SignalHistory, SourceHistory};
+pub use running_queries::{Run, RunningQueries};
+pub use signals::{
+    Bucket, COARSE_MS, DAY_MS, EdgeBucket, EdgeHistory, FINE_MS, Flow, Gauge, PoolBucket, PoolHistory, Restarts,
+    SERIES_SILENT_MS, SignalHistory, SourceHistory, ThroughputBucket, ThroughputHistory, within,
+};
 pub use watermark::{StreamId, Watermark};
-pub use window::{Cell, CellKey, ClosedWindow, SignalCell, Window, ratio};
+pub use window::{Cell, CellKey, ClosedWindow, Hop, HopSums, LateCounts, SignalCell, Window, ratio};

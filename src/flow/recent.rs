@@ -37,7 +37,7 @@ impl Recent {
         for (key, cell) in cells {
             if let Some(sum) = self.cells.get_mut(key) {
                 sum.subtract(cell);
-                if sum.requests == 0 {
+                if *sum == Cell::default() {
                     self.cells.remove(key);
                 }
             }

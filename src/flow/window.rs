@@ -2,8 +2,9 @@
 
 use rustc_hash::FxHashMap;
 
-use super::Name;
-use crate::model::{Request, Signal, Timestamp};
+use super::repeats::{Answer, Inferred, Unmarked};
+use super::{Latencies, Name, QueryCounts, QueryKey, QueryWindow, latency_bucket};
+use crate::model::{DurationMs, QueryRun, Request, Signal, Timestamp};
 
 /// Attempts a well-behaved client makes of one request (Google SRE book, ch. 21; AWS SDK standard mode: 3).
 pub const ATTEMPTS_COMPLIANT_MAX: u32 = 3;
@@ -37,6 +38,48 @@ impl CellKey {
     };
 }
 
+/// A way that calls take: who calls whom for what. The caller is absent at the edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hop {
+    /// Calling service; absent at the edge.
+    pub caller: Name,
+    /// Who answered.
+    pub service: Name,
+    /// Route template.
+    pub route: Name,
+}
+
+impl Hop {
+    /// The hop of a combination.
+    #[must_use]
+    pub fn of(key: &CellKey) -> Self {
+        Self { caller: key.caller, service: key.service, route: key.route }
+    }
+}
+
+/// Counts of one hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HopSums {
+    /// All of its cells.
+    pub cell: Cell,
+    /// Sum of the squares of its cells' requests: over the square of their sum, how much one customer makes of it.
+    pub requests_squared: u64,
+}
+
+impl HopSums {
+    /// Adds a cell of the hop.
+    pub fn add(&mut self, cell: &Cell) {
+        self.cell.add(cell);
+        self.requests_squared = self.requests_squared.saturating_add(cell.requests.saturating_pow(2));
+    }
+
+    /// Adds another hop's sums.
+    pub fn merge(&mut self, other: &Self) {
+        self.cell.add(&other.cell);
+        self.requests_squared = self.requests_squared.saturating_add(other.requests_squared);
+    }
+}
+
 /// Counts of one combination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cell {
@@ -46,14 +89,18 @@ pub struct Cell {
     pub failures: u64,
     /// Of these, 5xx.
     pub server_errors: u64,
-    /// Of these, not the first attempt of a logical request.
+    /// Of these, not the first attempt of a logical request, as told or as inferred.
     pub resends: u64,
-    /// Of these, attempts that no well-behaved client makes (the fourth and later).
+    /// Of these, attempts that no well-behaved client makes (the fourth and later), as told.
     pub resends_beyond_budget: u64,
     /// Of these, with a sign of retries at all (attempt number or request key).
     pub attempts_known: u64,
     /// Sum of durations, in microseconds (an integer, so that the sum does not depend on the order).
     pub duration_us_sum: u64,
+    /// What is inferred of requests without any sign of retries.
+    pub inferred: Inferred,
+    /// Sum of the bytes answered, where they are known.
+    pub response_bytes: u64,
 }
 
 impl Cell {
@@ -66,6 +113,8 @@ impl Cell {
         self.resends_beyond_budget += other.resends_beyond_budget;
         self.attempts_known += other.attempts_known;
         self.duration_us_sum += other.duration_us_sum;
+        self.inferred.add(&other.inferred);
+        self.response_bytes = self.response_bytes.saturating_add(other.response_bytes);
     }
 
     /// Takes away a cell that was added before.
@@ -77,16 +126,36 @@ impl Cell {
         self.resends_beyond_budget -= other.resends_beyond_budget;
         self.attempts_known -= other.attempts_known;
         self.duration_us_sum -= other.duration_us_sum;
+        self.inferred.subtract(&other.inferred);
+        self.response_bytes = self.response_bytes.saturating_sub(other.response_bytes);
     }
 
-    /// Attempts per logical request: all attempts over first attempts (one, where only repeats were seen).
+    /// Attempts per logical request: all attempts over first attempts, or, where more were served than began because old
+    /// ones are repeated, over those served (one, where only repeats were seen).
     #[must_use]
     pub fn attempts_per_request(&self) -> f64 {
         if self.requests == 0 {
             return 1.0;
         }
-        let firsts = (self.requests - self.resends.min(self.requests)).max(1);
+        let resends = self.resends_likely();
+        // Clients that repeat what did not fail are not told by what was served.
+        let served = if 2 * self.failures >= resends { self.requests - self.failures } else { 0 };
+        let firsts = (self.requests - resends.min(self.requests)).max(served).max(1);
         ratio(self.requests, firsts)
+    }
+
+    /// Resends without those inferred that chance explains.
+    #[must_use]
+    pub fn resends_likely(&self) -> u64 {
+        let by_chance = self.inferred.resends_by_chance_milli.div_ceil(1_000);
+        self.resends - by_chance.min(self.inferred.resends)
+    }
+
+    /// Attempts beyond the third: told, and inferred beyond one and a half times what chance explains.
+    #[must_use]
+    pub fn beyond_budget(&self) -> u64 {
+        let by_chance = (self.inferred.beyond_by_chance_milli * 3).div_ceil(2_000);
+        self.resends_beyond_budget + self.inferred.beyond_budget.saturating_sub(by_chance)
     }
 
     /// Share of requests that failed (5xx or 429), 0 to 1.
@@ -118,6 +187,8 @@ pub struct SignalCell {
     pub last: f64,
     /// Least reading.
     pub min: f64,
+    /// Greatest reading.
+    pub max: f64,
 }
 
 /// A request without an attempt number above one, but with a key.
@@ -136,7 +207,10 @@ pub struct KeySighting {
 pub struct Window {
     cells: FxHashMap<CellKey, Cell>,
     signals: FxHashMap<(Name, Name), SignalCell>,
+    queries: QueryWindow,
     sightings: Vec<KeySighting>,
+    unmarked: Vec<Unmarked>,
+    latencies: FxHashMap<(Name, Name), Latencies>,
     cells_overflowed: u64,
     sightings_overflowed: u64,
 }
@@ -148,12 +222,23 @@ pub struct WindowCounts {
     pub cells: FxHashMap<CellKey, Cell>,
     /// Readings by (source, metric).
     pub signals: Vec<((Name, Name), SignalCell)>,
+    /// Queries.
+    pub queries: QueryCounts,
     /// Keys still to be matched with those of earlier windows.
     pub sightings: Vec<KeySighting>,
+    /// Requests without attempt and key.
+    pub unmarked: Vec<Unmarked>,
+    /// Durations by (service, route).
+    pub latencies: Vec<((Name, Name), Latencies)>,
 }
 
 /// Distinct (source, metric) pairs of one window; a platform has hundreds.
 const SIGNALS_MAX: usize = 50_000;
+/// Distinct (service, route) pairs whose durations are told apart in one window. Routes are templates: a platform with
+/// more of them logs raw paths.
+const LATENCY_GROUPS_MAX: usize = 5_000;
+/// A response is not longer than this; what claims to be would drown all others in a sum.
+const RESPONSE_BYTES_MAX: u64 = 1 << 40;
 
 impl Window {
     /// Nothing counted yet.
@@ -162,7 +247,10 @@ impl Window {
         Self {
             cells: FxHashMap::default(),
             signals: FxHashMap::default(),
+            queries: QueryWindow::default(),
             sightings: Vec::new(),
+            unmarked: Vec::new(),
+            latencies: FxHashMap::default(),
             cells_overflowed: 0,
             sightings_overflowed: 0,
         }
@@ -179,10 +267,19 @@ impl Window {
         cell.failures += u64::from(request.failed());
         cell.server_errors += u64::from(request.status >= 500);
         cell.duration_us_sum += duration_us(request.duration_ms);
+        cell.response_bytes += request.response_bytes.unwrap_or(0).min(RESPONSE_BYTES_MAX);
         let attempt = request.attempt.unwrap_or(1);
         cell.attempts_known += u64::from(request.attempt.is_some() || request.request_key.is_some());
         cell.resends += u64::from(attempt > 1);
         cell.resends_beyond_budget += u64::from(attempt > ATTEMPTS_COMPLIANT_MAX);
+        if request.attempt.is_none() && request.request_key.is_none() {
+            if self.unmarked.len() < sightings_max {
+                let answer = Answer::of(request.status);
+                self.unmarked.push(Unmarked { cell: key, timestamp: request.timestamp, answer });
+            } else {
+                self.sightings_overflowed += 1;
+            }
+        }
         // An attempt number above one is trusted. "First" is not: proxies number their own attempts, not the client's.
         if let Some(request_key) = request.request_key.as_ref().filter(|_| attempt <= 1) {
             if self.sightings.len() < sightings_max {
@@ -192,6 +289,21 @@ impl Window {
                 self.sightings_overflowed += 1;
             }
         }
+        self.add_latency(request, (key.service, key.route));
+    }
+
+    /// Counts how long an answer took. Refusals and errors are left out: they are fast (or time out), and say nothing of
+    /// how fast the work is done.
+    fn add_latency(&mut self, request: &Request, mut group: (Name, Name)) {
+        if !(100..400).contains(&request.status) {
+            return;
+        }
+        if self.latencies.len() >= LATENCY_GROUPS_MAX && !self.latencies.contains_key(&group) {
+            group = (Name::OTHER, Name::OTHER);
+        }
+        #[allow(clippy::cast_possible_truncation)] // single precision, as the rollup counts
+        let bucket = latency_bucket(request.duration_ms as f32);
+        self.latencies.entry(group).or_default().add(bucket, 1);
     }
 
     /// Counts a signal reading; readings past [`SIGNALS_MAX`] distinct series are left out.
@@ -200,32 +312,45 @@ impl Window {
             self.cells_overflowed += 1;
             return;
         }
-        let fresh = SignalCell { at: signal.timestamp, last: signal.value, min: signal.value };
+        let fresh = SignalCell { at: signal.timestamp, last: signal.value, min: signal.value, max: signal.value };
         let cell = self.signals.entry((source, metric)).or_insert(fresh);
         cell.min = cell.min.min(signal.value);
+        cell.max = cell.max.max(signal.value);
         if signal.timestamp > cell.at || (signal.timestamp == cell.at && signal.value > cell.last) {
             cell.at = signal.timestamp;
             cell.last = signal.value;
         }
     }
 
-    /// Requests and series in it.
+    /// Counts a query.
+    pub fn add_query(&mut self, query: &QueryRun, key: QueryKey) {
+        self.queries.add(query, key);
+    }
+
+    /// Requests, queries and series in it.
     #[must_use]
     pub fn events(&self) -> u64 {
         let requests: u64 = self.cells.values().map(|cell| cell.requests).sum();
-        requests + self.signals.len() as u64
+        requests + self.signals.len() as u64 + self.queries.events()
     }
 
     /// Requests and readings that no cell of their own was left for.
     #[must_use]
     pub fn overflowed(&self) -> u64 {
-        self.cells_overflowed + self.sightings_overflowed
+        self.cells_overflowed + self.sightings_overflowed + self.queries.overflowed()
     }
 
     /// Ends the window.
     #[must_use]
     pub fn into_counts(self) -> WindowCounts {
-        WindowCounts { cells: self.cells, signals: self.signals.into_iter().collect(), sightings: self.sightings }
+        WindowCounts {
+            cells: self.cells,
+            signals: self.signals.into_iter().collect(),
+            queries: self.queries.into_counts(),
+            sightings: self.sightings,
+            unmarked: self.unmarked,
+            latencies: self.latencies.into_iter().collect(),
+        }
     }
 }
 
@@ -265,4 +390,33 @@ pub struct ClosedWindow {
     pub edge_total: Cell,
     /// Signal readings by (source, metric), in no particular order.
     pub signals: Vec<((Name, Name), SignalCell)>,
+    /// Queries that ended or ran in it.
+    pub queries: QueryCounts,
+    /// Events that came, since the window before was closed, for windows that were closed already.
+    pub late: LateCounts,
+    /// The cells, summed over subscriptions and clients, in no particular order.
+    pub hops: Vec<(Hop, HopSums)>,
+    /// Durations of answered requests by (service, route), in no particular order.
+    pub latencies: Vec<((Name, Name), Latencies)>,
+}
+
+/// Events that came too late to be counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LateCounts {
+    /// How many.
+    pub events: u64,
+    /// Sum of how far behind the closed windows they were, in milliseconds.
+    pub behind_ms_sum: u64,
+    /// The furthest behind.
+    pub behind_ms_max: u64,
+}
+
+impl LateCounts {
+    /// Counts one that was `behind_ms` behind.
+    pub fn add(&mut self, behind_ms: DurationMs) {
+        let behind_ms = u64::try_from(behind_ms).unwrap_or(0);
+        self.events += 1;
+        self.behind_ms_sum = self.behind_ms_sum.saturating_add(behind_ms);
+        self.behind_ms_max = self.behind_ms_max.max(behind_ms);
+    }
 }

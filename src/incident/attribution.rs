@@ -119,7 +119,12 @@ pub fn matches(key: &CellKey, dimensions: &Dimensions, names: &Names) -> bool {
             Dimension::Service => key.service,
             Dimension::Caller => key.caller,
             Dimension::Route => key.route,
-            Dimension::Source | Dimension::Limit => return false,
+            Dimension::Source
+            | Dimension::Node
+            | Dimension::Fingerprint
+            | Dimension::Origin
+            | Dimension::Version
+            | Dimension::Limit => return false,
         };
         names.text(name) == value
     })

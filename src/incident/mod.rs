@@ -6,10 +6,17 @@
 
 mod adoption;
 mod attribution;
+mod changes;
+pub mod lattice;
 mod open;
+mod ranked;
+mod relation;
+mod report;
 mod ruled_out;
+mod timeline;
 mod tracker;
 
 pub use adoption::Adoption;
 pub use open::Incident;
+pub use ranked::{Counted, ranked_causes};
 pub use tracker::{Incidents, View};

@@ -1,57 +1,88 @@
-//! One incident while it is open, and its report.
+//! One incident while it is open: its alerts, who does it, the strongest picture seen, who fails meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashSet;
 
+use super::timeline::Timeline;
 use crate::alert::{AlertChange, AlertKey};
-use crate::detect::{Finding, Role, duration, rounded};
-use crate::flow::{ClosedWindow, Name, ratio};
+use crate::detect::{Finding, Role};
+use crate::flow::{ClosedWindow, Name};
 use crate::model::{
-    Affected, AlertName, CUSTOMERS_MAX, Cause, Customer, Dimension, Dimensions, IncidentReport, RuledOut, Severity,
-    Text, Timestamp, TransitionEvent,
+    Affected, AlertName, Cause, Dimension, Dimensions, DurationMs, RuledOut, Severity, Text, Timestamp, TransitionEvent,
 };
 
 /// Causes kept of one incident.
 const CAUSES_MAX: usize = 10;
-/// Subjects of one alert that a summary names.
-const SUBJECTS_NAMED_MAX: usize = 3;
 /// Refused candidates kept of one incident.
 const RULED_OUT_MAX: usize = 20;
+/// Causes that take part in one incident beside the first.
+const CONTRIBUTORS_MAX: usize = 20;
+/// A symptom that began at most this long after the culprit may be how it came about.
+const WITH_ROOT_MS: DurationMs = 30_000;
 
 /// Alerts with one cause.
 #[derive(Debug)]
 pub struct Incident {
-    id: Text,
-    started_at: Timestamp,
+    pub(super) id: Text,
+    pub(super) started_at: Timestamp,
     /// The last moment at which an alert that keeps it open was active.
-    last_active: Timestamp,
-    severity: Severity,
+    pub(super) last_active: Timestamp,
+    /// The last moment at which an alert became part of it.
+    last_grown: Timestamp,
+    pub(super) severity: Severity,
     fired: bool,
-    root: Option<Root>,
+    opened_by: Role,
+    pub(super) root: Option<Root>,
+    contributors: BTreeMap<Dimensions, AlertName>,
     active: BTreeSet<AlertKey>,
-    alerts: Vec<AlertName>,
-    subjects: BTreeSet<(AlertName, Dimensions)>,
-    causes: Vec<Cause>,
-    ruled_out: BTreeMap<String, String>,
-    customers: BTreeMap<Text, f64>,
-    affected_by_alert: Affected,
-    failing: FxHashSet<Name>,
-    failed_requests: u64,
-    requests: u64,
-    headline: String,
+    pub(super) alerts: Vec<AlertName>,
+    pub(super) subjects: BTreeSet<(AlertName, Dimensions)>,
+    /// Ranked: the culprit's first.
+    causes: Vec<(Rank, Cause)>,
+    pub(super) ruled_out: BTreeMap<String, String>,
+    pub(super) customers: BTreeMap<Text, f64>,
+    pub(super) affected_by_alert: Affected,
+    pub(super) failing: FxHashSet<Name>,
+    pub(super) failed_requests: u64,
+    pub(super) requests: u64,
+    pub(super) headline: String,
+    headline_rank: Rank,
     headline_harm: f64,
+    pub(super) timeline: Timeline,
 }
 
 /// The finding that names who does it.
 #[derive(Debug, Clone)]
 pub struct Root {
+    /// Which alert says so.
+    pub alert: AlertName,
     /// Labels of the alert.
     pub labels: Dimensions,
     /// Its first cause, narrowed.
     pub dimensions: Dimensions,
     /// When it began.
     pub since: Timestamp,
+}
+
+/// How far up the chain of causes an alert points: the culprit, what takes part, then symptoms from the ceiling that
+/// was met down to the requests that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank(u8);
+
+impl Rank {
+    const ROOT: Self = Self(100);
+    const CONTRIBUTOR: Self = Self(50);
+
+    fn of_symptom(alert: AlertName) -> Self {
+        Self(match alert {
+            AlertName::CacheCollapse | AlertName::Saturation | AlertName::PoolExhaustion => 5,
+            AlertName::MemoryExhaustion => 4,
+            AlertName::RestartLoop => 3,
+            AlertName::FeedbackLoop => 2,
+            _ => 1,
+        })
+    }
 }
 
 impl Incident {
@@ -62,9 +93,12 @@ impl Incident {
             id: incident_id(change),
             started_at: change.since,
             last_active: at,
+            last_grown: at,
             severity: change.key.severity.0,
             fired: false,
+            opened_by: change.finding.role,
             root: None,
+            contributors: BTreeMap::new(),
             active: BTreeSet::new(),
             alerts: Vec::new(),
             subjects: BTreeSet::new(),
@@ -76,18 +110,21 @@ impl Incident {
             failed_requests: 0,
             requests: 0,
             headline: String::new(),
-            headline_harm: 0.0,
+            headline_rank: Rank(0),
+            headline_harm: f64::NEG_INFINITY,
+            timeline: Timeline::default(),
         }
     }
 
     /// Takes in a change, at `at`, of one of its alerts; `causes` are those of the transition.
     pub fn apply(&mut self, change: &AlertChange, causes: &[Cause], at: Timestamp) {
-        let finding = &change.finding;
         if change.event == TransitionEvent::Resolved {
             self.last_active = if self.is_active() { at } else { self.last_active };
             self.active.remove(&change.key);
         } else {
-            self.active.insert(change.key.clone());
+            if self.active.insert(change.key.clone()) {
+                self.last_grown = at;
+            }
             self.severity = self.severity.max(change.key.severity.0);
         }
         if change.event == TransitionEvent::Firing {
@@ -98,17 +135,33 @@ impl Incident {
             }
             self.subjects.insert((change.key.alert, change.key.labels.clone()));
         }
-        if finding.role == Role::Cause && self.root.is_none() {
+        if change.event != TransitionEvent::Pending {
+            self.timeline.alert(change, at);
+        }
+        if change.finding.role == Role::Cause {
+            self.take_culprit(change, causes);
+        }
+        if change.event != TransitionEvent::Resolved {
+            self.note(change, causes);
+        }
+    }
+
+    fn take_culprit(&mut self, change: &AlertChange, causes: &[Cause]) {
+        let labels = &change.key.labels;
+        if self.root.is_none() {
             // What was said before the culprit was known was about symptoms.
             self.forget_root();
+            self.contributors.remove(labels);
             self.root = Some(Root {
-                labels: change.key.labels.clone(),
+                alert: change.key.alert,
+                labels: labels.clone(),
                 dimensions: causes.first().map(|c| c.dimensions.clone()).unwrap_or_default(),
                 since: change.since,
             });
-        }
-        if self.speaks_for(change) && change.event != TransitionEvent::Resolved {
-            self.note(finding, causes);
+        } else if self.root.as_ref().is_some_and(|root| root.labels != *labels)
+            && self.contributors.len() < CONTRIBUTORS_MAX
+        {
+            self.contributors.insert(labels.clone(), change.key.alert);
         }
     }
 
@@ -118,24 +171,63 @@ impl Incident {
         self.root.as_ref().is_none_or(|root| root.labels == change.key.labels)
     }
 
-    /// Keeps the strongest picture of what the incident is about.
-    pub fn note(&mut self, finding: &Finding, causes: &[Cause]) {
-        let worst = finding.harm > self.headline_harm || self.headline.is_empty();
-        for cause in causes {
-            let known = self.causes.iter().position(|known| known.dimensions == cause.dimensions);
+    fn rank(&self, change: &AlertChange) -> Rank {
+        match (&self.root, change.finding.role) {
+            (Some(root), Role::Cause) if root.labels == change.key.labels => Rank::ROOT,
+            (_, Role::Cause) => Rank::CONTRIBUTOR,
+            (_, Role::Symptom | Role::Separate) => Rank::of_symptom(change.key.alert),
+        }
+    }
+
+    /// Keeps the strongest picture of what the incident is about: told at its worst moment, by whoever is furthest up
+    /// the chain of causes.
+    pub fn note(&mut self, change: &AlertChange, causes: &[Cause]) {
+        let finding = &change.finding;
+        let rank = self.rank(change);
+        let worst = rank > self.headline_rank || rank == self.headline_rank && finding.harm > self.headline_harm;
+        if self.is_told_of(change, rank) {
+            self.note_causes(rank, causes, worst);
+        }
+        if !self.speaks_for(change) {
+            return;
+        }
+        self.note_customers(finding, worst);
+        if worst {
+            self.headline_rank = rank;
+            self.headline_harm = finding.harm;
+            self.headline.clone_from(&finding.summary);
+        }
+    }
+
+    /// Beside a culprit, a symptom is told as a cause only where it may be the way in: a cache, a ceiling, that went with
+    /// or before it.
+    fn is_told_of(&self, change: &AlertChange, rank: Rank) -> bool {
+        let Some(root) = &self.root else { return true };
+        let way_in = matches!(change.key.alert, AlertName::CacheCollapse | AlertName::Saturation);
+        rank >= Rank::CONTRIBUTOR || way_in && change.since.since(root.since) <= WITH_ROOT_MS
+    }
+
+    fn note_causes(&mut self, rank: Rank, causes: &[Cause], worst: bool) {
+        for (place, cause) in causes.iter().enumerate() {
+            let known = self.causes.iter().position(|(_, known)| known.dimensions == cause.dimensions);
+            // Only an alert's first cause speaks with its rank: what follows it are other possibilities.
+            let rank = if place == 0 { rank } else { Rank(rank.0.saturating_sub(2)) };
             match known {
                 // Causes tell of the worst moment too: the calm at the end explains nothing.
-                Some(place) if worst => self.causes[place] = cause.clone(),
+                Some(known) if worst || rank > self.causes[known].0 => self.causes[known] = (rank, cause.clone()),
                 Some(_) => {}
-                None => self.causes.push(cause.clone()),
+                None => self.causes.push((rank, cause.clone())),
             }
         }
-        self.causes.sort_by(|a, b| {
-            let strength = |c: &Cause| (c.confidence, c.share);
-            let order = strength(b).partial_cmp(&strength(a)).unwrap_or(std::cmp::Ordering::Equal);
+        self.causes.sort_by(|(rank_a, a), (rank_b, b)| {
+            let strength = |rank: Rank, c: &Cause| (rank, c.confidence, c.share);
+            let order = strength(*rank_b, b).partial_cmp(&strength(*rank_a, a)).unwrap_or(std::cmp::Ordering::Equal);
             order.then_with(|| a.dimensions.cmp(&b.dimensions))
         });
         self.causes.truncate(CAUSES_MAX);
+    }
+
+    fn note_customers(&mut self, finding: &Finding, worst: bool) {
         if worst {
             // Shares are those of the worst moment; whoever took part at another one stays on the list.
             self.customers.values_mut().for_each(|share| *share = 0.0);
@@ -148,10 +240,6 @@ impl Incident {
         }
         if finding.affected.subscriptions >= self.affected_by_alert.subscriptions {
             self.affected_by_alert = finding.affected;
-        }
-        if worst {
-            self.headline_harm = finding.harm;
-            self.headline.clone_from(&finding.summary);
         }
     }
 
@@ -191,10 +279,13 @@ impl Incident {
 
     fn forget_root(&mut self) {
         self.root = None;
-        self.causes.clear();
+        // What may have led to it is still true.
+        let way_in = Rank::of_symptom(AlertName::Saturation);
+        self.causes.retain(|(rank, _)| *rank >= way_in && *rank < Rank::CONTRIBUTOR);
         self.ruled_out.clear();
         self.customers.clear();
         self.headline.clear();
+        self.headline_rank = Rank(0);
         self.headline_harm = f64::NEG_INFINITY;
     }
 
@@ -229,6 +320,18 @@ impl Incident {
         self.root.as_ref()
     }
 
+    /// Whether labels are those of a cause that takes part beside the first.
+    #[must_use]
+    pub fn is_contributor(&self, labels: &Dimensions) -> bool {
+        self.contributors.contains_key(labels)
+    }
+
+    /// Whether only symptoms made it so far; a ticket about one subject is none.
+    #[must_use]
+    pub fn has_only_symptoms(&self) -> bool {
+        self.root.is_none() && self.opened_by == Role::Symptom
+    }
+
     /// The worst severity so far.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -247,10 +350,28 @@ impl Incident {
         self.last_active
     }
 
+    /// The last moment at which an alert became part of it.
+    #[must_use]
+    pub fn last_grown(&self) -> Timestamp {
+        self.last_grown
+    }
+
+    /// Ranked causes.
+    pub fn causes(&self) -> impl Iterator<Item = &Cause> {
+        self.causes.iter().map(|(_, cause)| cause)
+    }
+
     /// Whether a subscription is among the culprit's.
     #[must_use]
     pub fn has_customer(&self, subscription: &str) -> bool {
         self.customers.contains_key(subscription)
+    }
+
+    /// Whether one of its alerts, active or over, is about a source.
+    #[must_use]
+    pub fn is_about_source(&self, source: &str) -> bool {
+        let active = self.active.iter().map(|key| &key.labels);
+        active.chain(self.subjects.iter().map(|(_, labels)| labels)).any(|l| l.get(Dimension::Source) == Some(source))
     }
 
     /// Whether the alert belongs to it and is active.
@@ -259,124 +380,14 @@ impl Incident {
         self.active.contains(key)
     }
 
-    /// A narrower culprit gives way to the wider one that explains it.
+    /// A culprit gives way to one that explains it: a wider one, or one that began before. It stays as one that takes part.
     pub fn replace_root(&mut self, change: &AlertChange) {
+        let replaced = self.root.take().filter(|root| root.alert != change.key.alert);
         self.forget_root();
+        if let Some(replaced) = replaced {
+            self.contributors.insert(replaced.labels, replaced.alert);
+        }
         self.started_at = self.started_at.min(change.since);
-    }
-
-    /// The report as of now; `ended` when no alert will come any more.
-    #[must_use]
-    pub fn report(&self, ended: bool) -> IncidentReport {
-        let affected = if self.failing.is_empty() {
-            self.affected_by_alert
-        } else {
-            Affected {
-                subscriptions: self.failing.len() as u64,
-                requests_share: rounded(ratio(self.failed_requests, self.requests)),
-            }
-        };
-        IncidentReport {
-            event: "incident",
-            incident: self.id.clone(),
-            started_at: self.started_at,
-            ended_at: ended.then_some(self.last_active),
-            severity: self.severity,
-            alerts: self.alerts.clone(),
-            causes: self.causes.clone(),
-            ruled_out: self
-                .ruled_out
-                .iter()
-                .map(|(candidate, why)| RuledOut { candidate: candidate.clone(), why: why.clone() })
-                .collect(),
-            affected,
-            customers: self.customers(),
-            actions: self.actions(),
-            summary: self.summary(ended),
-        }
-    }
-
-    fn customers(&self) -> Vec<Customer> {
-        let mut customers: Vec<Customer> = self
-            .customers
-            .iter()
-            .map(|(subscription, share)| Customer { subscription: subscription.clone(), share: *share })
-            .collect();
-        customers.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.subscription.cmp(&b.subscription)));
-        customers.truncate(CUSTOMERS_MAX);
-        customers
-    }
-
-    fn summary(&self, ended: bool) -> String {
-        let span = duration(self.last_active.since(self.started_at));
-        let time = if ended { format!("for {span}") } else { format!("for {span} so far") };
-        let symptoms = self.symptoms();
-        if symptoms.is_empty() {
-            format!("{}; {time}", self.headline)
-        } else {
-            format!("{}; {time}, and with it {}", self.headline, symptoms.join(", "))
-        }
-    }
-
-    /// What came with a named cause: `RestartLoop (container/api-1, container/api-2 and 4 more)`.
-    fn symptoms(&self) -> Vec<String> {
-        let Some(root) = &self.root else { return Vec::new() };
-        let mut subjects: BTreeMap<AlertName, Vec<&str>> = BTreeMap::new();
-        for (alert, labels) in self.subjects.iter().filter(|(_, labels)| *labels != root.labels) {
-            let subject = labels.get(Dimension::Subscription).or(labels.0.values().next().map(Text::as_str));
-            subjects.entry(*alert).or_default().extend(subject);
-        }
-        let named = |(alert, subjects): (AlertName, Vec<&str>)| {
-            let more = subjects.len().saturating_sub(SUBJECTS_NAMED_MAX);
-            let listed = subjects[..subjects.len() - more].join(", ");
-            match (subjects.len(), more) {
-                (0, _) => alert.to_string(),
-                (_, 0) => format!("{alert} ({listed})"),
-                _ => format!("{alert} ({listed} and {more} more)"),
-            }
-        };
-        subjects.into_iter().map(named).collect()
-    }
-
-    fn actions(&self) -> Vec<String> {
-        let Some(root) = self.root.as_ref() else {
-            return self.alerts.iter().map(|alert| first_step(*alert).to_owned()).collect();
-        };
-        let customers = self.customers();
-        let names: Vec<&str> = customers.iter().take(5).map(|c| c.subscription.as_str()).collect();
-        let more = if self.customers.len() > names.len() {
-            format!(" and {} more", self.customers.len() - names.len())
-        } else {
-            String::new()
-        };
-        let mut actions = vec![format!(
-            "Limit these subscriptions at the gateway now (429 with Retry-After), heaviest first: {}{more}.",
-            names.join(", ")
-        )];
-        if let Some(version) = root.labels.get(Dimension::ClientVersion) {
-            let client = root.labels.get(Dimension::Client).unwrap_or("the client");
-            actions.push(format!("Ask these customers to go back from {client} {version}; withdraw the release."));
-            actions.push(format!(
-                "Fix {client}: at most 3 attempts, exponential back-off with jitter, and honour Retry-After."
-            ));
-        } else if let Some(caller) = root.labels.get(Dimension::Caller) {
-            actions.push(format!("Put a retry budget on {caller} (at most 20 % of its calls) or roll it back."));
-        } else {
-            actions.push("Ask the customer to stop retrying without limit.".to_owned());
-        }
-        actions
-    }
-}
-
-fn first_step(alert: AlertName) -> &'static str {
-    match alert {
-        AlertName::RetryAmplification => "Limit the subscriptions that repeat requests at the gateway.",
-        AlertName::RateLimitExceeded => "Talk to the customer; enforce the limit at the gateway if others suffer.",
-        AlertName::ErrorBudgetBurn => {
-            "Look at the failing slice first; roll back the newest change if it began with it."
-        }
-        AlertName::MemoryExhaustion => "Give the source memory or take load off it before it is killed.",
-        AlertName::RestartLoop => "Read the last lines of the restarting process; raise its limit or shed load.",
     }
 }
 

@@ -4,11 +4,12 @@
 //! it grew), or does not touch what misbehaves.
 
 use super::Adoption;
+use super::changes::{is_release_of, suspects};
 use super::open::Root;
 use crate::detect::statistics::theil_sen;
 use crate::detect::{Scene, bytes, duration, percent};
 use crate::flow::{Bucket, COARSE_MS, Cell, ChangeLog, FINE_MS, Name, SourceHistory};
-use crate::model::{Change, ChangeKind, Dimension, DurationMs, RuledOut, Timestamp};
+use crate::model::{AlertName, Change, ChangeKind, Dimension, DurationMs, RuledOut, Timestamp};
 
 /// Changes this old are looked at.
 const CHANGES_MS: DurationMs = 14 * 86_400_000;
@@ -22,22 +23,48 @@ const RISING_Z: f64 = 2.58;
 const PACE_FACTOR_MAX: f64 = 3.0;
 /// Least growth, as a share of the limit (or of what was used), worth a word.
 const GROWTH_SHARE_MIN: f64 = 0.02;
+/// Growth since the onset, as a share of the limit, that people see on a dashboard and take for the cause.
+const CONSEQUENCE_SHARE_MIN: f64 = 0.1;
 /// Growth of demand below this factor is not what multiplies load.
 const DEMAND_FACTOR_MAX: f64 = 2.0;
 
-/// Everything that looked like the cause of `root`'s trouble and is not.
+/// Everything that looked like the cause of `root`'s trouble and is not. Sources that are symptoms themselves, where no
+/// culprit is known, are not refused.
 #[must_use]
-pub fn refuse(root: &Root, scene: &Scene<'_>, changes: &ChangeLog, adoption: &Adoption) -> Vec<RuledOut> {
-    let mut refused = leaks(root, scene);
+pub fn refuse(
+    root: &Root,
+    is_symptom: &dyn Fn(&str) -> bool,
+    scene: &Scene<'_>,
+    changes: &ChangeLog,
+    adoption: &Adoption,
+) -> Vec<RuledOut> {
+    let mut refused = leaks(root, is_symptom, scene);
     refused.extend(other_changes(root, changes));
-    refused.extend(demand(root, adoption));
-    refused.extend(compliant_clients(root, scene));
+    if root.alert == AlertName::RetryAmplification {
+        refused.extend(demand(root, adoption));
+        refused.extend(compliant_clients(root, scene));
+    }
     refused
 }
 
-fn leaks(root: &Root, scene: &Scene<'_>) -> Vec<RuledOut> {
+fn leaks(root: &Root, is_symptom: &dyn Fn(&str) -> bool, scene: &Scene<'_>) -> Vec<RuledOut> {
     let sources = scene.signals.sorted(scene.names);
-    sources.into_iter().filter_map(|(name, history)| leak(scene.names.text(name), history, root)).collect()
+    // What grows with an outage that nobody is named for may well be its cause.
+    let named = matches!(
+        root.alert,
+        AlertName::RetryAmplification | AlertName::RequestAmplification | AlertName::QueryBlowup | AlertName::PoolLeak
+    );
+    sources
+        .into_iter()
+        .filter(|(name, _)| {
+            let source = scene.names.text(*name).as_str();
+            root.labels.get(Dimension::Source) != Some(source) && !is_symptom(source)
+        })
+        .filter_map(|(name, history)| {
+            let source = scene.names.text(name);
+            leak(source, history, root).or_else(|| named.then(|| consequence(source, history, root)).flatten())
+        })
+        .collect()
 }
 
 fn leak(source: &str, history: &SourceHistory, root: &Root) -> Option<RuledOut> {
@@ -73,6 +100,24 @@ fn leak(source: &str, history: &SourceHistory, root: &Root) -> Option<RuledOut> 
     })
 }
 
+/// Memory that began to grow with the onset follows the load: whoever makes the load is the cause.
+fn consequence(source: &str, history: &SourceHistory, root: &Root) -> Option<RuledOut> {
+    let (before, after) = around(history, root.since);
+    let (last_before, now) = (before.last()?, after.last()?);
+    let highest_before = before.iter().map(|b| b.used_bytes).fold(0.0, f64::max);
+    let grown = now.used_bytes - highest_before;
+    let follows = rising_slope(&before).is_none()
+        && grown >= CONSEQUENCE_SHARE_MIN * history.limit_bytes.unwrap_or(last_before.used_bytes);
+    follows.then(|| RuledOut {
+        candidate: format!("memory growth of {source}"),
+        why: format!(
+            "it was steady at {} or less until the onset and grew by {} only since then: a consequence",
+            bytes(highest_before),
+            bytes(grown)
+        ),
+    })
+}
+
 /// Memory before and after the onset: five-minute buckets, or half-minute ones while the log is short.
 fn around(history: &SourceHistory, onset: Timestamp) -> (Vec<Bucket>, Vec<Bucket>) {
     let split = |buckets: &std::collections::VecDeque<Bucket>, length_ms| -> (Vec<Bucket>, Vec<Bucket>) {
@@ -102,23 +147,22 @@ fn slope_after(before: &[Bucket], after: &[Bucket]) -> Option<f64> {
     theil_sen(&points(&buckets)).map(|trend| trend.slope)
 }
 
-/// Whether a change is the release of the culprit itself.
-#[must_use]
-pub fn is_release_of(change: &Change, root: &Root) -> bool {
-    let version = root.labels.get(Dimension::ClientVersion);
-    let client = root.labels.get(Dimension::Client);
-    version.is_some() && change.version.as_deref() == version && client.is_none_or(|client| change.service == client)
-}
-
 fn other_changes(root: &Root, changes: &ChangeLog) -> Vec<RuledOut> {
+    let suspected = suspects(root, changes);
+    // A named client or query is evidence enough against a deploy that merely happened shortly before.
+    let acquitted = |change: &&Change| {
+        root.alert == AlertName::RetryAmplification
+            || !suspected.iter().any(|(suspect, _)| std::ptr::eq(*suspect, *change))
+    };
     let recent = changes.until(root.since).rev().filter(|change| root.since.since(change.timestamp) <= CHANGES_MS);
     recent
         .filter(|change| !is_release_of(change, root) && !may_touch(change, root))
+        .filter(acquitted)
         .take(CHANGES_MAX)
         .map(|change| RuledOut {
             candidate: format!("{} of {} at {}", change.kind.as_str(), subject(change), change.timestamp),
             why: format!(
-                "for {} after it nothing happened, and it does not touch {}, which the repeats come from",
+                "for {} after it nothing happened, and it does not touch {}, which this comes from",
                 duration(root.since.since(change.timestamp)),
                 root.labels
             ),
@@ -172,28 +216,4 @@ fn compliant_clients(root: &Root, scene: &Scene<'_>) -> Vec<RuledOut> {
             ),
         })
         .collect()
-}
-
-/// What is known of the release behind the culprit, and how traffic moved to it.
-#[must_use]
-pub fn release_evidence(
-    root: &Root,
-    version: Option<(Name, Name)>,
-    changes: &ChangeLog,
-    adoption: &Adoption,
-    now: Timestamp,
-) -> Option<String> {
-    let mut parts = Vec::new();
-    if let Some(change) = changes.until(now).rev().find(|change| is_release_of(change, root)) {
-        let age = duration(root.since.since(change.timestamp));
-        parts.push(format!("released {} ({age} before the onset)", change.timestamp));
-    }
-    if let Some(version) = version
-        && let Some(now_share) = adoption.share_at(version, now.plus(-1))
-        && let Some(before_share) = adoption.share_at(version, root.since.plus(-1_800_000))
-    {
-        let (before, after) = (percent(before_share), percent(now_share));
-        parts.push(format!("its share of new requests went from {before} half an hour before the onset to {after}"));
-    }
-    (!parts.is_empty()).then(|| parts.join("; "))
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Adoption;
 use super::attribution::{failing_slices, share_of_requests};
-use super::open::Incident;
-use super::ruled_out::{refuse, release_evidence};
+use super::changes::{is_release_of, release_evidence, suspects};
+use super::open::{Incident, Root};
+use super::relation::{Place, place};
+use super::ruled_out::refuse;
 use crate::alert::{AlertChange, AlertKey};
 use crate::detect::{Finding, Role, Scene, duration, percent, rounded};
 use crate::flow::{ChangeLog, Name};
@@ -14,14 +16,12 @@ use crate::model::{
     TransitionEvent,
 };
 
-/// A symptom belongs to an incident that was active this shortly before it, and began at most this long after it.
-const JOIN_MS: DurationMs = 600_000;
-/// A culprit found this long after an incident with only symptoms began is its cause.
-const ADOPT_MS: DurationMs = 1_800_000;
 /// An incident without active alerts for this long is over: flapping alerts are one incident.
 const LINGER_MS: DurationMs = 600_000;
 /// A culprit that makes this share of a failing service's requests explains its failures by load.
 const LOAD_SHARE_MIN: f64 = 0.3;
+/// Onsets are known to a window or two: a symptom found this much before its culprit may still follow from it.
+const BEFORE_SLACK_MS: DurationMs = 30_000;
 /// Incidents open at once; at the bound new alerts share the newest one.
 const OPEN_MAX: usize = 1_000;
 
@@ -66,33 +66,43 @@ impl Incidents {
             // What it was about was said while it lasted; the calm minute at its end knows nothing of it.
             if let Some(incident) = self.open.iter_mut().find(|incident| incident.holds(&change.key)) {
                 incident.apply(change, &causes, scene.window.end);
-                Self::rule_out(incident, change, scene, changes, &self.adoption);
+                Self::rule_out(incident, change, &causes, scene, changes, &self.adoption);
             }
             return transition(change, id, causes, scene.window.end, runbook);
         }
-        let place = self.place(change, scene.window.end);
+        let place = self.place(change, scene);
         let causes = self.causes(place, change, scene, changes);
         let incident = &mut self.open[place];
         let had_fired = incident.has_fired();
         incident.apply(change, &causes, scene.window.end);
         self.fired_total += u64::from(!had_fired && incident.has_fired());
-        Self::rule_out(incident, change, scene, changes, &self.adoption);
+        Self::rule_out(incident, change, &causes, scene, changes, &self.adoption);
         let id = incident.id().clone();
         self.told.insert(change.key.clone(), (id.clone(), causes.clone()));
         transition(change, id, causes, scene.window.end, runbook)
     }
 
+    /// Refuses what looks like the cause and is not; of an incident without a culprit, what is not the cause of this alert.
     fn rule_out(
         incident: &mut Incident,
         change: &AlertChange,
+        causes: &[Cause],
         scene: &Scene<'_>,
         changes: &ChangeLog,
         adoption: &Adoption,
     ) {
-        if change.key.severity.0 == Severity::Critical
-            && let Some(root) = incident.root().cloned()
-        {
-            incident.rule_out(refuse(&root, scene, changes, adoption));
+        if change.key.severity.0 != Severity::Critical {
+            return;
+        }
+        let root = incident.root().cloned().unwrap_or_else(|| root_of(change, causes));
+        let named = incident.root().is_some();
+        let is_symptom = |source: &str| !named && incident.is_about_source(source);
+        incident.rule_out(refuse(&root, &is_symptom, scene, changes, adoption));
+        for told in changes.until(root.since).filter(|told| is_release_of(told, &root)) {
+            incident.timeline.change(told);
+        }
+        for (told, _) in suspects(&root, changes) {
+            incident.timeline.change(told);
         }
     }
 
@@ -102,10 +112,8 @@ impl Incidents {
             return;
         }
         let Some(place) = self.open.iter().position(|incident| incident.holds(&active.key)) else { return };
-        if self.open[place].speaks_for(active) {
-            let causes = self.causes(place, active, scene, changes);
-            self.open[place].note(&active.finding, &causes);
-        }
+        let causes = self.causes(place, active, scene, changes);
+        self.open[place].note(active, &causes);
     }
 
     /// Forgets alerts that are not active any more.
@@ -152,17 +160,15 @@ impl Incidents {
         self.fired_total
     }
 
-    fn place(&mut self, change: &AlertChange, at: Timestamp) -> usize {
-        if let Some(place) = self.open.iter().position(|incident| incident.holds(&change.key)) {
-            return place;
-        }
-        let found = match change.finding.role {
-            Role::Cause => self.place_of_cause(change, at),
-            Role::Symptom => self.place_of_symptom(change, at),
-            Role::Separate => self.place_of_customer(change),
-        };
-        if let Some(place) = found {
-            return place;
+    fn place(&mut self, change: &AlertChange, scene: &Scene<'_>) -> usize {
+        let at = scene.window.end;
+        match place(&self.open, change, at, scene.recent.edge_total().failure_ratio()) {
+            Some(Place::Joins(place)) => return place,
+            Some(Place::Leads(place)) => {
+                self.open[place].replace_root(change);
+                return place;
+            }
+            None => {}
         }
         let incident = Incident::new(change, at);
         // The same alert of the same onset is the same incident, even when it went away for a while.
@@ -175,71 +181,32 @@ impl Incidents {
         self.open.len() - 1
     }
 
-    fn place_of_cause(&mut self, change: &AlertChange, at: Timestamp) -> Option<usize> {
-        let severity = change.key.severity.0;
-        let same_root = |incident: &Incident| {
-            let same = incident.root().is_some_and(|root| root.labels == change.key.labels);
-            let young = at.since(incident.started_at()) <= ADOPT_MS;
-            // A ticket that has been open for days is not the onset of today's storm.
-            same && (incident.severity() == severity || (young && incident.severity() < severity))
-        };
-        if let Some(place) = self.open.iter().rposition(same_root) {
-            return Some(place);
-        }
-        // One customer was named before it was clear that all on its version do it.
-        let names = |subscription: &str| change.finding.customers.iter().any(|c| c.subscription == subscription);
-        let wider = |incident: &Incident| {
-            let narrow = incident.root().and_then(|root| root.labels.get(Dimension::Subscription));
-            incident.severity() == severity
-                && change.key.labels.get(Dimension::ClientVersion).is_some()
-                && narrow.is_some_and(names)
-                && at.since(incident.started_at()) <= ADOPT_MS
-        };
-        if let Some(place) = self.open.iter().rposition(wider) {
-            self.open[place].replace_root(change);
-            return Some(place);
-        }
-        self.open.iter().rposition(|incident| {
-            incident.root().is_none()
-                && severity == Severity::Critical
-                && incident.severity() == Severity::Critical
-                && at.since(incident.started_at()) <= ADOPT_MS
-        })
-    }
-
-    fn place_of_symptom(&self, change: &AlertChange, at: Timestamp) -> Option<usize> {
-        let near = |incident: &Incident| {
-            incident.severity() == Severity::Critical
-                && at.since(incident.last_active()) <= JOIN_MS
-                && change.since.since(incident.started_at()) >= -JOIN_MS
-        };
-        let named = self.open.iter().rposition(|incident| near(incident) && incident.root().is_some());
-        named.or_else(|| self.open.iter().rposition(near))
-    }
-
-    fn place_of_customer(&self, change: &AlertChange) -> Option<usize> {
-        let subscription = change.key.labels.get(Dimension::Subscription)?;
-        self.open.iter().rposition(|incident| incident.root().is_some() && incident.has_customer(subscription))
-    }
-
-    /// Causes of a transition: the finding's own, completed by what the incident knows.
+    /// Causes of a transition: the finding's own, completed by what the incident and the changes know.
     fn causes(&self, place: usize, change: &AlertChange, scene: &Scene<'_>, changes: &ChangeLog) -> Vec<Cause> {
         let finding = &change.finding;
         let incident = &self.open[place];
-        match finding.role {
+        let mut causes = match finding.role {
             Role::Cause => self.with_release(finding, change, scene, changes),
             Role::Separate => finding.causes.clone(),
             Role::Symptom => {
                 let service = change.key.labels.get(Dimension::Service);
-                let by_load = culprit_by_load(incident, service, scene);
+                let culprit = culprit(incident, change, scene);
                 let mut causes = finding.causes.clone();
-                if finding.alert == AlertName::ErrorBudgetBurn && by_load.is_none() {
+                if finding.alert == AlertName::ErrorBudgetBurn && culprit.is_none() {
                     causes.extend(failing_slices(scene.recent, service, scene.names));
                 }
-                causes.extend(by_load);
+                causes.extend(culprit);
                 causes
             }
+        };
+        let of_client = finding.alert == AlertName::RetryAmplification || finding.role == Role::Separate;
+        if !of_client {
+            causes.extend(suspects(&root_of(change, &causes), changes).into_iter().map(|(_, cause)| cause));
+            // The finding's own first cause stays first; "no narrower culprit" is what is left when nothing else is.
+            let nothing_narrower = |cause: &Cause| cause.dimensions.is_empty() && cause.confidence == Confidence::Low;
+            causes.sort_by_key(nothing_narrower);
         }
+        causes
     }
 
     fn with_release(
@@ -250,11 +217,7 @@ impl Incidents {
         changes: &ChangeLog,
     ) -> Vec<Cause> {
         let mut causes = finding.causes.clone();
-        let root = super::open::Root {
-            labels: change.key.labels.clone(),
-            dimensions: causes.first().map(|c| c.dimensions.clone()).unwrap_or_default(),
-            since: change.since,
-        };
+        let root = root_of(change, &causes);
         let more = release_evidence(&root, version_names(&root, scene), changes, &self.adoption, scene.window.end);
         if let (Some(first), Some(more)) = (causes.first_mut(), more) {
             first.evidence = format!("{}; {more}", first.evidence);
@@ -263,17 +226,38 @@ impl Incidents {
     }
 }
 
+/// What an alert says, as the culprit of an incident.
+fn root_of(change: &AlertChange, causes: &[Cause]) -> Root {
+    Root {
+        alert: change.key.alert,
+        labels: change.key.labels.clone(),
+        dimensions: causes.first().map(|c| c.dimensions.clone()).unwrap_or_default(),
+        since: change.since,
+    }
+}
+
 /// The names of the culprit's client and version, looked up among the last minute's requests.
-fn version_names(root: &super::open::Root, scene: &Scene<'_>) -> Option<(Name, Name)> {
+fn version_names(root: &Root, scene: &Scene<'_>) -> Option<(Name, Name)> {
     root.labels.get(Dimension::ClientVersion)?;
     let mut keys = scene.recent.cells().map(|(key, _)| key);
     let key = keys.find(|key| super::attribution::matches(key, &root.labels, scene.names))?;
     Some((key.client, key.client_version))
 }
 
-/// The incident's culprit as the cause of a symptom, when it makes much of the load.
-fn culprit_by_load(incident: &Incident, service: Option<&str>, scene: &Scene<'_>) -> Option<Cause> {
+/// The incident's culprit as the cause of a symptom: by its share of the load, or, when it makes no requests of its
+/// own, because it began before.
+fn culprit(incident: &Incident, change: &AlertChange, scene: &Scene<'_>) -> Option<Cause> {
     let root = incident.root()?;
+    if root.alert != AlertName::RetryAmplification {
+        let before = change.since.since(root.since) >= -BEFORE_SLACK_MS && root.labels != change.key.labels;
+        return before.then(|| Cause {
+            dimensions: root.dimensions.clone(),
+            share: 1.0,
+            confidence: Confidence::Medium,
+            evidence: format!("{} of {} began at {}, before this", root.alert, root.labels, root.since),
+        });
+    }
+    let service = change.key.labels.get(Dimension::Service);
     let share = share_of_requests(scene.recent, service, &root.labels, scene.names);
     (share >= LOAD_SHARE_MIN).then(|| Cause {
         dimensions: root.dimensions.clone(),

@@ -143,6 +143,22 @@ pub mod metric {
     pub const OOM_KILLS_TOTAL: &str = "oom_kills_total";
     /// Counter of operations.
     pub const OPERATIONS_TOTAL: &str = "operations_total";
+    /// Gauge, operations a second.
+    pub const OPERATIONS_LIMIT_PER_SECOND: &str = "operations_limit_per_second";
+    /// Counter, bytes.
+    pub const NETWORK_BYTES_TOTAL: &str = "network_bytes_total";
+    /// Counter of packets that a network interface or a full queue dropped.
+    pub const DROPPED_PACKETS_TOTAL: &str = "dropped_packets_total";
+    /// Gauge: members of a pool.
+    pub const POOL_SIZE: &str = "pool_size";
+    /// Gauge: members in use.
+    pub const POOL_IN_USE: &str = "pool_in_use";
+    /// Gauge: members promised to somebody and not in use yet.
+    pub const POOL_RESERVED: &str = "pool_reserved";
+    /// Counter of members taken.
+    pub const POOL_ACQUIRED_TOTAL: &str = "pool_acquired_total";
+    /// Counter of members given back.
+    pub const POOL_RELEASED_TOTAL: &str = "pool_released_total";
     /// Gauge: seconds since the process started.
     pub const UPTIME_SECONDS: &str = "uptime_seconds";
 }

@@ -11,6 +11,7 @@ mod event;
 mod event_json;
 mod plan;
 mod position;
+mod sql_text;
 mod time;
 mod transition;
 
@@ -24,10 +25,11 @@ pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Requ
 pub(crate) use event_json::is_field_name;
 pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};
+pub use sql_text::{SQL_BYTES_MAX, normalise_sql, sql_fingerprint};
 pub use time::{DurationMs, ParseTimestampError, Timestamp};
 pub use transition::{
-    Affected, AlertName, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, IncidentReport, Output,
-    RuledOut, Severity, Summary, Transition, TransitionEvent,
+    Affected, AlertName, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, IncidentReport, Moment,
+    Output, RuledOut, Severity, Summary, Transition, TransitionEvent,
 };
 
 /// Short strings (up to 24 bytes) live inline: most routes, versions and ids never touch the heap.

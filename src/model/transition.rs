@@ -56,16 +56,49 @@ pub enum AlertName {
     MemoryExhaustion,
     /// Something restarts again and again.
     RestartLoop,
+    /// A caller makes more calls to a service per request it serves than is normal.
+    RequestAmplification,
+    /// Load is kept up by its own failures after its trigger is gone.
+    FeedbackLoop,
+    /// Traffic far above what is normal, unexplained. Never pages alone.
+    TrafficSurge,
+    /// A service answers more slowly than is normal.
+    LatencyRegression,
+    /// A pool loses members: acquired or reserved, never released.
+    PoolLeak,
+    /// A pool has no members left.
+    PoolExhaustion,
+    /// Something works at its ceiling, or drops.
+    Saturation,
+    /// A cache stopped answering what it used to answer.
+    CacheCollapse,
+    /// A query pattern takes abnormal memory, or more than its node has.
+    QueryBlowup,
+    /// A query pattern became heavier with a change.
+    QueryRegression,
+    /// Records arrive too late to be detected on, or not at all.
+    DataDelayed,
 }
 
 impl AlertName {
     /// Every alert, in the order of declaration.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 16] = [
         Self::RetryAmplification,
         Self::RateLimitExceeded,
         Self::ErrorBudgetBurn,
         Self::MemoryExhaustion,
         Self::RestartLoop,
+        Self::RequestAmplification,
+        Self::FeedbackLoop,
+        Self::TrafficSurge,
+        Self::LatencyRegression,
+        Self::PoolLeak,
+        Self::PoolExhaustion,
+        Self::Saturation,
+        Self::CacheCollapse,
+        Self::QueryBlowup,
+        Self::QueryRegression,
+        Self::DataDelayed,
     ];
 
     /// The contract's spelling.
@@ -77,6 +110,17 @@ impl AlertName {
             Self::ErrorBudgetBurn => "ErrorBudgetBurn",
             Self::MemoryExhaustion => "MemoryExhaustion",
             Self::RestartLoop => "RestartLoop",
+            Self::RequestAmplification => "RequestAmplification",
+            Self::FeedbackLoop => "FeedbackLoop",
+            Self::TrafficSurge => "TrafficSurge",
+            Self::LatencyRegression => "LatencyRegression",
+            Self::PoolLeak => "PoolLeak",
+            Self::PoolExhaustion => "PoolExhaustion",
+            Self::Saturation => "Saturation",
+            Self::CacheCollapse => "CacheCollapse",
+            Self::QueryBlowup => "QueryBlowup",
+            Self::QueryRegression => "QueryRegression",
+            Self::DataDelayed => "DataDelayed",
         }
     }
 }
@@ -105,6 +149,14 @@ pub enum Dimension {
     Route,
     /// Source of a signal.
     Source,
+    /// ClickHouse node.
+    Node,
+    /// Normalised query.
+    Fingerprint,
+    /// Product feature or dashboard that asks.
+    Origin,
+    /// Version of what asks, or of a service.
+    Version,
     /// Name of the rate limit (from the limits file).
     Limit,
 }
@@ -121,6 +173,10 @@ impl Dimension {
             Self::Caller => "caller",
             Self::Route => "route",
             Self::Source => "source",
+            Self::Node => "node",
+            Self::Fingerprint => "fingerprint",
+            Self::Origin => "origin",
+            Self::Version => "version",
             Self::Limit => "limit",
         }
     }
@@ -297,8 +353,19 @@ pub struct IncidentReport {
     pub customers: Vec<Customer>,
     /// What to do, most urgent first.
     pub actions: Vec<String>,
+    /// What happened, in order.
+    pub timeline: Vec<Moment>,
     /// One sentence for a person.
     pub summary: String,
+}
+
+/// A moment of an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// What happened, in one sentence.
+    pub what: String,
 }
 
 /// Customers named in a report; the rest are in the stored requests.

@@ -12,6 +12,7 @@ mod gateway;
 mod output;
 mod pace;
 mod plan;
+mod platform_model;
 mod population;
 mod random;
 mod rate_limit;
@@ -28,9 +29,14 @@ mod traffic;
 
 pub use describe::{Description, WindowDescription};
 pub use pace::Pace;
+pub use platform_model::{
+    CacheSpec, CallSpec, ClickHouseNodeSpec, DisturbanceSpec, Disturbed, EffectKind, EffectSpec, GaugeSpec, GroupSpec,
+    InternalRouteSpec, LoadSpec, NetworkSpec, PlatformModelName, PlatformScenario, PlatformServiceSpec,
+    PlatformSimulation, PlatformStoreSpec, PoolSpec, QuerySpec, RecordSpec, ReplicaMemorySpec,
+};
 pub use scenario::{
-    AgentSpec, ChangeSpec, CohortSpec, ContainerMemorySpec, DailySpec, LogSpec, NAMES, RateLimitSpec, RetrySpec,
-    RouteSpec, Scenario, ScenarioError, ServiceSpec, ServiceTimeSpec, StoreSpec, SurgeSpec, SwitchSpec, VersionSpec,
-    WorkflowSpec, embedded,
+    AgentSpec, AllowedAlert, AmplitudeLevel, AmplitudeSpec, ChangeSpec, CohortSpec, ContainerMemorySpec, DailySpec,
+    ExpectedAlert, LogSpec, NAMES, RateLimitSpec, RetrySpec, RouteSpec, Scenario, ScenarioError, ScenarioFile,
+    ServiceSpec, ServiceTimeSpec, StoreSpec, SurgeSpec, SwitchSpec, TruthSpec, VersionSpec, WorkflowSpec, embedded,
 };
 pub use simulation::Simulation;

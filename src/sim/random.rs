@@ -12,6 +12,9 @@ pub(super) enum Concern {
     Service = 3,
     Client = 4,
     Signals = 5,
+    Batches = 6,
+    Queries = 7,
+    Delivery = 8,
 }
 
 /// A stream of random draws.

@@ -18,7 +18,6 @@ pub use error::StoreError;
 pub use migrate::{MigrationError, migrate};
 pub use plans::answer_plans;
 pub use retention::apply_retention;
-pub use rollup::{ZERO_BUCKET, bucket};
 pub use schema::{MIGRATIONS, Migration};
 pub use task::{StoreHealth, StoreTask};
 pub use writer::{Writer, Written};

@@ -103,8 +103,20 @@ pub const LEDGER_TOTALS: NamedQuery = NamedQuery {
 pub const SERVER_TIME: NamedQuery =
     NamedQuery { name: "server_time", sql: include_str!("../../queries/named/server_time.sql"), parameters: &[] };
 
+/// Requests by minute and by what a request is described with.
+pub const TRAFFIC_BY_MINUTE: NamedQuery = NamedQuery {
+    name: "traffic_by_minute",
+    sql: include_str!("../../queries/named/traffic_by_minute.sql"),
+    parameters: &[
+        Parameter { name: "from", kind: ParameterKind::Moment },
+        Parameter { name: "until", kind: ParameterKind::Moment },
+        Parameter { name: "service", kind: ParameterKind::Text },
+        Parameter { name: "limit", kind: ParameterKind::Count },
+    ],
+};
+
 /// Every named query.
-pub const NAMED_QUERIES: [NamedQuery; 3] = [LEDGER_PROOF, LEDGER_TOTALS, SERVER_TIME];
+pub const NAMED_QUERIES: [NamedQuery; 4] = [LEDGER_PROOF, LEDGER_TOTALS, SERVER_TIME, TRAFFIC_BY_MINUTE];
 
 impl ClickHouse {
     /// Runs a named query and reads its rows by column name.

@@ -5,12 +5,9 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 
 use super::native_format::{Block, HistogramColumn, NumberColumn, StringColumn};
+use crate::flow::latency_bucket;
 use crate::model::{Batch, Event, Request};
 
-/// Histogram buckets of each doubling: OpenTelemetry's scale 3 has 2^3, so a bucket is 9 % wide.
-const BUCKETS_PER_DOUBLING: f32 = 8.0;
-/// Bucket of durations that are zero (or less, which a clock step can cause): outside what a logarithm can give.
-pub const ZERO_BUCKET: i16 = i16::MIN;
 const MINUTE_MS: i64 = 60_000;
 
 /// What a rollup row is about.
@@ -37,17 +34,6 @@ struct Cell {
     request_bytes: u64,
     response_bytes: u64,
     duration_ms: BTreeMap<i16, u64>,
-}
-
-/// The bucket that counts `duration_ms` milliseconds.
-#[must_use]
-pub fn bucket(duration_ms: f32) -> i16 {
-    if duration_ms > 0.0 {
-        // The cast saturates, and no finite f32 comes near the bounds of i16.
-        ((duration_ms.log2() * BUCKETS_PER_DOUBLING).ceil() - 1.0) as i16
-    } else {
-        ZERO_BUCKET
-    }
 }
 
 /// The rollup rows of `batch`. The same batch always gives the same block, byte for byte.
@@ -103,7 +89,7 @@ fn add(cell: &mut Cell, request: &Request) {
     cell.request_bytes = cell.request_bytes.saturating_add(request.request_bytes.unwrap_or(0));
     cell.response_bytes = cell.response_bytes.saturating_add(request.response_bytes.unwrap_or(0));
     // As single precision, like the raw row: a count over raw rows then gives the same buckets.
-    *cell.duration_ms.entry(bucket(request.duration_ms as f32)).or_default() += 1;
+    *cell.duration_ms.entry(latency_bucket(request.duration_ms as f32)).or_default() += 1;
 }
 
 fn to_block(rows: &[(Key<'_>, Cell)]) -> Block {
@@ -143,19 +129,4 @@ fn to_block(rows: &[(Key<'_>, Cell)]) -> Block {
         .column("request_bytes", number(|cell| cell.request_bytes))
         .column("response_bytes", number(|cell| cell.response_bytes))
         .column("duration_ms", durations)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buckets_hold_their_upper_bound_as_opentelemetry_has_it() {
-        assert_eq!(bucket(1.0), -1);
-        assert_eq!(bucket(1.000_1), 0);
-        assert_eq!(bucket(2.0), 7);
-        assert_eq!(bucket(1_024.0), 79);
-        assert_eq!(bucket(0.5), -9);
-        assert_eq!([bucket(0.0), bucket(-1.0), bucket(f32::NAN)], [ZERO_BUCKET; 3]);
-    }
 }

@@ -12,7 +12,7 @@ pub struct Migration {
 }
 
 /// Every migration, in order. A file that has been released is never edited: its checksum is recorded where it ran.
-pub const MIGRATIONS: [Migration; 12] = [
+pub const MIGRATIONS: [Migration; 13] = [
     migration(1, "requests", include_str!("../../queries/schema/0001_requests.sql")),
     migration(2, "signals", include_str!("../../queries/schema/0002_signals.sql")),
     migration(3, "changes", include_str!("../../queries/schema/0003_changes.sql")),
@@ -29,6 +29,7 @@ pub const MIGRATIONS: [Migration; 12] = [
         "requests_by_minute_attempts",
         include_str!("../../queries/schema/0012_requests_by_minute_attempts.sql"),
     ),
+    migration(13, "incidents_timeline", include_str!("../../queries/schema/0013_incidents_timeline.sql")),
 ];
 
 const fn migration(number: u32, name: &'static str, sql: &'static str) -> Migration {

@@ -1,5 +1,6 @@
 //! Integration tests: one binary, a file a behaviour. Engines are real and started by the tests themselves.
 
+mod attribute;
 mod check;
 mod cli_contract;
 mod clickhouse_engine;
@@ -8,7 +9,10 @@ mod dead_letters;
 mod decode;
 mod decode_formats;
 mod demo;
+mod detect_command;
+mod detect_retries;
 mod docs;
+mod evaluate;
 mod http;
 mod ingest_command;
 mod intake;
@@ -17,12 +21,14 @@ mod intake_kafka;
 mod intake_otlp;
 mod kafka_ingest;
 mod ledger;
+mod nab_scorer;
 mod notify;
 mod pipeline;
 mod probes;
 mod probes_clickhouse;
 mod purity;
 mod samples;
+mod series;
 mod service;
 mod service_outages;
 mod service_start_stop;

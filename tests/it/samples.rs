@@ -39,6 +39,7 @@ pub fn incident(id: &str, started_at: Timestamp, ended_at: Option<Timestamp>) ->
         severity: Severity::Critical,
         alerts: vec![AlertName::RetryAmplification],
         causes: Vec::new(),
+        timeline: Vec::new(),
         ruled_out: Vec::new(),
         affected: Affected::default(),
         customers: Vec::new(),

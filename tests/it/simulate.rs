@@ -378,7 +378,8 @@ fn the_command_lists_writes_and_describes() {
     let list = floodmark(&["--list"]);
     assert!(list.status.success());
     let list = String::from_utf8(list.stdout).unwrap();
-    assert!(list.lines().count() == 2 && list.contains("kameleo-retry-storm") && list.contains("quiet-day"));
+    assert_eq!(list.lines().count(), floodmark::sim::NAMES.len());
+    assert!(floodmark::sim::NAMES.iter().all(|name| list.contains(name)), "{list}");
 
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();
@@ -386,6 +387,14 @@ fn the_command_lists_writes_and_describes() {
     let stdout = floodmark(&[STORM, "--seed", "3", "--duration", "1m"]).stdout;
     assert!(stdout.len() > 10_000);
     assert_eq!(std::fs::read(path).unwrap(), stdout);
+
+    let pool = floodmark(&["steel-pool-leak", "--amplitude", "3", "--duration", "2m"]).stdout;
+    assert!(String::from_utf8(pool).unwrap().contains("pool_reserved"), "the other model writes as well");
+    assert_eq!(
+        floodmark(&["steel-pool-leak", "--amplitude", "4"]).status.code(),
+        Some(78),
+        "there is no such amplitude"
+    );
 
     let table = String::from_utf8(floodmark(&[STORM, "--duration", "20m", "--describe"]).stdout).unwrap();
     assert_eq!(table.lines().count(), 1 + 4, "{table}");

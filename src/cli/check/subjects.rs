@@ -8,7 +8,7 @@ use crate::api::tls_acceptor;
 use crate::cli::settings;
 use crate::config::{Config, ConfigError, DetectConfig};
 use crate::ingest::{REQUESTS_NOT_NATIVE, requests_are_native};
-use crate::sim::{NAMES, Scenario, ScenarioError};
+use crate::sim::{AmplitudeSpec, NAMES, ScenarioError, ScenarioFile};
 use crate::store::{MIGRATIONS, Migration};
 
 /// The configuration, as far as it can be used.
@@ -80,13 +80,24 @@ pub(super) fn limits(detect: Option<&DetectConfig>) -> Outcome {
 
 /// Checks the built-in scenarios and `files`.
 pub(super) fn scenarios(files: &[String]) -> Outcome {
-    let names: Vec<&str> = NAMES.iter().copied().chain(files.iter().map(String::as_str)).collect();
-    let problems: Vec<String> = names
-        .iter()
-        .filter_map(|name| Scenario::load(name).err())
-        .flat_map(|error| scenario_problems(&error))
-        .collect();
-    if problems.is_empty() { Outcome::Well(names.join(", ")) } else { Outcome::Problems(problems) }
+    let names = NAMES.iter().copied().chain(files.iter().map(String::as_str));
+    let problems: Vec<String> = names.flat_map(scenario_errors).flat_map(|error| scenario_problems(&error)).collect();
+    if !problems.is_empty() {
+        return Outcome::Problems(problems);
+    }
+    let built_in = format!("{} built in", NAMES.len());
+    let checked: Vec<String> = std::iter::once(built_in).chain(files.iter().cloned()).collect();
+    Outcome::Well(checked.join(", "))
+}
+
+/// What is wrong with a scenario, as it stands or at any of its amplitudes.
+fn scenario_errors(name: &str) -> Vec<ScenarioError> {
+    let scenario = match ScenarioFile::load(name, None) {
+        Ok(scenario) => scenario,
+        Err(error) => return vec![error],
+    };
+    let amplitudes = scenario.amplitude().map(AmplitudeSpec::all).unwrap_or_default();
+    amplitudes.into_iter().filter_map(|amplitude| ScenarioFile::load(name, Some(amplitude)).err()).collect()
 }
 
 /// Checks the SQL that makes the schema.

@@ -8,7 +8,7 @@ use crate::cli::event_sink::{EventSink, KafkaSink};
 use crate::cli::simulate::Speed;
 use crate::config::{FlowConfig, KafkaConfig};
 use crate::model::{Event, Timestamp};
-use crate::sim::{Pace, Scenario, Simulation};
+use crate::sim::{Pace, ScenarioFile};
 
 /// Waits shorter than this are not worth it.
 const WAIT_MIN: Duration = Duration::from_millis(2);
@@ -62,20 +62,20 @@ impl Feed {
     /// # Errors
     /// The scenario cannot be simulated, or the broker does not answer.
     pub fn start(
-        scenario: &Scenario,
+        scenario: &ScenarioFile,
         seed: Option<u64>,
         speed: Speed,
         kafka: &KafkaConfig,
         flow: &FlowConfig,
     ) -> anyhow::Result<Self> {
-        let simulation = Simulation::new(scenario, seed.unwrap_or(scenario.seed))?;
+        let traffic = scenario.events(seed.unwrap_or(scenario.seed()))?;
         let mut sink = KafkaSink::new(kafka, flow)?;
-        let shared = Arc::new(Shared { at_ms: AtomicI64::new(scenario.start.as_millis()), ..Shared::default() });
-        let pace = Pace::new(scenario.start, speed.0);
+        let shared = Arc::new(Shared { at_ms: AtomicI64::new(scenario.start().as_millis()), ..Shared::default() });
+        let pace = Pace::new(scenario.start(), speed.0);
         let requests = kafka.topics.requests.clone();
         let thread = Arc::clone(&shared);
         std::thread::Builder::new().name("feed".to_owned()).spawn(move || {
-            let fed = feed(simulation, pace, &mut sink, &requests, &thread);
+            let fed = feed(traffic, pace, &mut sink, &requests, &thread);
             let fed = fed.map_err(|error| format!("{error:#}"));
             *thread.done.lock().unwrap_or_else(PoisonError::into_inner) = Some(fed);
         })?;
@@ -100,7 +100,7 @@ impl Feed {
 }
 
 fn feed(
-    simulation: Simulation,
+    traffic: impl Iterator<Item = Event>,
     pace: Pace,
     sink: &mut KafkaSink,
     requests: &str,
@@ -108,7 +108,7 @@ fn feed(
 ) -> anyhow::Result<Produced> {
     let began = now();
     let (mut events, mut broken) = (0, 0);
-    for event in simulation {
+    for event in traffic {
         let timestamp = event.timestamp();
         let wait = pace.due(timestamp).saturating_sub(began.elapsed());
         if wait >= WAIT_MIN {

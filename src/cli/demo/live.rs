@@ -8,7 +8,7 @@ use super::feed::Progress;
 use crate::api::View;
 use crate::ingest::IngestStatus;
 use crate::model::{Output, Severity, Timestamp, Transition, TransitionEvent};
-use crate::sim::Scenario;
+use crate::sim::ScenarioFile;
 
 /// Plain lines come this often.
 const LINE_PAUSE: Duration = Duration::from_secs(5);
@@ -24,13 +24,13 @@ pub struct Live {
 
 impl Live {
     /// Nothing drawn yet.
-    pub fn new(scenario: &Scenario) -> Self {
-        let bar = ProgressBar::new(scenario.duration.0.as_secs());
+    pub fn new(scenario: &ScenarioFile) -> Self {
+        let bar = ProgressBar::new(scenario.duration().0.as_secs());
         // The template is a constant; should it ever not parse, the plain bar does as well.
         let style = ProgressStyle::with_template("{wide_bar:.cyan} {percent:>3} %\n{msg}");
         let bar = style.map(|style| bar.clone().with_style(style)).unwrap_or(bar);
         let now = now();
-        Self { bar, start: scenario.start, last_line: now, last_rate: (now, 0), rate: 0.0 }
+        Self { bar, start: scenario.start(), last_line: now, last_rate: (now, 0), rate: 0.0 }
     }
 
     /// Says what fired or resolved.

@@ -25,7 +25,7 @@ use crate::local::broker::DemoBroker;
 use crate::model::Output;
 use crate::pipeline::Settings;
 use crate::shutdown::Signals;
-use crate::sim::Scenario;
+use crate::sim::ScenarioFile;
 use crate::telemetry;
 
 /// Partitions of the demo's topics: two cores, and enough to show that order is kept per subscription only.
@@ -77,7 +77,7 @@ pub struct Args {
 /// Engines that are missing or do not start; a scenario that is none; counts that do not add up.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     let mut config = globals.load_config()?;
-    let scenario = Scenario::load(&args.scenario)?;
+    let scenario = ScenarioFile::load(&args.scenario, None)?;
     let settings = settings::load(&config, None)?;
     telemetry::init(&globals.log, true).map_err(|error| CliError::Usage(error.to_string()))?;
     config.clickhouse.url = None;
@@ -88,11 +88,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     Ok(if complete? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn demo(args: &Args, scenario: &Scenario, mut config: Config, settings: &Settings) -> anyhow::Result<bool> {
+async fn demo(args: &Args, scenario: &ScenarioFile, mut config: Config, settings: &Settings) -> anyhow::Result<bool> {
     let mut signals = Signals::install().context("cannot take over signals")?;
     let directory = temporary_directory(&config)?;
     config.local.data_dir = directory.path().to_owned();
-    eprintln!("{}: {}", scenario.name, scenario.title);
+    eprintln!("{}: {}", scenario.name(), scenario.title());
     let (broker, kafka) = start_broker(&config, &directory).await?;
     let (observer, mut observed) = mpsc::channel(OBSERVER_BOUND);
     let mut app = start_app(&mut config, &kafka, settings, observer).await?;
@@ -182,7 +182,7 @@ async fn wait_for_assignment(ingest: &mut watch::Receiver<IngestStatus>) -> anyh
 async fn watch(
     feed: &Feed,
     (view, ingest): (watch::Receiver<Arc<View>>, watch::Receiver<IngestStatus>),
-    scenario: &Scenario,
+    scenario: &ScenarioFile,
     observed: &mut mpsc::Receiver<Output>,
 ) -> anyhow::Result<bool> {
     let mut live = Live::new(scenario);

@@ -12,14 +12,14 @@ use crate::store::{ClickHouse, Endpoint, StoreError};
 const LOCAL_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client, and the engine that was started for it.
-pub(super) struct Access {
-    pub(super) clickhouse: ClickHouse,
+pub(in crate::cli) struct Access {
+    pub(in crate::cli) clickhouse: ClickHouse,
     engine: Option<LocalClickHouse>,
 }
 
 impl Access {
     /// Finds or starts the ClickHouse of `config`. `None` when the local one never stored anything.
-    pub(super) async fn open(config: &Config, timeout: Duration) -> anyhow::Result<Option<Self>> {
+    pub(in crate::cli) async fn open(config: &Config, timeout: Duration) -> anyhow::Result<Option<Self>> {
         if let Some(url) = &config.clickhouse.url {
             let endpoint = Endpoint::from_config(&config.clickhouse, url)
                 .context("cannot read clickhouse.password_file")
@@ -52,7 +52,7 @@ impl Access {
     }
 
     /// Ends the engine that was started for it, if one was.
-    pub(super) async fn close(self) -> anyhow::Result<()> {
+    pub(in crate::cli) async fn close(self) -> anyhow::Result<()> {
         match self.engine {
             Some(engine) => Ok(engine.shutdown().await?),
             None => Ok(()),

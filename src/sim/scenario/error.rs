@@ -10,6 +10,12 @@ pub enum ScenarioError {
     /// No built-in scenario has this name.
     #[error("no scenario is named {0:?}; there are: {names}", names = NAMES.join(", "))]
     Unknown(String),
+    /// A scenario of the platform model where one of queues is needed.
+    #[error("{0:?} is a scenario of the platform model; here one of queues is needed")]
+    OtherModel(String),
+    /// A scenario without a truth block cannot be evaluated.
+    #[error("{0:?} has no [truth]: nothing to hold its alerts against")]
+    NoTruth(String),
     /// The file cannot be read.
     #[error("cannot read scenario file {path}: {source}")]
     Unreadable {
@@ -42,6 +48,8 @@ impl ScenarioError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unknown(_) => "unknown_scenario",
+            Self::OtherModel(_) => "other_model",
+            Self::NoTruth(_) => "no_truth",
             Self::Unreadable { .. } => "unreadable",
             Self::Syntax { .. } => "syntax",
             Self::Invalid { .. } => "invalid",

@@ -1,18 +1,24 @@
 //! Scenario files: what a simulated platform and its customers are like.
 
+mod amplitude;
 mod clients;
 mod error;
+mod file;
 mod platform;
 mod registry;
+mod truth;
 mod validate;
 
+pub use amplitude::{AmplitudeLevel, AmplitudeSpec};
 pub use clients::{CohortSpec, DailySpec, RetrySpec, SurgeSpec, SwitchSpec, VersionSpec, WorkflowSpec};
 pub use error::ScenarioError;
+pub use file::ScenarioFile;
 pub use platform::{AgentSpec, ContainerMemorySpec, RateLimitSpec, RouteSpec, ServiceSpec, ServiceTimeSpec, StoreSpec};
 pub use registry::{NAMES, embedded};
+pub use truth::{AllowedAlert, ExpectedAlert, TruthSpec};
+pub(in crate::sim) use validate::{DURATION_MAX, LIFE_MAX};
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Deserialize;
 
@@ -39,6 +45,10 @@ pub struct Scenario {
     pub signals_interval: Span,
     /// Region of every request; absent by default.
     pub region: Option<Text>,
+    /// What is true about it, for `floodmark evaluate`.
+    pub truth: Option<TruthSpec>,
+    /// Values that `--amplitude` changes.
+    pub amplitude: Option<AmplitudeSpec>,
     /// Which optional fields the gateway logs.
     #[serde(default)]
     pub log: LogSpec,
@@ -99,34 +109,15 @@ pub struct ChangeSpec {
 }
 
 impl Scenario {
-    /// Reads and checks the text of a scenario file; `origin` names it in errors.
+    /// A built-in scenario of this model by its name, or one from a file.
     ///
     /// # Errors
-    /// [`ScenarioError::Syntax`] with line and key, or [`ScenarioError::Invalid`] with all problems at once.
-    pub fn parse(text: &str, origin: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self = toml::from_str(text).map_err(|e| ScenarioError::Syntax {
-            origin: origin.to_owned(),
-            message: e.to_string().trim_end().to_owned(),
-        })?;
-        scenario.validate().map_err(|problems| ScenarioError::Invalid { origin: origin.to_owned(), problems })?;
-        Ok(scenario)
-    }
-
-    /// A built-in scenario by its name, or one from a file: what contains a path separator or ends in `.toml` is a
-    /// path.
-    ///
-    /// # Errors
-    /// See [`ScenarioError`].
+    /// See [`ScenarioError`]; [`ScenarioError::OtherModel`] for one of the platform model.
     pub fn load(name_or_path: &str) -> Result<Self, ScenarioError> {
-        let is_path = name_or_path.contains(std::path::MAIN_SEPARATOR)
-            || Path::new(name_or_path).extension().is_some_and(|extension| extension == "toml");
-        if is_path {
-            let text = std::fs::read_to_string(name_or_path)
-                .map_err(|source| ScenarioError::Unreadable { path: name_or_path.to_owned(), source })?;
-            return Self::parse(&text, name_or_path);
+        match ScenarioFile::load(name_or_path, None)? {
+            ScenarioFile::Queues(scenario) => Ok(*scenario),
+            ScenarioFile::Platform(scenario) => Err(ScenarioError::OtherModel(scenario.name)),
         }
-        let text = embedded(name_or_path).ok_or_else(|| ScenarioError::Unknown(name_or_path.to_owned()))?;
-        Self::parse(text, name_or_path)
     }
 
     /// Event time at which output ends.

@@ -16,7 +16,36 @@ macro_rules! scenarios {
     };
 }
 
-scenarios!("kameleo-retry-storm", "quiet-day");
+scenarios!(
+    "bot-served",
+    "clock-skew",
+    "flash-crowd",
+    "harmless-deploy",
+    "kameleo-retry-storm",
+    "kameleo-unmarked-storm",
+    "kameleoon-cache-loss",
+    "kameleoon-query-blowup",
+    "late-and-missing",
+    "latency-after-deploy",
+    "marketing-peak",
+    "metastable-loop",
+    "nightly-backfill",
+    "oom-loop",
+    "outage-compliant-retries",
+    "plain-leak",
+    "query-regression",
+    "quiet-bursty-week",
+    "quiet-day",
+    "quiet-platform-week",
+    "quiet-weeks",
+    "rapidapi-memory-growth",
+    "rapidapi-network-ceiling",
+    "rapidapi-slow-burn",
+    "slow-pool",
+    "steel-pool-leak",
+    "storm-beside-leak",
+    "version-migration",
+);
 
 #[cfg(test)]
 mod tests {
@@ -24,7 +53,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::sim::Scenario;
+    use crate::sim::ScenarioFile;
 
     #[test]
     fn registry_and_directory_are_a_bijection_and_all_are_valid() {
@@ -38,8 +67,12 @@ mod tests {
         assert_eq!(files, names);
         assert_eq!(names.len(), NAMES.len(), "a name twice");
         for name in NAMES {
-            let scenario = Scenario::load(name).unwrap_or_else(|e| panic!("{e}"));
-            assert_eq!(scenario.name, *name, "the name is the file's");
+            let scenario = ScenarioFile::load(name, None).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(scenario.name(), *name, "the name is the file's");
+            assert!(scenario.truth().is_some(), "{name} says what is true about it");
+            for amplitude in scenario.amplitude().map(crate::sim::AmplitudeSpec::all).unwrap_or_default() {
+                ScenarioFile::load(name, Some(amplitude)).unwrap_or_else(|e| panic!("{e}"));
+            }
         }
     }
 }

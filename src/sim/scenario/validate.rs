@@ -8,9 +8,9 @@ use super::{CohortSpec, RetrySpec, RouteSpec, Scenario, ServiceSpec, VersionSpec
 /// A simulation keeps one entry for each request in work and each workflow that runs: this bounds both.
 const CONCURRENCY_MAX: u64 = 1_000_000;
 /// Longest scenario.
-const DURATION_MAX: Span = Span::from_days(400);
+pub(in crate::sim) const DURATION_MAX: Span = Span::from_days(400);
 /// Longest life of a key or connection: one counter a second is kept.
-const LIFE_MAX: Span = Span::from_days(2);
+pub(in crate::sim) const LIFE_MAX: Span = Span::from_days(2);
 
 /// Keys of one attempt, in bytes.
 const STORE_BYTES_MAX: u64 = 64 << 20;

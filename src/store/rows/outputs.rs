@@ -40,6 +40,7 @@ pub(in crate::store) fn incidents(incidents: &[IncidentReport]) -> Block {
         .column("ruled_out", strings(incidents, |i| json(&i.ruled_out)))
         .column("customers", strings(incidents, |i| json(&i.customers)))
         .column("actions", strings(incidents, |i| json(&i.actions)))
+        .column("timeline", strings(incidents, |i| json(&i.timeline)))
         .column("affected_subscriptions", numbers(incidents, |i| i.affected.subscriptions))
         .column("affected_requests_share", numbers(incidents, |i| i.affected.requests_share))
         .column("summary", strings(incidents, |i| i.summary.clone()))

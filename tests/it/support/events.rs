@@ -196,6 +196,7 @@ pub fn incident() -> IncidentReport {
         severity: Severity::Critical,
         alerts: vec![AlertName::RetryAmplification, AlertName::MemoryExhaustion],
         causes: vec![cause()],
+        timeline: Vec::new(),
         ruled_out: vec![RuledOut { candidate: "agent leak".to_owned(), why: "began two days before".to_owned() }],
         affected: Affected { subscriptions: 41, requests_share: 0.37 },
         customers: Vec::new(),

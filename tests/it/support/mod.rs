@@ -3,12 +3,14 @@
 pub mod accounts;
 pub mod broker;
 pub mod clickhouse;
+pub mod cube;
 pub mod events;
 pub mod intake;
 pub mod probes;
 pub mod proxy;
 pub mod redis;
 pub mod service;
+pub mod set_score;
 pub mod tls;
 pub mod topics;
 pub mod webhook;

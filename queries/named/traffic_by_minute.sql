@@ -1,0 +1,12 @@
+-- Requests from `from` to before `until`, by minute and by what a request is described with; a row for each combination
+-- that was seen. Newest minutes first, so that a limit that is reached cuts off the oldest.
+--   service  only this service; empty for all
+SELECT
+    minute, subscription, client, client_version, toString(service) AS service, caller, route,
+    sum(requests) AS requests, sum(failures) AS failures, sum(resends) AS resends
+FROM {database}.requests_by_minute
+WHERE minute >= toDateTime({from:DateTime64(3, 'UTC')}, 'UTC') AND minute < toDateTime({until:DateTime64(3, 'UTC')}, 'UTC')
+    AND (empty({service:String}) OR requests_by_minute.service = {service:String})
+GROUP BY minute, subscription, client, client_version, service, caller, route
+ORDER BY minute DESC, subscription, client, client_version, service, caller, route
+LIMIT {limit:UInt32}

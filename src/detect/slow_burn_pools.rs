@@ -1,0 +1,165 @@
+//! Requests pooled by route and by client version: where single customers are too small to be judged, together they are
+//! not. And subscriptions that are large enough alone.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::outcome_sums::{OutcomeSums, Sums};
+use super::slow_burn::{Burn, above_budget};
+use crate::flow::{CellKey, Name, Names};
+use crate::model::{Dimension, Dimensions, Timestamp};
+
+/// Routes and versions followed; requests of further ones are counted in `overflowed`. A full month takes 17 KiB.
+const POOLS_MAX: usize = 3_000;
+/// Subscriptions followed, the first that fail: those large enough to be judged alone are few.
+const SUBSCRIPTIONS_ALONE_MAX: usize = 2_000;
+/// Customers remembered of one pool, to say how many there are.
+const POOL_CUSTOMERS_MAX: usize = 1_000;
+/// Requests that it takes to tell twice the budget from the budget (0.2 % from 0.1 %, one-sided p < 0.0015).
+pub const REQUESTS_ALONE_MIN: u64 = 12_000;
+
+/// What requests are pooled by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum PoolKey {
+    Route(Name, Name),
+    Version(Name, Name),
+    Subscription(Name),
+}
+
+impl PoolKey {
+    fn of(key: &CellKey) -> impl Iterator<Item = Self> {
+        let version = (!key.client_version.is_absent()).then_some(Self::Version(key.client, key.client_version));
+        [Some(Self::Route(key.service, key.route)), version, Some(Self::Subscription(key.subscription))]
+            .into_iter()
+            .flatten()
+    }
+
+    fn labels(self, names: &Names) -> Dimensions {
+        let pairs = match self {
+            Self::Route(service, route) => vec![(Dimension::Service, service), (Dimension::Route, route)],
+            Self::Version(client, version) => vec![(Dimension::Client, client), (Dimension::ClientVersion, version)],
+            Self::Subscription(name) => vec![(Dimension::Subscription, name)],
+        };
+        let present = pairs.into_iter().filter(|(_, name)| !name.is_absent());
+        Dimensions::new(present.map(|(dimension, name)| (dimension, names.text(name).clone())))
+    }
+}
+
+#[derive(Debug)]
+struct Pool {
+    sums: OutcomeSums,
+    /// Requests by customer, as far as followed.
+    customers: FxHashMap<Name, u64>,
+}
+
+/// A pool that fails too much.
+#[derive(Debug)]
+pub struct PoolAbove {
+    /// What it is.
+    pub labels: Dimensions,
+    /// How much.
+    pub burn: Burn,
+    /// Who is in it, for people.
+    pub note: String,
+}
+
+/// All pools.
+#[derive(Debug, Default)]
+pub struct Pools {
+    pools: FxHashMap<PoolKey, Pool>,
+    window: FxHashMap<PoolKey, Sums>,
+    window_customers: Vec<(PoolKey, Name, u64)>,
+    alone: usize,
+    together: usize,
+    overflowed: u64,
+}
+
+impl Pools {
+    /// Counts requests of the window that is being taken in.
+    pub fn count(&mut self, key: &CellKey, sums: Sums) {
+        for pool in PoolKey::of(key) {
+            self.window.entry(pool).or_default().add(sums);
+            if !matches!(pool, PoolKey::Subscription(_)) {
+                self.window_customers.push((pool, key.subscription, sums.requests));
+            }
+        }
+    }
+
+    /// Ends the window that began at `start`.
+    pub fn push(&mut self, start: Timestamp) {
+        let mut fresh: Vec<(PoolKey, Sums)> = std::mem::take(&mut self.window).into_iter().collect();
+        // At the bound, those that fail have a place before those that do not.
+        fresh.sort_unstable_by_key(|(_, sums)| std::cmp::Reverse((sums.failures, sums.requests)));
+        for (key, sums) in fresh {
+            if !self.pools.contains_key(&key) && !self.admits(key, sums) {
+                continue;
+            }
+            let fresh = || Pool { sums: OutcomeSums::new(0), customers: FxHashMap::default() };
+            self.pools.entry(key).or_insert_with(fresh).sums.push(start, sums);
+        }
+        for (key, customer, requests) in std::mem::take(&mut self.window_customers) {
+            let Some(pool) = self.pools.get_mut(&key) else { continue };
+            if pool.customers.len() < POOL_CUSTOMERS_MAX || pool.customers.contains_key(&customer) {
+                *pool.customers.entry(customer).or_default() += requests;
+            }
+        }
+    }
+
+    /// A customer who never failed need not be followed: beginning with a failure adds one to thousands.
+    fn admits(&mut self, key: PoolKey, sums: Sums) -> bool {
+        let alone = matches!(key, PoolKey::Subscription(_));
+        if alone && sums.failures == 0 {
+            return false;
+        }
+        let (followed, max) =
+            if alone { (&mut self.alone, SUBSCRIPTIONS_ALONE_MAX) } else { (&mut self.together, POOLS_MAX) };
+        let room = *followed < max;
+        *followed += usize::from(room);
+        self.overflowed += u64::from(!room && !alone);
+        room
+    }
+
+    /// Pools that fail more than `budget`, of services that do not (those in `burning` are told already).
+    pub fn above(
+        &self,
+        end: Timestamp,
+        budget: f64,
+        failures_min: u64,
+        burning: &FxHashSet<Name>,
+        names: &Names,
+    ) -> Vec<PoolAbove> {
+        let told = |key: &PoolKey| match key {
+            PoolKey::Route(service, _) => burning.contains(service),
+            // A version or a customer has no service of its own: one that burns explains it.
+            PoolKey::Version(..) | PoolKey::Subscription(_) => !burning.is_empty(),
+        };
+        let mut above: Vec<PoolAbove> = self
+            .pools
+            .iter()
+            .filter(|(key, _)| !told(key))
+            .filter_map(|(key, pool)| {
+                let burn = above_budget(&pool.sums, end, budget, failures_min)?;
+                let alone = matches!(key, PoolKey::Subscription(_));
+                let large = burn.sums.requests >= REQUESTS_ALONE_MIN;
+                (large || !alone).then(|| PoolAbove { labels: key.labels(names), burn, note: note(pool, alone) })
+            })
+            .collect();
+        above.sort_by(|a, b| a.labels.cmp(&b.labels));
+        above
+    }
+
+    /// Requests of pools that found no place.
+    #[must_use]
+    pub fn overflowed(&self) -> u64 {
+        self.overflowed
+    }
+}
+
+fn note(pool: &Pool, alone: bool) -> String {
+    if alone {
+        return "; this customer makes enough requests to be judged alone".to_owned();
+    }
+    let small = pool.customers.values().filter(|requests| **requests < REQUESTS_ALONE_MIN).count();
+    let all = pool.customers.len();
+    let most = if all >= POOL_CUSTOMERS_MAX { " or more" } else { "" };
+    format!("; pooled over {all}{most} customers, {small} of them too small to be judged alone (under 12,000 requests)")
+}
