@@ -20,9 +20,8 @@ const GAP_MS: DurationMs = 600_000;
 const LEARNT_MS_MIN: f64 = 120_000.0;
 /// ... and of this many look-ups.
 const LEARNT_LOOKUPS_MIN: f64 = 200.0;
-/// Memory of the ratio (a day has every hour once), and of the misses a second (they follow the hours).
-const RATIO_MEMORY_MS: f64 = 86_400_000.0;
-const RATE_MEMORY_MS: f64 = 3_600_000.0;
+/// Memory of the normal. Ratio and misses follow the hours of the day, which is no collapse; one is sudden.
+const MEMORY_MS: f64 = 3_600_000.0;
 /// Spread of the hit ratio from reading to reading before it is known, worth so many readings.
 const SPREAD_PRIOR: f64 = 0.02;
 const SPREAD_PRIOR_READINGS: f64 = 5.0;
@@ -109,8 +108,8 @@ impl Sums {
     }
 
     #[allow(clippy::cast_precision_loss)]
-    fn fade(&mut self, span_ms: DurationMs, memory_ms: f64) {
-        let keep = (1.0 - span_ms as f64 / memory_ms).max(0.0);
+    fn fade(&mut self, span_ms: DurationMs) {
+        let keep = (1.0 - span_ms as f64 / MEMORY_MS).max(0.0);
         for sum in [&mut self.ms, &mut self.hits, &mut self.misses, &mut self.evicted, &mut self.steps] {
             *sum *= keep;
         }
@@ -153,8 +152,7 @@ pub struct Cache {
     restarted_at: Option<Timestamp>,
     memory: VecDeque<(Timestamp, f64)>,
     steps: VecDeque<Step>,
-    ratio: Sums,
-    rate: Sums,
+    normal: Sums,
     spread_squares: f64,
     spread_steps: f64,
     counted_at: Option<Timestamp>,
@@ -222,14 +220,12 @@ impl Cache {
             return;
         }
         let lookups = old.hits + old.misses;
-        if lookups > 0.0 && self.ratio.lookups() > 0.0 {
-            self.spread_squares += (old.hits / lookups - self.ratio.hit_ratio()).powi(2);
+        if lookups > 0.0 && self.normal.lookups() > 0.0 {
+            self.spread_squares += (old.hits / lookups - self.normal.hit_ratio()).powi(2);
             self.spread_steps += 1.0;
         }
-        self.ratio.fade(old.span_ms, RATIO_MEMORY_MS);
-        self.rate.fade(old.span_ms, RATE_MEMORY_MS);
-        self.ratio.add(old);
-        self.rate.add(old);
+        self.normal.fade(old.span_ms);
+        self.normal.add(old);
     }
 
     fn now(&self, end: Timestamp) -> Sums {
@@ -246,14 +242,14 @@ impl Cache {
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // counts, spans
     fn judge(&mut self, window: &ClosedWindow, spec: &CacheCollapseSpec) {
         let now = self.now(window.end);
-        if self.ratio.ms < LEARNT_MS_MIN || self.ratio.lookups() < LEARNT_LOOKUPS_MIN {
+        if self.normal.ms < LEARNT_MS_MIN || self.normal.lookups() < LEARNT_LOOKUPS_MIN {
             return;
         }
-        let (ratio, normal) = (now.hit_ratio(), self.ratio.hit_ratio());
+        let (ratio, normal) = (now.hit_ratio(), self.normal.hit_ratio());
         let z = (normal - ratio) / self.spread(&now).max(1e-9);
         self.doubtful = z >= Z_DOUBT;
         let factor = (1.0 - ratio) / (1.0 - normal).max(1e-6);
-        let growth = now.per_second(now.misses) / self.rate.per_second(self.rate.misses).max(1e-9);
+        let growth = now.per_second(now.misses) / self.normal.per_second(self.normal.misses).max(1e-9);
         let since = self.collapse.as_ref().map(|collapse| collapse.since);
         let holds = match since {
             Some(since) if window.end.since(since) >= ACCEPTED_MS => {
@@ -275,7 +271,7 @@ impl Cache {
             lookups: now.lookups().round() as u64,
             span_ms: now.ms as DurationMs,
             misses_per_second: now.per_second(now.misses),
-            misses_per_second_normal: self.rate.per_second(self.rate.misses),
+            misses_per_second_normal: self.normal.per_second(self.normal.misses),
             restarted_at: None,
             memory_fell: None,
             evicted_per_second: None,
@@ -285,7 +281,7 @@ impl Cache {
 
     /// Standard deviation of the hit ratio of now: of counting, and of what it is known to vary by from reading to reading.
     fn spread(&self, now: &Sums) -> f64 {
-        let normal = self.ratio.hit_ratio();
+        let normal = self.normal.hit_ratio();
         let counting = normal * (1.0 - normal) / now.lookups().max(1.0);
         let between = (self.spread_squares + SPREAD_PRIOR_READINGS * SPREAD_PRIOR.powi(2))
             / (self.spread_steps + SPREAD_PRIOR_READINGS);
@@ -308,7 +304,7 @@ impl Cache {
         if let Some((_, after)) = self.memory.back().filter(|(_, used)| *used <= (1.0 - MEMORY_FALL_MIN) * before) {
             collapse.memory_fell = Some((before, *after));
         }
-        let (evicts, normally) = (now.per_second(now.evicted), self.rate.per_second(self.rate.evicted));
+        let (evicts, normally) = (now.per_second(now.evicted), self.normal.per_second(self.normal.evicted));
         if evicts > 2.0 * normally && evicts >= 1.0 {
             collapse.evicted_per_second = Some((evicts, normally));
         }

@@ -116,6 +116,13 @@ fn what_only_looks_like_it() {
         ..Counters::default()
     };
     silent("few look-ups at night", night);
+    let evening = Counters {
+        seconds: 14_400.0,
+        lookups: |t| (100.0 - t / 160.0) * if (t / 240.0).fract() < 0.3 { 2.5 } else { 0.6 },
+        hit_ratio: |t| 0.95 - 0.25 * t / 14_400.0,
+        ..Counters::default()
+    };
+    silent("a slow decline in bursts", evening);
     silent("cold start", Counters { hit_ratio: |t| (t / 600.0).min(0.95), ..Counters::default() });
     silent("restarted and full", Counters { restart: Some(ONSET), ..Counters::default() });
     let blip = |t: f64| if (ONSET..ONSET + 20.0).contains(&t) { 0.6 } else { 0.95 };
