@@ -124,6 +124,8 @@ mod tests {
         let links = chain.follow(&requests, at(5_000), 10_000);
         assert_eq!((links.firsts, links.resends, links.beyond_budget), (1, 4, 2));
         assert!((links.resend_s - 4.0).abs() < 1e-9 && (links.beyond_s - 2.0).abs() < 1e-9, "{links:?}");
+        assert!(!chain.is_over(), "a failure is recent");
+        assert_eq!(chain.follow(&[], at(13_000), 10_000).resends, 0);
         assert!(chain.is_over());
     }
 

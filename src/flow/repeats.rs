@@ -135,6 +135,16 @@ struct Span {
     end: Timestamp,
 }
 
+/// In which a stream is followed.
+#[derive(Debug, Clone, Copy)]
+struct Setting {
+    span: Span,
+    /// Seconds since the stream was seen last.
+    pause_s: f64,
+    /// Times the usual demand that the platform sees.
+    crowd: f64,
+}
+
 /// State over closed windows.
 #[derive(Debug, Default)]
 pub struct Repeats {
@@ -245,7 +255,8 @@ impl Repeats {
         if pace.in_bursts >= BUSY_PACE {
             settle(trouble, requests, pace, window_s, found);
         } else {
-            link(trouble, stream, requests, pace, crowd, (span, pause_s), found);
+            let setting = Setting { span, pause_s, crowd };
+            link(trouble, stream, requests, pace, setting, found);
         }
         if trouble.is_over() {
             self.troubled.remove(&stream);
@@ -259,8 +270,7 @@ fn link(
     stream: StreamKey,
     requests: &[Unmarked],
     pace: Pace,
-    crowd: f64,
-    (span, pause_s): (Span, f64),
+    Setting { span, pause_s, crowd }: Setting,
     found: &mut Vec<Found>,
 ) {
     for request in requests {

@@ -90,7 +90,7 @@ impl Shop {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let customer = (random.unit() * f64::from(self.customers)) as u32;
             let route = ["Search", "Basket", "Pay"][(random.unit() * 3.0) as usize];
-            let attempts = if customer % 3 == 0 { self.bad_attempts } else { self.attempts };
+            let attempts = if customer.is_multiple_of(3) { self.bad_attempts } else { self.attempts };
             let mut now = time;
             for _ in 0..attempts {
                 now += 0.1 * random.unit();
@@ -107,7 +107,7 @@ impl Shop {
     }
 
     fn request(&self, now: f64, customer: u32, route: &str, status: u16) -> Event {
-        let version = if customer % 3 == 0 { "7.1" } else { "6.9" };
+        let version = if customer.is_multiple_of(3) { "7.1" } else { "6.9" };
         #[allow(clippy::cast_possible_truncation)]
         let ms = (now * 1_000.0) as i64;
         Event::Request(Request {
