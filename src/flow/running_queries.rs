@@ -121,6 +121,8 @@ mod tests {
             total: Cell::default(),
             edge_total: Cell::default(),
             signals: Vec::new(),
+            hops: Vec::new(),
+            latencies: Vec::new(),
             queries: QueryCounts { cells: Vec::new(), reports },
             hops: Vec::new(),
             latencies: Vec::new(),
