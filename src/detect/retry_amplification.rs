@@ -48,7 +48,7 @@ impl Default for RetryAmplificationSpec {
         Self {
             beyond_budget_allowed: 0.01,
             beyond_budget_alarm: 0.15,
-            attempts_per_request_min: 1.5,
+            attempts_per_request_min: 1.1,
             load_share_min: 0.05,
         }
     }

@@ -23,7 +23,7 @@ pub struct Aim {
 /// Every aim and whether `summary` reaches it.
 #[must_use]
 pub fn aims(summary: &Summary) -> Vec<Aim> {
-    let (total, storms) = (&summary.total, &summary.storms);
+    let (total, storms, mild) = (&summary.total, &summary.storms, &summary.storms_at_3);
     let least = |name, aim, value: Option<f64>, least: f64| Aim {
         name,
         aim,
@@ -41,8 +41,10 @@ pub fn aims(summary: &Summary) -> Vec<Aim> {
         ),
         least("recall at 3×", "≥ 0.90", total.recall_at(&["3"]).share(), 0.90),
         least("precision of pages", "≥ 0.95", total.precision.share(), 0.95),
-        most("delay of retry storms, p50, seconds", "≤ 15", storms.delay_s_p50, 15.0),
-        most("delay of retry storms, p95, seconds", "≤ 45", storms.delay_s_p95, 45.0),
+        most("delay of retry storms at 10×, p50, seconds", "≤ 15", storms.delay_s_p50, 15.0),
+        most("delay of retry storms at 10×, p95, seconds", "≤ 45", storms.delay_s_p95, 45.0),
+        most("delay of retry storms at 3×, p50, seconds", "≤ 15", mild.delay_s_p50, 15.0),
+        most("delay of retry storms at 3×, p95, seconds", "≤ 45", mild.delay_s_p95, 45.0),
         least("right cause first", "≥ 0.95", total.cause_first.share(), 0.95),
         least("red herrings refused", "≥ 0.95", total.red_herrings_refused.share(), 0.95),
         most("false pages a week and 100,000 subscriptions", "≤ 1", total.false_pages_per_week, 1.0),

@@ -79,8 +79,10 @@ pub struct Summary {
     pub scenarios: Vec<Group>,
     /// All runs.
     pub total: Group,
-    /// Those runs whose first expected alert is a retry storm: fast ones, at 60 requests a minute and more.
+    /// Those runs whose first expected alert is a retry storm, all at 60 requests a minute and more: at 10×.
     pub storms: Group,
+    /// The same at 3×.
+    pub storms_at_3: Group,
 }
 
 /// Sums outcomes up.
@@ -89,16 +91,26 @@ pub fn summarise(outcomes: &[CaseOutcome]) -> Summary {
     let mut scenarios: BTreeMap<&str, Group> = BTreeMap::new();
     let mut total = Group { name: "total".to_owned(), ..Group::default() };
     let mut storms = Group { name: "storms".to_owned(), ..Group::default() };
+    let mut storms_at_3 = Group { name: "storms at 3×".to_owned(), ..Group::default() };
     for outcome in outcomes {
         scenarios.entry(&outcome.scenario).or_default().add(outcome);
         total.add(outcome);
         let first = outcome.score.expected.first();
         if first.is_some_and(|first| first.alert == crate::model::AlertName::RetryAmplification) {
-            storms.add(outcome);
+            match outcome.amplitude {
+                Some(amplitude) if amplitude < 3.0 => {}
+                Some(amplitude) if amplitude < 10.0 => storms_at_3.add(outcome),
+                _ => storms.add(outcome),
+            }
         }
     }
     let scenarios = scenarios.into_iter().map(|(name, group)| Group { name: name.to_owned(), ..group }.finished());
-    Summary { scenarios: scenarios.collect(), total: total.finished(), storms: storms.finished() }
+    Summary {
+        scenarios: scenarios.collect(),
+        total: total.finished(),
+        storms: storms.finished(),
+        storms_at_3: storms_at_3.finished(),
+    }
 }
 
 impl Group {

@@ -124,8 +124,6 @@ mod tests {
             hops: Vec::new(),
             latencies: Vec::new(),
             queries: QueryCounts { cells: Vec::new(), reports },
-            hops: Vec::new(),
-            latencies: Vec::new(),
             late: LateCounts::default(),
         });
     }

@@ -31,7 +31,8 @@ pub struct Incident {
     /// The last moment at which an alert became part of it.
     last_grown: Timestamp,
     pub(super) severity: Severity,
-    fired: bool,
+    /// The worst severity of an alert that fired; of a pending one nobody was told.
+    fired: Option<Severity>,
     opened_by: Role,
     pub(super) root: Option<Root>,
     contributors: BTreeMap<Dimensions, AlertName>,
@@ -95,7 +96,7 @@ impl Incident {
             last_active: at,
             last_grown: at,
             severity: change.key.severity.0,
-            fired: false,
+            fired: None,
             opened_by: change.finding.role,
             root: None,
             contributors: BTreeMap::new(),
@@ -128,7 +129,7 @@ impl Incident {
             self.severity = self.severity.max(change.key.severity.0);
         }
         if change.event == TransitionEvent::Firing {
-            self.fired = true;
+            self.fired = self.fired.max(Some(change.key.severity.0));
             self.started_at = self.started_at.min(change.since);
             if !self.alerts.contains(&change.key.alert) {
                 self.alerts.push(change.key.alert);
@@ -305,7 +306,13 @@ impl Incident {
     /// Whether any alert of it has fired.
     #[must_use]
     pub fn has_fired(&self) -> bool {
-        self.fired
+        self.fired.is_some()
+    }
+
+    /// The worst severity anybody was told of.
+    #[must_use]
+    pub fn severity_told(&self) -> Severity {
+        self.fired.unwrap_or(self.severity)
     }
 
     /// Identity.

@@ -27,7 +27,7 @@ impl Incident {
             incident: self.id.clone(),
             started_at: self.started_at,
             ended_at: ended.then_some(self.last_active),
-            severity: self.severity,
+            severity: self.severity_told(),
             alerts: self.alerts.clone(),
             causes: self.causes().cloned().collect(),
             ruled_out: self
