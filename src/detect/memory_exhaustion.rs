@@ -24,6 +24,13 @@ const SILENT_MS: DurationMs = 120_000;
 const NOVEL_SHARE: f64 = 0.02;
 /// A peak above this share may have ended in a kill: that the level fell afterwards proves nothing.
 const KILLED_SHARE: f64 = 0.93;
+/// At this share a source that grew for hours is out of memory within minutes.
+const CREPT_SHARE: f64 = 0.985;
+/// How far it grew in its life, as a share of the limit, and how far in the last half hour.
+const CREEP_SHARE_MIN: f64 = 0.2;
+const CREEP_RISE_SHARE_MIN: f64 = 0.01;
+/// Five-minute buckets of that half hour.
+const CREEP_BUCKETS: usize = 6;
 /// A source that was this full in a quarter of its history (half an hour at least) is at home there.
 const HOME_SHARE: f64 = 0.95;
 const HOME_BUCKETS_MIN: u32 = 6;
@@ -85,11 +92,12 @@ impl MemoryExhaustion {
         let limit_bytes = history.limit_bytes?;
         let used_bytes = history.readings.back()?.1;
         let used_share = used_bytes / limit_bytes;
-        if used_share < self.spec.used_share_min || !history.reported_within(end, SILENT_MS) {
+        if used_share < self.spec.used_share_min || history.evicts || !history.reported_within(end, SILENT_MS) {
             return None;
         }
         let climb = Climb::of(history, end, self.spec.trend.as_millis())?;
-        if used_bytes - climb.least_bytes < RISE_SHARE_MIN * limit_bytes || is_normal(history, &climb, used_share) {
+        let climbed = used_bytes - climb.least_bytes >= RISE_SHARE_MIN * limit_bytes;
+        if !(climbed && !is_normal(history, &climb, used_share) || crept_to_its_limit(history, used_share)) {
             return None;
         }
         let with_load = load_rises(edge, climb.first, end);
@@ -128,12 +136,30 @@ fn is_normal(history: &SourceHistory, climb: &Climb, used_share: f64) -> bool {
     let fine = history.fine.iter().filter(|b| b.start < climb.least_at);
     let coarse = history.coarse.iter().filter(|b| b.start.plus(COARSE_MS) <= climb.least_at);
     let share = |bucket: &Bucket| bucket.peak_bytes / limit;
-    // A peak that high may have ended in a kill.
-    let recovered =
-        fine.chain(coarse.clone()).filter(alive).map(share).filter(|s| *s < KILLED_SHARE).fold(0.0, f64::max);
+    // A peak that high may have ended in a kill, where nothing tells of restarts.
+    let survived = |share: &f64| history.restarts.are_told || *share < KILLED_SHARE;
+    let recovered = fine.chain(coarse.clone()).filter(alive).map(share).filter(survived).fold(0.0, f64::max);
     let (full, all) = coarse.fold((0, 0), |(full, all), b| (full + u32::from(share(b) >= HOME_SHARE), all + 1));
     let at_home = all >= HOME_BUCKETS_MIN && full * 4 > all;
     at_home || used_share <= recovered + NOVEL_SHARE
+}
+
+/// Whether it grew for hours, too slowly for the short trend, and is at its limit now, rising still; what lives there
+/// does not count.
+fn crept_to_its_limit(history: &SourceHistory, used_share: f64) -> bool {
+    let Some(limit) = history.limit_bytes else { return false };
+    let born = history.restarts.newest();
+    let life: Vec<f64> = history
+        .coarse
+        .iter()
+        .filter(|bucket| born.is_none_or(|born| bucket.start > born))
+        .map(|bucket| bucket.trough_bytes / limit)
+        .collect();
+    let least = life.iter().copied().fold(f64::INFINITY, f64::min);
+    let lately = life.len().checked_sub(CREEP_BUCKETS).map_or(1.0, |place| life[place]);
+    let at_home = life.iter().filter(|share| **share >= HOME_SHARE).count() * 4 > life.len();
+    let rises = used_share - lately >= CREEP_RISE_SHARE_MIN || used_share >= 1.0;
+    used_share >= CREPT_SHARE && used_share - least >= CREEP_SHARE_MIN && rises && !at_home
 }
 
 /// Whether the load has risen since the climb began, and goes on rising: memory may only follow it.

@@ -20,8 +20,12 @@ const UNTAUGHT_SAMPLES: usize = 24;
 const AGE_FACTOR: f64 = 2.0;
 /// Members in use above what load and time explain, by this factor.
 const EXCESS_FACTOR: f64 = 1.2;
-/// A hold that takes three times as long as it did fills a pool for six usual holds and little further (1 − e⁻²).
+/// A pool that became slow is as full as it gets after a few of its new holds.
 const HOLDS_MIN: f64 = 6.0;
+/// A pool this full cannot be waited for.
+const NEARLY_FULL_SHARE: f64 = 0.85;
+/// Share of a growth up to which it has hardly begun.
+const FOOT_SHARE: f64 = 0.15;
 /// Reserved members are counted in use too when that gauge grows by this share of their growth.
 const INSIDE_SHARE: f64 = 0.7;
 /// The last third of a steady growth is a third of it; this much at least, with noise.
@@ -181,9 +185,10 @@ impl Look<'_> {
         if !still_rises(&samples, &growth) {
             return None;
         }
-        let lasted_seconds = seconds_between(growth.since, self.buckets.last()?.start);
-        let hold_seconds = normal.age_seconds.filter(|_| self.pool.counts_acquisitions()).unwrap_or(0.0);
-        if excess < criteria.growth_min || lasted_seconds < HOLDS_MIN * hold_seconds {
+        let lasted_seconds = seconds_between(foot(&samples, &growth), self.buckets.last()?.start);
+        let nearly_full =
+            self.size.zip(occupied(self.pool, 0.0)).is_some_and(|(size, held)| held >= NEARLY_FULL_SHARE * size);
+        if excess < criteria.growth_min || lasted_seconds < HOLDS_MIN * self.hold_seconds(&normal) && !nearly_full {
             return None;
         }
         let why = format!(
@@ -194,6 +199,12 @@ impl Look<'_> {
             whole(normal.explained)
         );
         Some(self.leaking(Lost::InUse, growth, occupied(self.pool, 0.0)?, why, Confidence::Medium))
+    }
+
+    /// How long a member is held now, by Little's law; zero where acquisitions are not counted.
+    fn hold_seconds(&self, normal: &Normal) -> f64 {
+        let counted = self.pool.counts_acquisitions() && normal.acquired_per_second > 0.0;
+        if counted { normal.level / normal.acquired_per_second } else { 0.0 }
     }
 
     fn leaking(&self, lost: Lost, growth: Growth, occupied: f64, why: String, confidence: Confidence) -> Leaking {
@@ -248,6 +259,13 @@ impl Look<'_> {
         let (before, now) = (mean(before), mean(now));
         if before > 0.0 { (now / before).max(1.0) } else { 1.0 }
     }
+}
+
+/// When the level left the ground: what was flat before does not count as having lasted.
+fn foot(samples: &[Sample], growth: &Growth) -> Timestamp {
+    let span = &samples[samples.len() - growth.samples..];
+    let low = growth.start_level + FOOT_SHARE * (growth.level - growth.start_level);
+    span.iter().rposition(|sample| sample.level <= low).map_or(growth.since, |place| span[place].at)
 }
 
 /// Whether the last third of the growth carries its part of it: what has reached its new level is no leak.

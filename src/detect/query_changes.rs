@@ -52,7 +52,7 @@ pub fn bond(change: &Change, origin: &str, version: Option<&str>) -> Bond {
 }
 
 /// Whether `part` is `whole`, or a run of its words: `dashboard` of `dashboard /usage`.
-fn is_part(part: &str, whole: &str) -> bool {
+pub(super) fn is_part(part: &str, whole: &str) -> bool {
     let words = |text: &str| -> Vec<String> {
         let split = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         split.map(str::to_lowercase).collect()

@@ -4,11 +4,15 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::edge_harm::edge_harm;
+use super::query_changes::is_part;
 use super::words::{count, duration};
 use super::{Detector, Finding, Role, Scene};
 use crate::config::Span;
 use crate::flow::{SourceHistory, within};
-use crate::model::{Affected, AlertName, Cause, Confidence, Dimension, Dimensions, DurationMs, Text, Timestamp};
+use crate::model::{
+    Affected, AlertName, Cause, Change, ChangeKind, Confidence, Dimension, Dimensions, DurationMs, Text, Timestamp,
+};
 
 /// `detect: {restart_loop: …}` of a rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -26,6 +30,10 @@ impl Default for RestartLoopSpec {
     }
 }
 
+/// The first restart of a rollout follows its deploy within this.
+const ROLLOUT_MS: DurationMs = 180_000;
+/// Readings tell of a restart a little early or late.
+const ROLLOUT_SLACK_MS: DurationMs = 30_000;
 /// Without a restart in this span the loop is over, however long the span it is counted in.
 const STILL_MS: DurationMs = 300_000;
 /// No deploy kills for memory: as many kills in an hour are a loop too, with a leak's time between them ...
@@ -62,12 +70,16 @@ impl RestartLoop {
         (recent >= self.spec.restarts_min && still).then_some((kills, OOM_WITHIN_MS))
     }
 
-    fn finding(&self, source: &Text, history: &SourceHistory, end: Timestamp) -> Option<Finding> {
+    fn finding(&self, source: &Text, history: &SourceHistory, scene: &Scene<'_>) -> Option<Finding> {
+        let end = scene.window.end;
         let (times, within_ms) = self.loop_of(history, end)?;
         let restarts = within(times, end, within_ms);
         let since = times.iter().find(|at| end.since(**at) < within_ms).copied().unwrap_or(end);
         let before = times.iter().filter(|at| end.since(**at) >= within_ms).count();
         let kills = within(&history.restarts.oom_kills, end, within_ms);
+        if kills == 0 && is_rollout(source, since, scene) {
+            return None;
+        }
         let labels = Dimensions::new([(Dimension::Source, source.clone())]);
         let reason = if kills > 0 { format!(", {kills} of them killed for memory") } else { String::new() };
         #[allow(clippy::cast_precision_loss)] // at most 64
@@ -98,12 +110,18 @@ impl RestartLoop {
     }
 }
 
+/// Whether restarts that begin at `first` are a rollout that harms nobody: one source may count those of all its replicas.
+/// Once the span has passed the deploy, what still restarts is a loop.
+fn is_rollout(source: &str, first: Timestamp, scene: &Scene<'_>) -> bool {
+    let shortly_before = |change: &&Change| first.since(change.timestamp) <= ROLLOUT_MS;
+    let mut deploys = scene.changes.until(first.plus(ROLLOUT_SLACK_MS)).rev().take_while(shortly_before);
+    let deployed = deploys.any(|change| change.kind != ChangeKind::Flag && is_part(&change.service, source));
+    deployed && !edge_harm(scene.signals.edge(), first, scene.window.end).is_some_and(|harm| harm.fails())
+}
+
 impl Detector for RestartLoop {
     fn observe(&mut self, scene: &Scene<'_>) -> Vec<Finding> {
         let sources = scene.signals.sorted(scene.names);
-        sources
-            .into_iter()
-            .filter_map(|(name, history)| self.finding(scene.names.text(name), history, scene.window.end))
-            .collect()
+        sources.into_iter().filter_map(|(name, history)| self.finding(scene.names.text(name), history, scene)).collect()
     }
 }

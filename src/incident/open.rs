@@ -374,11 +374,19 @@ impl Incident {
         self.customers.contains_key(subscription)
     }
 
-    /// Whether one of its alerts, active or over, is about a source.
+    /// Whether one of its alerts, active or over, has this label.
     #[must_use]
-    pub fn is_about_source(&self, source: &str) -> bool {
+    pub fn is_about(&self, dimension: Dimension, value: &str) -> bool {
         let active = self.active.iter().map(|key| &key.labels);
-        active.chain(self.subjects.iter().map(|(_, labels)| labels)).any(|l| l.get(Dimension::Source) == Some(source))
+        active.chain(self.subjects.iter().map(|(_, labels)| labels)).any(|l| l.get(dimension) == Some(value))
+    }
+
+    /// What may be behind its symptoms where no culprit is known: a ceiling, a cache, memory, restarts.
+    #[must_use]
+    pub fn way_in(&self) -> Option<&Cause> {
+        let (rank, cause) = self.causes.first()?;
+        (self.root.is_none() && *rank >= Rank::of_symptom(AlertName::RestartLoop) && !cause.dimensions.is_empty())
+            .then_some(cause)
     }
 
     /// Whether the alert belongs to it and is active.

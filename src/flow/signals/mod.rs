@@ -48,6 +48,8 @@ pub struct SourceHistory {
     pub coarse: VecDeque<Bucket>,
     /// Memory by day, oldest first.
     pub days: VecDeque<Bucket>,
+    /// Whether it had evicted keys when it was first seen: a cache whose limit is where it works.
+    pub evicts: bool,
     /// Newest memory limit, in bytes.
     pub limit_bytes: Option<f64>,
     /// When it restarted.
@@ -143,6 +145,8 @@ impl SourceHistory {
         let silent_ms = if first { 0 } else { window.end.since(self.last_seen) };
         if first {
             self.first_seen = window.start;
+            // Counted from its start: it did so before this log began.
+            self.evicts = readings.get("evicted_keys_total").is_some_and(|evicted| evicted.last > 0.0);
         } else {
             self.interval_ms =
                 Some(self.interval_ms.map_or(silent_ms, |interval_ms| interval_ms + (silent_ms - interval_ms) / 8));

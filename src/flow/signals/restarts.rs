@@ -20,6 +20,8 @@ pub struct Restarts {
     pub oom_kills: VecDeque<Timestamp>,
     /// By `uptime_seconds` that went back, oldest first.
     pub uptime_resets: VecDeque<Timestamp>,
+    /// Whether anything ever told of restarts: then a life without one is known to be one life.
+    pub are_told: bool,
     restarts_total: Counter,
     oom_kills_total: Counter,
     uptime_seconds: Option<f64>,
@@ -27,6 +29,8 @@ pub struct Restarts {
 
 impl Restarts {
     pub(super) fn push(&mut self, end: Timestamp, silent_ms: DurationMs, readings: &Readings<'_>) {
+        let ways = [metric::RESTARTS_TOTAL, metric::OOM_KILLS_TOTAL, metric::UPTIME_SECONDS];
+        self.are_told |= ways.into_iter().any(|name| readings.get(name).is_some());
         let count = |counter: &mut Counter, name: &str| {
             let increase = readings.get(name).and_then(|reading| counter.read(reading));
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
