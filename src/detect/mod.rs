@@ -4,6 +4,7 @@ mod cache_collapse;
 mod data_delayed;
 #[cfg(test)]
 mod data_delayed_tests;
+mod dispersion;
 mod edge_harm;
 mod error_budget_burn;
 mod feedback_loop;

@@ -182,7 +182,7 @@ impl RetryAmplification {
                 // Healthy customers on a version dilute it: one who stands out may show what the version does.
                 Group::Subscription(name) => {
                     let version = Self::version_of(*name, suspect.cell.beyond_budget(), suspects);
-                    match version.filter(|version| matters(group) && blame(version)) {
+                    match version.filter(|version| matters(version) && blame(version)) {
                         Some(version) => versions.extend([version]),
                         None => subscriptions.push(*group),
                     }

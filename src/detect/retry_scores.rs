@@ -6,6 +6,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Scene;
+use super::dispersion::{Dispersion, FANO_MIN};
 use super::retry_groups::Group;
 use super::statistics::{BernoulliCusum, cusum_threshold, poisson_cusum};
 use crate::flow::Cell;
@@ -29,11 +30,8 @@ const FIRSTS_PRIOR: f64 = 5.0;
 const FIRSTS_KEPT: f64 = 0.75;
 /// Load beyond three times demand that no chance explains, in standard deviations ...
 const EXCESS_Z: f64 = 3.0;
-/// ... of demand that varies this many times more than independent requests do (real traffic: 10 and more over minutes,
-/// less within one).
-const EXCESS_FANO: f64 = 2.5;
-/// Attempts of a well-behaved client (see `ATTEMPTS_COMPLIANT_MAX`).
-const COMPLIANT: f64 = 3.0;
+/// ... of demand as bursty as customers are. Their tail is exponential, its length their Fano factor: so many times that.
+const EXCESS_TAIL: f64 = 15.0;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Score {
@@ -52,6 +50,7 @@ pub struct Scores {
     threshold: f64,
     told: FxHashMap<Group, Score>,
     inferred: FxHashMap<Group, Score>,
+    dispersion: Dispersion,
     overflowed: u64,
 }
 
@@ -64,12 +63,15 @@ impl Scores {
             threshold: cusum_threshold(RUNS_A_FALSE_ALARM),
             told: FxHashMap::default(),
             inferred: FxHashMap::default(),
+            dispersion: Dispersion::default(),
             overflowed: 0,
         }
     }
 
     /// Takes in the window that has just closed.
     pub fn step(&mut self, scene: &Scene<'_>) {
+        self.dispersion.observe(scene);
+        let fano = self.dispersion.fano();
         let mut sums: FxHashMap<Group, Cell> = FxHashMap::default();
         for (key, cell) in &scene.window.cells {
             for group in Group::of(key) {
@@ -92,7 +94,7 @@ impl Scores {
             let mut inferred = self.inferred.get(&group).copied().unwrap_or_default();
             match of_minute.get(&group) {
                 Some(minute) if 2 * minute.attempts_known < minute.requests => {
-                    inferred.step(&cell, minute, self.threshold);
+                    inferred.step(&cell, minute, fano, self.threshold);
                 }
                 _ => inferred.score = 0.0,
             }
@@ -170,7 +172,7 @@ fn put(scores: &mut FxHashMap<Group, Score>, group: Group, score: Score, start: 
 #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
 impl Score {
     /// Takes in a window in which nothing, or too little, is told; `minute` is the last one, this window included.
-    fn step(&mut self, window: &Cell, minute: &Cell, threshold: f64) {
+    fn step(&mut self, window: &Cell, minute: &Cell, fano: f64, threshold: f64) {
         self.firsts = self.firsts * FIRSTS_KEPT + window.inferred.firsts as f64;
         self.firsts_expected = self.firsts_expected * FIRSTS_KEPT + per_mille(window.inferred.firsts_expected_milli);
         let factor = self.demand_factor(minute);
@@ -178,8 +180,11 @@ impl Score {
         let chance = per_mille(window.inferred.beyond_by_chance_milli);
         let accepted = CHANCE_FACTOR * factor * chance + INFERRED_SHARE_ALLOWED * unmarked;
         let observed = window.inferred.beyond_budget as f64;
-        self.score = poisson_cusum(self.score, observed, accepted, INFERRED_ALARM_FACTOR).min(2.0 * threshold);
-        if exceeds_compliant(minute, factor) {
+        // Quasi-likelihood: evidence of over-dispersed counts weighs less by the factor.
+        let weight = FANO_MIN / fano;
+        let score = poisson_cusum(self.score, weight * observed, weight * accepted, INFERRED_ALARM_FACTOR);
+        self.score = score.min(2.0 * threshold);
+        if exceeds_compliant(minute, factor, fano) {
             self.score = self.score.max(threshold);
         }
     }
@@ -195,12 +200,16 @@ impl Score {
 
 /// Whether a minute holds more requests than clients make that give up after three attempts, and failures pay for them.
 #[allow(clippy::cast_precision_loss)]
-fn exceeds_compliant(minute: &Cell, demand_factor: f64) -> bool {
+fn exceeds_compliant(minute: &Cell, demand_factor: f64, fano: f64) -> bool {
     let inferred = &minute.inferred;
     let load = (inferred.firsts + inferred.resends) as f64;
     let usual = per_mille(inferred.firsts_expected_milli + inferred.resends_by_chance_milli);
     let demand = demand_factor * usual;
-    let compliant = COMPLIANT * (demand + EXCESS_Z * (EXCESS_FANO * (demand + 1.0)).sqrt());
+    // Three attempts of each, as far as attempts fail: 1 + f + f².
+    let failing = minute.failure_ratio();
+    let attempts = 1.0 + failing + failing * failing;
+    let burst = EXCESS_Z * (fano * (demand + 1.0)).sqrt() + EXCESS_TAIL * (fano - FANO_MIN);
+    let compliant = attempts * (demand + burst);
     load > compliant && 2.0 * minute.failures as f64 >= load - usual
 }
 

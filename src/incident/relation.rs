@@ -90,7 +90,7 @@ fn is_wider(incident: &Incident, change: &AlertChange) -> bool {
     let narrow = incident.root().and_then(|root| root.labels.get(Dimension::Subscription));
     let names = |subscription: &str| change.finding.customers.iter().any(|c| c.subscription == subscription);
     incident.severity() == change.key.severity.0
-        && change.key.labels.get(Dimension::ClientVersion).is_some()
+        && (change.key.labels.get(Dimension::ClientVersion).is_some() || change.key.labels.is_empty())
         && narrow.is_some_and(names)
 }
 
@@ -104,8 +104,12 @@ fn follows(root: &Root, change: &AlertChange, failing_share: f64) -> bool {
         return true;
     }
     match (edge_retries(root.alert, &root.labels), edge_retries(alert, labels)) {
-        // Two clients: each is a culprit of its own; many customers with nothing in common are part of either.
-        (true, true) => root.labels.is_empty() || labels.is_empty(),
+        // Two clients: each is a culprit of its own, unless the same failures set them off together; many customers with
+        // nothing in common are part of either.
+        (true, true) => {
+            let together = change.since.since(root.since).abs() < EARLIER_MS && failing_share >= FAILING_SHARE_MIN;
+            root.labels.is_empty() || labels.is_empty() || together
+        }
         // Calls inside follow from the flood at the edge, or made it fail in the first place.
         (true, false) => labels.get(Dimension::Caller).is_some() || failing_share >= FAILING_SHARE_MIN,
         (false, true) => failing_share >= FAILING_SHARE_MIN,
