@@ -23,6 +23,8 @@ const LEAK_SHOWS_MS: DurationMs = 300_000;
 const HARM_MS: DurationMs = 300_000;
 /// A pool that was full still is above this share of its size.
 const STILL_FULL_SHARE: f64 = 0.95;
+/// Reservations that queue for a full pool may be counted beside its members.
+const STILL_FULL_SHARE_MAX: f64 = 1.1;
 /// Fullness that is this share of a pool's history is how it works: a worker pool with a queue before it.
 const BY_DESIGN_SHARE: f64 = 0.1;
 /// So many half-minutes of history tell how a pool works.
@@ -171,7 +173,9 @@ fn is_full(pool: &PoolHistory, was_full: bool) -> bool {
         return true;
     }
     // Who waits takes what is given back: between two readings a member may be free for a moment.
-    let meets = |held: f64| is_at(held, size) || (was_full && (STILL_FULL_SHARE * size..=size).contains(&held));
+    let meets = |held: f64| {
+        is_at(held, size) || (was_full && (STILL_FULL_SHARE..=STILL_FULL_SHARE_MAX).contains(&(held / size)))
+    };
     let all = || pool.coarse.iter().chain(&pool.fine);
     let floors = |of: fn(&PoolBucket) -> Option<f64>| all().filter_map(of).fold(f64::INFINITY, f64::min);
     let missing = newest.missing.map_or(0.0, |gauge| gauge.last - floors(|b| b.missing.map(|g| g.min)));
