@@ -30,7 +30,7 @@ impl Server {
     pub async fn start(root: &Path, directory: &Path) -> anyhow::Result<Self> {
         let engine = LocalClickHouse::start(LocalClickHouseOptions {
             program: env!("CARGO_BIN_EXE_floodmark").into(),
-            library: root.join(".local/engines/libchdb.so"),
+            shared_library: root.join(".local/engines/libchdb.so"),
             directory: directory.join("clickhouse"),
             memory_bytes_max: MEMORY_BYTES_MAX,
             databases: "bench*".to_owned(),

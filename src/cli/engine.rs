@@ -14,7 +14,7 @@ use crate::local::clickhouse_engine;
 pub struct Args {
     /// The engine as a shared library
     #[arg(long)]
-    library: PathBuf,
+    shared_library: PathBuf,
     /// What the engine's own command line is given
     #[arg(last = true)]
     engine_args: Vec<String>,
@@ -28,6 +28,6 @@ pub fn run(args: &Args) -> Result<ExitCode, CliError> {
         .map(|argument| CString::new(argument.as_str()))
         .collect::<Result<_, _>>()
         .context("an engine argument holds a zero byte")?;
-    let error = clickhouse_engine::run_until_stdin_closes(&args.library, engine_args);
+    let error = clickhouse_engine::run_until_stdin_closes(&args.shared_library, engine_args);
     Err(CliError::Failed(error.into()))
 }

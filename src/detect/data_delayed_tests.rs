@@ -8,7 +8,7 @@ fn requests(from_s: f64, to_s: f64, per_second: f64, seed: u64) -> Vec<Event> {
     let mut events = Vec::new();
     let mut seconds = from_s;
     loop {
-        seconds += -(1.0 - random.unit()).ln() / per_second;
+        seconds += -(1.0 - random.next()).ln() / per_second;
         if seconds > to_s {
             return events;
         }
@@ -19,7 +19,7 @@ fn requests(from_s: f64, to_s: f64, per_second: f64, seed: u64) -> Vec<Event> {
 fn request(seconds: f64, random: &mut Lcg) -> Event {
     Event::Request(Request {
         timestamp: at(seconds),
-        subscription: Text::from(format!("s{:.0}", random.unit() * 30.0)),
+        subscription: Text::from(format!("s{:.0}", random.next() * 30.0)),
         route: Text::from("GET /v1/items"),
         status: 200,
         duration_ms: 20.0,
@@ -41,7 +41,7 @@ fn a_share_of_late_records_is_a_ticket_and_a_customer_with_a_slow_clock_is_none(
             .map(|event| {
                 #[allow(clippy::cast_precision_loss)]
                 let seconds = event.timestamp().since(at(0.0)) as f64 / 1_000.0;
-                let late = (from_s..from_s + 600.0).contains(&seconds) && random.unit() < share;
+                let late = (from_s..from_s + 600.0).contains(&seconds) && random.next() < share;
                 (if late { seconds + 600.0 } else { seconds }, event)
             })
             .collect();
@@ -61,7 +61,7 @@ fn a_share_of_late_records_is_a_ticket_and_a_customer_with_a_slow_clock_is_none(
     let mut random = Lcg(3);
     for event in &mut skewed {
         if let Event::Request(request) = event
-            && random.unit() < 0.06
+            && random.next() < 0.06
         {
             request.timestamp = request.timestamp.plus(-3_600_000);
         }

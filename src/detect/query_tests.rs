@@ -1,39 +1,17 @@
 //! Query traffic for tests: patterns with lognormal sizes on some nodes, through the real pipeline with the shipped rules.
 
+pub use super::test_traffic::{Lcg, at};
 use crate::alert::Rules;
 use crate::config::FlowConfig;
 use crate::detect::Limits;
 use crate::flow::StreamId;
 use crate::model::{
     AlertName, Attributes, Change, ChangeKind, Event, IncidentReport, Output, QueryRun, QueryState, Severity, Signal,
-    Text, Timestamp, Transition, TransitionEvent,
+    Text, Transition, TransitionEvent,
 };
 use crate::pipeline::{Pipeline, Settings};
 
 pub const GIB: f64 = 1_073_741_824.0;
-
-pub fn at(seconds: f64) -> Timestamp {
-    #[allow(clippy::cast_possible_truncation)]
-    let ms = (seconds * 1_000.0) as i64;
-    Timestamp::from_millis(1_772_352_000_000 + ms)
-}
-
-/// A small linear congruential generator: tests must not depend on a crate's stream.
-pub struct Lcg(pub u64);
-
-impl Lcg {
-    pub fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        #[allow(clippy::cast_precision_loss)]
-        let unit = (self.0 >> 11) as f64 / (1_u64 << 53) as f64;
-        unit
-    }
-
-    /// Standard normal (Irwin–Hall of twelve).
-    pub fn normal(&mut self) -> f64 {
-        (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
-    }
-}
 
 /// Version, and factors of memory, duration and rows.
 pub type Factors = (Option<&'static str>, f64, f64, f64);
@@ -67,8 +45,8 @@ impl Pattern {
     }
 
     pub fn run(&self, seconds: f64, random: &mut Lcg) -> QueryRun {
-        let (version, memory, duration, rows) = (self.at)(seconds, random.unit());
-        let spread = (self.sigma * random.normal()).exp();
+        let (version, memory, duration, rows) = (self.at)(seconds, random.next());
+        let spread = (self.sigma * random.normal_of_twelve()).exp();
         let size = |value: f64| -> Option<u64> {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let value = (value * spread) as u64;
@@ -76,7 +54,7 @@ impl Pattern {
         };
         QueryRun {
             timestamp: at(seconds),
-            node: Text::from(["ch-1", "ch-2"][usize::from(random.unit() > 0.5)]),
+            node: Text::from(["ch-1", "ch-2"][usize::from(random.next() > 0.5)]),
             query: None,
             fingerprint: Some(Text::from(self.name)),
             user: Some(Text::from("web")),
@@ -101,7 +79,7 @@ pub fn runs(patterns: &[Pattern], minutes: f64, seed: u64) -> Vec<Event> {
     for pattern in patterns {
         let mut seconds = 0.0;
         loop {
-            seconds += -(1.0 - random.unit()).ln() * 60.0 / (pattern.per_minute)(seconds).max(1e-3);
+            seconds += -(1.0 - random.next()).ln() * 60.0 / (pattern.per_minute)(seconds).max(1e-3);
             if seconds > minutes * 60.0 {
                 break;
             }

@@ -10,13 +10,13 @@ fn traffic(minutes: f64, per_second: f64, seed: u64, status: impl Fn(f64, u32, &
     let mut random = Lcg(seed);
     let (mut events, mut seconds) = (Vec::new(), 0.0);
     loop {
-        seconds += -(1.0 - random.unit()).ln() / per_second;
+        seconds += -(1.0 - random.next()).ln() / per_second;
         if seconds > minutes * 60.0 {
             return events;
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let customer = (random.unit() * 40.0) as u32;
-        let route = if random.unit() < 0.03 { "POST /v1/reports" } else { "GET /v1/items" };
+        let customer = (random.next() * 40.0) as u32;
+        let route = if random.next() < 0.03 { "POST /v1/reports" } else { "GET /v1/items" };
         let status = status(seconds, customer, route, &mut random);
         events.push(Event::Request(Request {
             timestamp: at(seconds),
@@ -33,7 +33,7 @@ fn traffic(minutes: f64, per_second: f64, seed: u64, status: impl Fn(f64, u32, &
 }
 
 fn failing(random: &mut Lcg, share: f64, status: u16) -> u16 {
-    if random.unit() < share { status } else { 200 }
+    if random.next() < share { status } else { 200 }
 }
 
 fn burns(transitions: &[Transition]) -> Vec<&Transition> {
@@ -86,7 +86,7 @@ fn a_month_is_judged_from_its_hours() {
         for hour in 0..720_u64 {
             #[allow(clippy::cast_precision_loss)]
             let expected = share * per_hour as f64;
-            let noise = expected.sqrt() * random.normal();
+            let noise = expected.sqrt() * random.normal_of_twelve();
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let failures = (expected + noise).round().max(0.0) as u64;
             let failures = if bad_hour == Some(hour) { per_hour / 2 } else { failures };

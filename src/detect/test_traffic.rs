@@ -34,6 +34,16 @@ impl Lcg {
         (-2.0 * (1.0 - self.next()).ln()).sqrt() * (2.0 * std::f64::consts::PI * self.next()).cos()
     }
 
+    /// Roughly standard normal, within six deviations: the sum of twelve.
+    pub fn normal_of_twelve(&mut self) -> f64 {
+        (0..12).map(|_| self.next()).sum::<f64>() - 6.0
+    }
+
+    /// Roughly Poisson: a whole number with this mean and variance.
+    pub fn count(&mut self, mean: f64) -> f64 {
+        (mean + mean.sqrt() * self.normal_of_twelve()).round().max(0.0)
+    }
+
     /// Log-normal with this median and σ = 0.5.
     pub fn duration_ms(&mut self, median: f64) -> f64 {
         median * (0.5 * self.normal()).exp()

@@ -26,7 +26,7 @@ pub struct LocalClickHouseOptions {
     /// `std::env::current_exe()`.
     pub program: PathBuf,
     /// The engine as a shared library (`local.clickhouse_library`).
-    pub library: PathBuf,
+    pub shared_library: PathBuf,
     /// Directory of this engine alone.
     pub directory: PathBuf,
     /// Memory of the engine in bytes (`local.clickhouse_memory_max`).
@@ -45,7 +45,7 @@ impl LocalClickHouseOptions {
     pub fn new(program: PathBuf, local: &crate::config::LocalConfig, database: &str) -> Self {
         Self {
             program,
-            library: local.clickhouse_library.clone(),
+            shared_library: local.clickhouse_library.clone(),
             directory: local.data_dir.join("clickhouse"),
             memory_bytes_max: local.clickhouse_memory_max.0.as_u64(),
             databases: database.to_owned(),
@@ -72,18 +72,19 @@ impl LocalClickHouse {
     /// The library is missing, the directory is in use or cannot be written, or the engine ended or did not listen in
     /// time: then with the end of its standard error.
     pub async fn start(options: LocalClickHouseOptions) -> Result<Self, LocalError> {
-        if !options.library.is_file() {
-            return Err(LocalError::EngineMissing(options.library));
+        if !options.shared_library.is_file() {
+            return Err(LocalError::EngineMissing(options.shared_library));
         }
         // The dynamic loader looks for a name without a slash elsewhere.
-        let library = std::path::absolute(&options.library).map_err(LocalError::files(&options.library))?;
+        let shared_library =
+            std::path::absolute(&options.shared_library).map_err(LocalError::files(&options.shared_library))?;
         let directory = EngineDirectory::take(&options.directory)?;
         let users = Users::generate().map_err(LocalError::files("/dev/urandom".as_ref()))?;
         directory.write_configuration(&users, &options.databases, options.memory_bytes_max)?;
         let (state, state_receiver) = watch::channel(EngineState::Starting);
         let supervisor = Supervisor {
             program: options.program,
-            library,
+            shared_library,
             directory,
             start_timeout: options.start_timeout,
             stop_timeout: options.stop_timeout,

@@ -27,7 +27,7 @@ pub(super) struct EngineChild {
 pub(super) struct Launch<'a> {
     /// This binary: it has the hidden subcommand.
     pub(super) program: &'a Path,
-    pub(super) library: &'a Path,
+    pub(super) shared_library: &'a Path,
     /// 0 lets the kernel choose.
     pub(super) port: u16,
     pub(super) start_timeout: Duration,
@@ -69,8 +69,8 @@ fn spawn(launch: Launch<'_>, directory: &EngineDirectory) -> Result<Child, Local
     let stderr = directory.create_stderr()?;
     Command::new(launch.program)
         .arg("engine-clickhouse")
-        .arg("--library")
-        .arg(launch.library)
+        .arg("--shared-library")
+        .arg(launch.shared_library)
         .arg("--")
         .arg("--config-file")
         .arg(directory.config_path())

@@ -44,7 +44,7 @@ pub enum EngineState {
 #[derive(Debug)]
 pub(super) struct Supervisor {
     pub(super) program: PathBuf,
-    pub(super) library: PathBuf,
+    pub(super) shared_library: PathBuf,
     pub(super) directory: EngineDirectory,
     pub(super) start_timeout: Duration,
     pub(super) stop_timeout: Duration,
@@ -54,7 +54,12 @@ pub(super) struct Supervisor {
 impl Supervisor {
     pub(super) async fn start_child(&self, port: u16) -> Result<EngineChild, LocalError> {
         self.state.send_replace(EngineState::Starting);
-        let launch = Launch { program: &self.program, library: &self.library, port, start_timeout: self.start_timeout };
+        let launch = Launch {
+            program: &self.program,
+            shared_library: &self.shared_library,
+            port,
+            start_timeout: self.start_timeout,
+        };
         let child = EngineChild::start(launch, &self.directory).await?;
         let url = format!("http://127.0.0.1:{}", child.port);
         self.state.send_replace(EngineState::Running { url, pid: child.pid });

@@ -110,8 +110,8 @@ async fn start_orphan(directory: &std::path::Path) -> std::process::Child {
         port_path.display()
     );
     let child = std::process::Command::new(&options.program)
-        .args(["engine-clickhouse", "--library"])
-        .arg(&options.library)
+        .args(["engine-clickhouse", "--shared-library"])
+        .arg(&options.shared_library)
         .args(["--", "--config-file"])
         .arg(directory.join("config.xml"))
         .arg("--path")
@@ -152,7 +152,7 @@ async fn a_failed_start_shows_the_engines_last_words() {
 async fn a_missing_library_says_how_to_get_it() {
     let directory = tempfile::tempdir().unwrap();
     let mut options = options(directory.path());
-    options.library = directory.path().join("libchdb.so");
+    options.shared_library = directory.path().join("libchdb.so");
     let error = LocalClickHouse::start(options).await.unwrap_err();
     assert!(error.to_string().contains("make engines"), "{error}");
 }

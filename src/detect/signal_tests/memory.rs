@@ -12,7 +12,7 @@ fn log(seconds: f64, read_every: f64, used_share: impl Fn(f64) -> f64) -> Log {
     let mut log = Log::default();
     let mut second = 0.0;
     while second < seconds {
-        let share = (used_share(second) + 0.002 * random.normal()).clamp(0.0, 1.0);
+        let share = (used_share(second) + 0.002 * random.normal_of_twelve()).clamp(0.0, 1.0);
         log.signal(second, "redis/cache-2", metric::MEMORY_USED_BYTES, (share * LIMIT).round());
         log.signal(second, "redis/cache-2", metric::MEMORY_LIMIT_BYTES, LIMIT);
         second += read_every;

@@ -5,46 +5,16 @@ mod pools;
 mod restarts;
 mod saturation;
 
+use super::test_traffic::{Lcg, at};
 use crate::alert::Rules;
 use crate::config::FlowConfig;
 use crate::detect::Limits;
 use crate::flow::StreamId;
 use crate::model::{
-    AlertName, Attributes, Dimension, Event, IncidentReport, Output, Request, Severity, Signal, Text, Timestamp,
-    Transition, TransitionEvent,
+    AlertName, Attributes, Dimension, Event, IncidentReport, Output, Request, Severity, Signal, Text, Transition,
+    TransitionEvent,
 };
 use crate::pipeline::{Pipeline, Settings};
-
-const START_MS: i64 = 1_772_352_000_000;
-
-/// A small linear congruential generator: the tests must not depend on a crate's stream.
-pub(super) struct Lcg(pub u64);
-
-impl Lcg {
-    /// Uniform between 0 and 1.
-    pub(super) fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        #[allow(clippy::cast_precision_loss)]
-        let unit = (self.0 >> 11) as f64 / (1_u64 << 53) as f64;
-        unit
-    }
-
-    /// Roughly normal, standard deviation 1.
-    pub(super) fn normal(&mut self) -> f64 {
-        (0..12).map(|_| self.next()).sum::<f64>() - 6.0
-    }
-
-    /// Roughly Poisson: a whole number with this mean and variance.
-    pub(super) fn count(&mut self, mean: f64) -> f64 {
-        (mean + mean.sqrt() * self.normal()).round().max(0.0)
-    }
-}
-
-pub(super) fn at(seconds: f64) -> Timestamp {
-    #[allow(clippy::cast_possible_truncation)]
-    let ms = (seconds * 1_000.0) as i64;
-    Timestamp::from_millis(START_MS + ms)
-}
 
 /// Events in the making.
 #[derive(Default)]

@@ -21,7 +21,7 @@ pub struct SharedEngine {
 pub fn options(directory: &Path) -> LocalClickHouseOptions {
     LocalClickHouseOptions {
         program: env!("CARGO_BIN_EXE_floodmark").into(),
-        library: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".local/engines/libchdb.so"),
+        shared_library: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".local/engines/libchdb.so"),
         directory: directory.to_owned(),
         memory_bytes_max: 2 << 30,
         databases: format!("{DATABASE_PREFIX}*"),
