@@ -196,10 +196,9 @@ fn judged(labels: &Dimensions, scene: &Scene<'_>) -> bool {
     let Some(source) = labels.get(Dimension::Source) else {
         return scene.window.total.requests > 0;
     };
-    let sources = scene.signals.sorted(scene.names);
-    let history = sources.iter().find(|(name, _)| scene.names.text(*name) == source);
+    let history = scene.names.known(source).and_then(|name| scene.signals.get(name));
     // A source that is forgotten was removed: its alerts end.
-    history.is_none_or(|(_, history)| history.reported_within(scene.window.end, SOURCE_SILENT_MS))
+    history.is_none_or(|history| history.reported_within(scene.window.end, SOURCE_SILENT_MS))
 }
 
 /// A source silent for this long says nothing about now; after [`SERIES_SILENT_MS`] it is forgotten.

@@ -63,6 +63,12 @@ impl Names {
         text.map_or(Name::ABSENT, |text| self.intern(text))
     }
 
+    /// The name of a string that was seen before.
+    #[must_use]
+    pub fn known(&self, text: &str) -> Option<Name> {
+        self.by_text.get(text).copied()
+    }
+
     /// The string behind a name; empty for an absent field.
     #[must_use]
     pub fn text(&self, name: Name) -> &Text {

@@ -98,6 +98,12 @@ impl SignalHistory {
         self.pools = self.sources.values().filter(|history| history.pool.is_some()).count();
     }
 
+    /// One source.
+    #[must_use]
+    pub fn get(&self, source: Name) -> Option<&SourceHistory> {
+        self.sources.get(&source)
+    }
+
     /// The sources, in the order of their names.
     #[must_use]
     pub fn sorted<'a>(&'a self, names: &'a Names) -> Vec<(Name, &'a SourceHistory)> {
