@@ -1,6 +1,6 @@
 //! `DataDelayed` on made traffic: late records, requests that stop, a hole; and what is none of these.
 
-use super::query_tests::{Lcg, at, firing, memory, replay, sorted};
+use super::test_logs::{Lcg, at, firing, memory, replay, sorted};
 use crate::model::{AlertName, Event, Request, Severity, Text, Transition};
 
 fn requests(from_s: f64, to_s: f64, per_second: f64, seed: u64) -> Vec<Event> {

@@ -1,83 +1,44 @@
-//! Detectors: a file a detector, each a pure state machine over closed windows.
+//! Detectors: a folder a subject, a file a detector, each a pure state machine over closed windows.
 
-mod cache_collapse;
+mod calls;
+mod change_behind;
 mod data_delayed;
 #[cfg(test)]
 mod data_delayed_tests;
-mod dispersion;
 mod edge_harm;
-mod error_budget_burn;
-mod feedback_loop;
-mod feedback_words;
+mod errors;
 mod finding;
 mod growth;
 mod latency_regression;
-mod limits;
-mod memory_climb;
-mod memory_exhaustion;
-mod memory_leak;
-mod outcome_sums;
-mod pool_evidence;
-mod pool_exhaustion;
-mod pool_leak;
-mod query_blowup;
-#[cfg(test)]
-mod query_blowup_tests;
-mod query_blowup_words;
-mod query_changes;
-mod query_history;
-mod query_nodes;
-mod query_regression;
-#[cfg(test)]
-mod query_regression_tests;
-mod query_series;
-#[cfg(test)]
-mod query_tests;
-mod rate_baseline;
-mod rate_limit;
-mod request_amplification;
-mod restart_loop;
-mod retry_amplification;
-mod retry_groups;
-mod retry_scores;
-mod retry_words;
-mod saturation;
+mod memory;
+mod pools;
+mod queries;
+mod rates;
+mod retries;
 mod series;
 #[cfg(test)]
 mod signal_tests;
-mod slow_burn;
-mod slow_burn_pools;
-#[cfg(test)]
-mod slow_burn_tests;
 pub mod statistics;
 #[cfg(test)]
+mod test_logs;
+#[cfg(test)]
 mod test_traffic;
-mod throughput_view;
+mod throughput;
 mod time_left;
-mod traffic_surge;
 mod words;
 
-pub use cache_collapse::{CacheCollapse, CacheCollapseSpec};
+pub use calls::{CacheCollapse, CacheCollapseSpec, RequestAmplification, RequestAmplificationSpec};
 pub use data_delayed::{DataDelayed, DataDelayedSpec};
-pub use error_budget_burn::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec};
-pub use feedback_loop::{FeedbackLoop, FeedbackLoopSpec};
+pub use errors::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec, SlowBurn, SlowBurnSpec};
 pub use finding::{Finding, Role};
 pub use latency_regression::{LatencyRegression, LatencyRegressionSpec};
-pub use limits::{Limit, Limits, LimitsError};
-pub use memory_exhaustion::{MemoryExhaustion, MemoryExhaustionSpec};
-pub use memory_leak::{MemoryLeak, MemoryLeakSpec};
-pub use pool_exhaustion::{PoolExhaustion, PoolExhaustionSpec};
-pub use pool_leak::{PoolLeak, PoolLeakSpec};
-pub use query_blowup::{QueryBlowup, QueryBlowupSpec};
-pub use query_regression::{QueryRegression, QueryRegressionSpec};
-pub use rate_limit::{RateLimit, RateLimitSpec};
-pub use request_amplification::{RequestAmplification, RequestAmplificationSpec};
-pub use restart_loop::{RestartLoop, RestartLoopSpec};
-pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};
-pub use saturation::{Saturation, SaturationSpec};
+pub use memory::{MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, RestartLoop, RestartLoopSpec};
+pub use pools::{PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec};
+pub use queries::{QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec};
+pub use rates::{Limit, Limits, LimitsError, RateLimit, RateLimitSpec, TrafficSurge, TrafficSurgeSpec};
+pub use retries::{FeedbackLoop, FeedbackLoopSpec, RetryAmplification, RetryAmplificationSpec};
 pub use series::{SeriesDetector, SeriesOptions, Verdict};
-pub use slow_burn::{SlowBurn, SlowBurnSpec};
-pub use traffic_surge::{TrafficSurge, TrafficSurgeSpec};
+pub use throughput::{Saturation, SaturationSpec};
 pub use words::{bytes, count, duration, percent, rate, rounded};
 
 use crate::flow::{

@@ -1,0 +1,11 @@
+//! Error budgets: burnt fast, or slowly over thirty days.
+
+mod error_budget_burn;
+mod outcome_sums;
+mod slow_burn;
+mod slow_burn_pools;
+#[cfg(test)]
+mod slow_burn_tests;
+
+pub use error_budget_burn::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec};
+pub use slow_burn::{SlowBurn, SlowBurnSpec};

@@ -1,0 +1,12 @@
+//! Retries: who repeats failed requests, and load kept up by its own failures.
+
+mod dispersion;
+mod feedback_loop;
+mod feedback_words;
+mod retry_amplification;
+mod retry_groups;
+mod retry_scores;
+mod retry_words;
+
+pub use feedback_loop::{FeedbackLoop, FeedbackLoopSpec};
+pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};

@@ -1,0 +1,6 @@
+//! Counters of work done, near the ceiling of what can be done.
+
+mod saturation;
+mod throughput_view;
+
+pub use saturation::{Saturation, SaturationSpec};
