@@ -17,6 +17,7 @@ pub mod decode;
 pub mod detect;
 pub mod evaluation;
 pub mod flow;
+pub mod guard;
 pub mod incident;
 pub mod ingest;
 pub mod local;

@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod evaluate;
 pub mod event_sink;
+mod guard;
 mod ingest;
 mod ledger;
 pub mod output;
@@ -100,6 +101,8 @@ enum Command {
     Config(config::Args),
     /// Write the events of a simulated platform, calm or flooded
     Simulate(simulate::Args),
+    /// Keep ClickHouse alive under its own users
+    Guard(guard::Args),
     /// Measure recall, precision, delay and false pages on scenarios whose truth is known
     Evaluate(evaluate::Args),
     /// Make a bearer token for the HTTP server
@@ -133,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
         Command::Simulate(args) => simulate::run(&args, &cli.globals),
+        Command::Guard(args) => guard::run(&args, &cli.globals),
         Command::Evaluate(args) => evaluate::run(&args, &cli.globals),
         Command::Token(args) => token::run(&args),
         Command::Completions(args) => completions::run(&args),
