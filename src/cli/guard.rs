@@ -1,5 +1,7 @@
 //! `floodmark guard`: the query guard, a file a subcommand.
 
+mod preflight;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,12 +26,17 @@ pub struct Args {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Hold the queries of a folder to their budgets, on seeded data; for CI
+    Preflight(preflight::Args),
+}
 
 /// Runs a subcommand.
 ///
 /// # Errors
 /// What the subcommand says.
-pub fn run(args: &Args, _globals: &Globals) -> Result<ExitCode, CliError> {
-    match args.command {}
+pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
+    match &args.command {
+        Command::Preflight(args) => preflight::run(args, globals),
+    }
 }

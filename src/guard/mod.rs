@@ -3,4 +3,5 @@
 
 pub mod gate;
 pub mod policy;
+pub mod preflight;
 pub mod trial;
