@@ -13,7 +13,7 @@ use crate::config::{ByteCount, Config, Secret};
 use crate::detect::words::bytes;
 use crate::guard::preflight::report::{json, junit, sarif};
 use crate::guard::preflight::{
-    Folder, FolderError, Measured, Report, Scale, Server, ServerAccess, judge, measure_all, seed, updated,
+    Folder, FolderError, Measured, Report, Scale, Scanned, Server, ServerAccess, judge, measure_all, seed, updated,
 };
 use crate::local::{LocalClickHouse, LocalClickHouseOptions};
 
@@ -21,6 +21,8 @@ use crate::local::{LocalClickHouse, LocalClickHouseOptions};
 const ENGINE_BYTES_MAX: u64 = 2 << 30;
 /// Servers of one preflight.
 const SERVERS_MAX: usize = 16;
+/// Characters of a cell of the table.
+const NOW_CHARS_MAX: usize = 100;
 
 const HELP: &str = "\
 Each NAME.sql of DIR is a query. It is explained, and run three times with two threads on data of 1 and of 4 times the
@@ -213,7 +215,7 @@ fn findings(report: &Report) -> Table {
                 &finding.scale,
                 finding.kind.name(),
                 &finding.was,
-                &finding.now,
+                &shortened(&finding.now),
                 &finding.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x")),
                 &finding.since,
                 &finding.look_at,
@@ -223,15 +225,26 @@ fn findings(report: &Report) -> Table {
     table
 }
 
+/// A message of ClickHouse can be longer than a line; the other outputs have it whole.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(NOW_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// Numbers of rows and bytes are far below 2^53.
 #[allow(clippy::cast_precision_loss)]
 fn measures(report: &Report) -> Table {
-    let mut table = table(["query", "scale", "rows read", "bytes read", "memory", "granules", "narrowed by"]);
+    let mut table = table(["query", "scale", "rows read", "bytes read", "memory", "granules read", "narrowed by"]);
     for query in &report.queries {
         for scale in &report.scales {
             let Some(measures) = query.measures.get(scale) else { continue };
-            let granules: Vec<String> =
-                measures.scans.iter().map(|s| format!("{} of {}", s.granules.selected, s.granules.total)).collect();
+            let scanned = Scanned::of(&measures.scans);
+            let granules: Vec<String> = scanned
+                .iter()
+                .map(|s| format!("{} {} of {}", s.source, s.granules.selected, s.granules.total))
+                .collect();
             let mut narrowed: Vec<String> = measures.scans.iter().flat_map(|scan| scan.uses()).collect();
             narrowed.dedup();
             table.add_row([

@@ -1,7 +1,7 @@
 //! What a finding says, and what to look at.
 
 use super::budgets::{Baseline, Scanned};
-use super::explain::{Of, Scan};
+use super::explain::Of;
 use super::judge::{Finding, Kind, said};
 use super::measure::Measures;
 use super::server::ServerError;
@@ -26,7 +26,7 @@ pub(super) fn failed(scale: &str, error: &ServerError) -> Finding {
         kind: Kind::Failed,
         scale: scale.to_owned(),
         was: String::new(),
-        now: error.to_string(),
+        now: error.to_string().replace("clickhouse refused: Code: ", "code ").replace(" DB::Exception:", ""),
         ratio: None,
         since: String::new(),
         look_at: look_at.to_owned(),
@@ -58,7 +58,8 @@ pub(super) fn grown(kind: Kind, measures: &Measures, baseline: &Baseline) -> Str
     match kind {
         Kind::ReadBytes if !rows_grew => "as many rows: more or wider columns are read, such as by SELECT *".to_owned(),
         Kind::Memory if !rows_grew => {
-            "as many rows: a heavier GROUP BY key, uniqExact, groupArray, a join, an IN-set or a sort of wide rows".to_owned()
+            "as many rows: a heavier GROUP BY key, uniqExact, groupArray, a join, an IN-set or a sort of wide rows"
+                .to_owned()
         }
         Kind::Memory => "it reads more as well: mend that first".to_owned(),
         _ => match widened(measures, baseline) {
@@ -75,9 +76,11 @@ fn exceeds(now: u64, was: u64) -> bool {
 
 /// The table that is read more of, with what is left of its key.
 fn widened(measures: &Measures, baseline: &Baseline) -> Option<String> {
-    let before = |scan: &Scan| baseline.scans.iter().find(|known| known.source == scan.source).map(|known| known.granules);
-    let wider = |scan: &&Scan| before(scan).is_none_or(|known| scan.granules.selected > known.selected);
-    let scan = measures.scans.iter().filter(wider).max_by_key(|scan| scan.granules.selected)?;
+    let scanned = Scanned::of(&measures.scans);
+    let before =
+        |scan: &Scanned| baseline.scans.iter().find(|known| known.source == scan.source).map(|known| known.granules);
+    let wider = |scan: &&Scanned| before(scan).is_none_or(|known| scan.granules.selected > known.selected);
+    let scan = scanned.iter().filter(wider).max_by_key(|scan| scan.granules.selected)?;
     let was = before(scan).map_or(String::new(), |known| format!(", was {} of {}", known.selected, known.total));
     let Of { selected, total } = scan.granules;
     let why = if selected == total { ": no filter on its key or partition is left" } else { "" };
@@ -85,8 +88,9 @@ fn widened(measures: &Measures, baseline: &Baseline) -> Option<String> {
 }
 
 fn whole_scan(measures: &Measures) -> Option<String> {
-    let whole = |scan: &&Scan| scan.granules.total > 1 && scan.granules.selected == scan.granules.total;
-    let scan = measures.scans.iter().find(whole)?;
+    let scanned = Scanned::of(&measures.scans);
+    let whole = |scan: &&Scanned| scan.granules.total > 1 && scan.granules.selected == scan.granules.total;
+    let scan = scanned.iter().find(whole)?;
     Some(format!("reads every granule of {}", scan.source))
 }
 
@@ -99,13 +103,14 @@ pub(super) fn over_budget(measures: &Measures) -> String {
 pub(super) fn lost(
     scale: &str,
     requirement: &str,
-    scan: &Scan,
+    scan: &Scanned,
     accepted: Option<&Scanned>,
     baseline: Option<&Baseline>,
 ) -> Finding {
     let is_projection = requirement.starts_with("projection ");
     let granules = |of: Of| format!("{} of {} granules", of.selected, of.total);
-    let was = accepted.map_or_else(|| requirement.to_owned(), |known| format!("{requirement}: {}", granules(known.granules)));
+    let was =
+        accepted.map_or_else(|| requirement.to_owned(), |known| format!("{requirement}: {}", granules(known.granules)));
     let look_at = if is_projection {
         "its columns, keys and aggregates must be those of the projection; a filter on another column loses it"
     } else {
@@ -117,10 +122,8 @@ pub(super) fn lost(
         was,
         now: format!("{} reads {}", scan.source, granules(scan.granules)),
         ratio: None,
-        since: baseline.map_or_else(
-            || "required".to_owned(),
-            |known| format!("baseline of {}, {}", known.date, known.engine),
-        ),
+        since: baseline
+            .map_or_else(|| "required".to_owned(), |known| format!("baseline of {}, {}", known.date, known.engine)),
         look_at: look_at.to_owned(),
     }
 }

@@ -100,8 +100,20 @@ pub struct Scanned {
 }
 
 impl Scanned {
-    pub(super) fn of(scan: &Scan) -> Self {
-        Self { source: scan.source.clone(), granules: scan.granules }
+    /// One for each table, in the plan's order: the reads of a table that is read several times add up.
+    #[must_use]
+    pub fn of(scans: &[Scan]) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for Scan { source, granules, .. } in scans {
+            match all.iter_mut().find(|known| known.source == *source) {
+                Some(known) => {
+                    known.granules.selected += granules.selected;
+                    known.granules.total += granules.total;
+                }
+                None => all.push(Self { source: source.clone(), granules: *granules }),
+            }
+        }
+        all
     }
 }
 

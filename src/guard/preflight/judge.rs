@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::advice;
-use super::budgets::{Baseline, Budget, QueryBudgets};
-use super::explain::Scan;
+use super::budgets::{Baseline, Budget, QueryBudgets, Scanned};
 use super::folder::{Folder, Query};
 use super::measure::{Measured, Measures, Scale};
 use crate::detect::words::bytes;
@@ -48,15 +47,8 @@ pub enum Kind {
 }
 
 /// All kinds, in the order they are told in.
-pub const KINDS: [Kind; 7] = [
-    Kind::Failed,
-    Kind::NoBaseline,
-    Kind::ReadRows,
-    Kind::ReadBytes,
-    Kind::Memory,
-    Kind::Index,
-    Kind::Projection,
-];
+pub const KINDS: [Kind; 7] =
+    [Kind::Failed, Kind::NoBaseline, Kind::ReadRows, Kind::ReadBytes, Kind::Memory, Kind::Index, Kind::Projection];
 
 impl Kind {
     /// For programs.
@@ -210,10 +202,7 @@ fn judge_query(folder: &Folder, query: &Query, scales: &[Scale], measured: &[Mea
     judged
 }
 
-fn largest<'a>(
-    scales: &'a [Scale],
-    measures: &'a BTreeMap<String, Measures>,
-) -> Option<(&'a Scale, &'a Measures)> {
+fn largest<'a>(scales: &'a [Scale], measures: &'a BTreeMap<String, Measures>) -> Option<(&'a Scale, &'a Measures)> {
     scales.iter().rev().find_map(|scale| Some((scale, measures.get(&scale.label)?)))
 }
 
@@ -227,8 +216,7 @@ fn numbers(measures: &Measures) -> [(Kind, u64); 3] {
 
 fn against_baseline(scale: &str, measures: &Measures, baseline: &Baseline) -> Vec<Finding> {
     let accepted = [baseline.read_rows, baseline.read_bytes, baseline.memory_bytes];
-    let limits =
-        [(READ_RATIO_MAX, ROWS_FLOOR), (READ_RATIO_MAX, BYTES_FLOOR), (MEMORY_RATIO_MAX, MEMORY_FLOOR_BYTES)];
+    let limits = [(READ_RATIO_MAX, ROWS_FLOOR), (READ_RATIO_MAX, BYTES_FLOOR), (MEMORY_RATIO_MAX, MEMORY_FLOOR_BYTES)];
     let since = format!("baseline of {}, {}", baseline.date, baseline.engine);
     let mut found = Vec::new();
     for (((kind, now), was), (ratio_max, floor)) in numbers(measures).into_iter().zip(accepted).zip(limits) {
@@ -267,13 +255,9 @@ fn against_budget(scale: &str, measures: &Measures, budget: &Budget) -> Vec<Find
 
 /// A requirement is lost where a read that it was for is not narrowed by it any more, and reads more than it did: an
 /// index before it may have left it nothing to do.
-fn against_requirements(
-    scale: &str,
-    measures: &Measures,
-    required: &[String],
-    budgets: &QueryBudgets,
-) -> Vec<Finding> {
+fn against_requirements(scale: &str, measures: &Measures, required: &[String], budgets: &QueryBudgets) -> Vec<Finding> {
     let baseline = budgets.baseline.get(scale);
+    let scanned = Scanned::of(&measures.scans);
     let mut found = Vec::new();
     for requirement in required {
         if measures.scans.iter().any(|scan| scan.uses().contains(requirement)) {
@@ -281,11 +265,9 @@ fn against_requirements(
         }
         let projection = requirement.strip_prefix("projection ");
         let source = requirement.split(' ').next().unwrap_or_default();
-        let of_source = |scan: &&Scan| scan.source == source;
-        let Some(scan) = (if projection.is_some() { measures.scans.first() } else { measures.scans.iter().find(of_source) })
-        else {
-            continue;
-        };
+        let is_it = |scan: &&Scanned| projection.is_some() || scan.source == source;
+        // A table that is not read any more needs no index.
+        let Some(scan) = scanned.iter().find(is_it) else { continue };
         let accepted = baseline.and_then(|known| known.scans.iter().find(|scanned| scanned.source == source));
         if projection.is_none() && accepted.is_some_and(|known| scan.granules.selected <= known.granules.selected) {
             continue;
@@ -307,7 +289,10 @@ fn growth(scales: &[Scale], measures: &BTreeMap<String, Measures>) -> Vec<Note> 
         let grown = ratio(now, was);
         if grown > times * GROWTH_RATIO_MAX && now.saturating_sub(was) > floor {
             let (was, now) = (said(kind, was), said(kind, now));
-            notes.push(format!("{} grows faster than the data: {was} to {now} for {times:.0} times the rows", kind.name()));
+            notes.push(format!(
+                "{} grows faster than the data: {was} to {now} for {times:.0} times the rows",
+                kind.name()
+            ));
         }
     }
     notes

@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn parameters_have_names_and_types_and_maps_and_texts_are_none() {
-        let text = "SELECT {a:UInt32}, '{b:String}', {'k': 1}, {from:DateTime64(3, 'UTC')} -- {c:Date}\n FROM {database}.t";
+        let text =
+            "SELECT {a:UInt32}, '{b:String}', {'k': 1}, {from:DateTime64(3, 'UTC')} -- {c:Date}\n FROM {database}.t";
         let expected = BTreeMap::from([("a", "UInt32"), ("from", "DateTime64(3, 'UTC')")]);
         assert_eq!(parameters(text), expected);
     }

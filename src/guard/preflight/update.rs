@@ -37,7 +37,7 @@ fn baseline(measures: &Measures, engine: &str, date: &str) -> Baseline {
         read_rows: measures.read_rows,
         read_bytes: measures.read_bytes,
         memory_bytes: measures.memory_bytes,
-        scans: measures.scans.iter().map(Scanned::of).collect(),
+        scans: Scanned::of(&measures.scans),
     }
 }
 
@@ -61,7 +61,7 @@ fn propose<'a>(entry: &mut QueryBudgets, scales: &[Scale], measured: impl Iterat
         uses.dedup();
         entry.require = Some(uses);
     }
-    entry.budget.get_or_insert_with(|| {
-        Budget::with_room(measures.read_rows, measures.read_bytes, measures.memory_bytes)
-    });
+    entry
+        .budget
+        .get_or_insert_with(|| Budget::with_room(measures.read_rows, measures.read_bytes, measures.memory_bytes));
 }
