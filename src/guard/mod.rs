@@ -3,3 +3,5 @@
 
 pub mod gate;
 pub mod policy;
+pub mod proxy;
+pub mod sql;

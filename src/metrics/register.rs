@@ -14,9 +14,10 @@ pub(super) fn register(registry: &mut Registry, series: &Series) {
     register_detection(registry, series);
     register_store(registry, series);
     register_probes(registry, series);
+    series.guard.register(registry);
 }
 
-fn plain<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: &M) {
+pub(super) fn plain<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: &M) {
     registry.register(name, help, metric.clone());
 }
 
