@@ -5,3 +5,4 @@ pub mod gate;
 pub mod policy;
 pub mod proxy;
 pub mod sql;
+pub mod trial;

@@ -6,6 +6,18 @@ pub const KILL_LEFT: &str = include_str!("../../queries/guard/kill_left.sql");
 pub const MEMORY_LIMIT: &str = include_str!("../../queries/guard/memory_limit.sql");
 /// Which settings may be given as a user.
 pub const SETTABLE: &str = include_str!("../../queries/guard/settable.sql");
+/// What the dashboards of the trial ask.
+pub const TRIAL_DASHBOARD: &str = include_str!("../../queries/guard/trial_dashboard.sql");
+/// What the trial writes.
+pub const TRIAL_INSERT: &str = include_str!("../../queries/guard/trial_insert.sql");
+/// A report of the trial that takes much memory.
+pub const TRIAL_REPORT_PAYLOADS: &str = include_str!("../../queries/guard/trial_report_payloads.sql");
+/// Another one.
+pub const TRIAL_REPORT_SESSIONS: &str = include_str!("../../queries/guard/trial_report_sessions.sql");
+/// Fills the table of the trial.
+pub const TRIAL_SEED: &str = include_str!("../../queries/guard/trial_seed.sql");
+/// The table of the trial.
+pub const TRIAL_TABLE: &str = include_str!("../../queries/guard/trial_table.sql");
 /// The workloads there are.
 pub const WORKLOADS: &str = include_str!("../../queries/guard/workloads.sql");
 
@@ -14,6 +26,12 @@ pub const ALL: &[(&str, &str)] = &[
     ("kill_left", KILL_LEFT),
     ("memory_limit", MEMORY_LIMIT),
     ("settable", SETTABLE),
+    ("trial_dashboard", TRIAL_DASHBOARD),
+    ("trial_insert", TRIAL_INSERT),
+    ("trial_report_payloads", TRIAL_REPORT_PAYLOADS),
+    ("trial_report_sessions", TRIAL_REPORT_SESSIONS),
+    ("trial_seed", TRIAL_SEED),
+    ("trial_table", TRIAL_TABLE),
     ("workloads", WORKLOADS),
 ];
 

@@ -1,5 +1,6 @@
 //! `floodmark demo`: the whole service on local engines, fed with a simulated incident, on one terminal.
 
+mod clickhouse_oom;
 mod feed;
 mod live;
 mod proof;
@@ -52,7 +53,8 @@ Examples:
   floodmark demo                          the Kameleo incident, then serve until Ctrl-C
   floodmark demo --exit --speed max       as fast as this machine can
   floodmark demo quiet-day --exit         nothing should page
-  floodmark simulate --list               other scenarios")]
+  floodmark simulate --list               other scenarios
+  floodmark demo clickhouse-oom           a release whose queries take ClickHouse down, without the guard and with it")]
 pub struct Args {
     /// Name of a built-in scenario, or path of a scenario file
     #[arg(default_value = "kameleo-retry-storm")]
@@ -66,6 +68,9 @@ pub struct Args {
     /// Seed [default: the scenario's]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// How long clickhouse-oom loads ClickHouse, each time
+    #[arg(long, value_name = "TIME", default_value = "1m")]
+    duration: humantime::Duration,
     /// Form of the report on stdout
     #[arg(long, value_enum, default_value_t)]
     output: OutputFormat,
@@ -77,12 +82,17 @@ pub struct Args {
 /// Engines that are missing or do not start; a scenario that is none; counts that do not add up.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     let mut config = globals.load_config()?;
-    let scenario = ScenarioFile::load(&args.scenario, None)?;
-    let settings = settings::load(&config, None)?;
-    telemetry::init(&globals.log, true).map_err(|error| CliError::Usage(error.to_string()))?;
-    config.clickhouse.url = None;
+    let telemetry = || telemetry::init(&globals.log, true).map_err(|error| CliError::Usage(error.to_string()));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    if args.scenario == clickhouse_oom::NAME {
+        telemetry()?;
+        return Ok(runtime.block_on(clickhouse_oom::run(&config, *args.duration, args.output))?);
+    }
+    let scenario = ScenarioFile::load(&args.scenario, None)?;
+    let settings = settings::load(&config, None)?;
+    telemetry()?;
+    config.clickhouse.url = None;
     let complete = runtime.block_on(demo(args, &scenario, config, &settings));
     runtime.shutdown_timeout(LINGER);
     Ok(if complete? { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -1,0 +1,4 @@
+SELECT uniqExact(payload) AS payloads, groupUniqArray(payload) AS list
+FROM trial.events
+WHERE day >= {since:Date}
+FORMAT Null
