@@ -25,7 +25,9 @@ pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Requ
 pub(crate) use event_json::is_field_name;
 pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};
-pub use sql_text::{SQL_BYTES_MAX, normalise_sql, sql_fingerprint};
+pub use sql_text::{
+    SQL_BYTES_MAX, SQL_SETTINGS_MAX, SQL_TABLES_MAX, SqlFacts, SqlKind, normalise_sql, sql_facts, sql_fingerprint,
+};
 pub use time::{DurationMs, ParseTimestampError, Timestamp};
 pub use transition::{
     Affected, AlertName, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, IncidentReport, Moment,
