@@ -2,8 +2,8 @@
 
 /// Ends the reading query of a client that has gone.
 pub const KILL_LEFT: &str = include_str!("../../queries/guard/kill_left.sql");
-/// The server's memory limit.
-pub const MEMORY_LIMIT: &str = include_str!("../../queries/guard/memory_limit.sql");
+/// The server's memory limit and cores.
+pub const LIMITS: &str = include_str!("../../queries/guard/limits.sql");
 /// Which settings may be given as a user.
 pub const SETTABLE: &str = include_str!("../../queries/guard/settable.sql");
 /// What the dashboards of the trial ask.
@@ -24,7 +24,7 @@ pub const WORKLOADS: &str = include_str!("../../queries/guard/workloads.sql");
 /// Names of the files, without extension, and their texts.
 pub const ALL: &[(&str, &str)] = &[
     ("kill_left", KILL_LEFT),
-    ("memory_limit", MEMORY_LIMIT),
+    ("limits", LIMITS),
     ("settable", SETTABLE),
     ("trial_dashboard", TRIAL_DASHBOARD),
     ("trial_insert", TRIAL_INSERT),

@@ -58,7 +58,7 @@ struct SourceLabels {
 }
 
 /// Every reason.
-const REASONS: [RefusalReason; 7] = [
+const REASONS: [RefusalReason; 8] = [
     RefusalReason::TooManyRows,
     RefusalReason::MemoryExpected,
     RefusalReason::QueueFull,
@@ -66,6 +66,7 @@ const REASONS: [RefusalReason; 7] = [
     RefusalReason::BreakerOpen,
     RefusalReason::Blocked,
     RefusalReason::SafeMode,
+    RefusalReason::NotInPolicy,
 ];
 
 /// Name of a reason, as in JSON and metrics.
@@ -79,6 +80,7 @@ pub fn refusal_reason_name(reason: RefusalReason) -> &'static str {
         RefusalReason::BreakerOpen => "breaker_open",
         RefusalReason::Blocked => "blocked",
         RefusalReason::SafeMode => "safe_mode",
+        RefusalReason::NotInPolicy => "not_in_policy",
     }
 }
 

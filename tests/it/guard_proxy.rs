@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::support::clickhouse::fresh_database;
-use crate::support::guard::{Answer, curl, start, until};
+use crate::support::guard_proxy::{Answer, curl, start, until};
 
 /// What must be the same through the proxy: all but ids, times and marks made anew for each answer.
 fn essence(answer: &Answer) -> (u16, String, String, i32) {

@@ -9,7 +9,7 @@ use floodmark::guard::gate::GateInput;
 use floodmark::model::{normalise_sql, sql_fingerprint};
 
 use crate::support::clickhouse::{TestDatabase, fresh_database};
-use crate::support::guard::{Guarded, curl, start};
+use crate::support::guard_proxy::{Guarded, curl, start};
 
 const BLOCKED: &str = "SELECT max(number), 'a blocked query' FROM numbers(10)";
 
@@ -97,7 +97,7 @@ async fn a_refusal_says_why_as_text_or_json() {
     };
     let text = of("*/*").await;
     assert_eq!(text.header("x-clickhouse-exception-code"), "392");
-    assert_eq!(text.header("x-floodmark-refusal"), "blocked");
+    assert_eq!(text.header("x-floodmark-refused"), "blocked");
     assert!(text.text().starts_with("Code: 392. DB::Exception: refused by the query guard: "), "{}", text.text());
     let json: serde_json::Value = serde_json::from_slice(&of("application/json").await.body).unwrap();
     assert_eq!((json["code"].as_u64(), json["refusal"]["reason"].as_str()), (Some(392), Some("blocked")));

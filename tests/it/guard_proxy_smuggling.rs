@@ -4,7 +4,7 @@ use floodmark::local::Credentials;
 use serde_json::Value;
 
 use crate::support::clickhouse::{TestDatabase, fresh_database, shared_engine};
-use crate::support::guard::{Guarded, curl, start, until};
+use crate::support::guard_proxy::{Guarded, curl, start, until};
 
 /// Two tenants that are both the engine's user `reader`; the second's password is that of the user.
 fn tenants() -> String {

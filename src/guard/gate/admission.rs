@@ -18,6 +18,10 @@ use crate::model::Timestamp;
 
 /// Longest queue of a class, whatever its policy says; also of writes.
 pub(super) const WAITING_MAX: usize = 10_000;
+/// Class of queries that read, where the policy names no tenants.
+pub const DEFAULT_CLASS: &str = "ad_hoc";
+/// Class of those that write.
+pub const WRITING_CLASS: &str = "ingest";
 /// A class that says nothing waits this long, in milliseconds.
 const WAIT_MS_DEFAULT: i64 = 30_000;
 /// A class that says nothing lets so many wait.
@@ -294,8 +298,14 @@ impl Admission {
 
     /// The class of whoever asks, with its name.
     pub(super) fn class_of(&self, ask: &Ask) -> Option<(&str, &ClassPolicy)> {
-        let tenant = self.policy.tenants.get(&ask.tenant)?;
-        self.class(&tenant.class).map(|class| (tenant.class.as_str(), class))
+        let name = match self.policy.tenants.get(&ask.tenant) {
+            Some(tenant) => tenant.class.as_str(),
+            // A policy without tenants is for everybody whom the server knows.
+            None if !self.policy.tenants.is_empty() => return None,
+            None if ask.writes => WRITING_CLASS,
+            None => DEFAULT_CLASS,
+        };
+        self.class(name).map(|class| (name, class))
     }
 
     pub(super) fn weight(&self, tenant: &str) -> u32 {

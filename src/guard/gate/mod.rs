@@ -23,6 +23,7 @@ mod status;
 mod tests;
 mod words;
 
+pub use admission::{DEFAULT_CLASS, WRITING_CLASS};
 pub use blocks::Block;
 pub use breaker::BreakerCause;
 pub use caps::SETTINGS;

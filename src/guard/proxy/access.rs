@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::credentials::Identity;
 use super::parameters::Parameters;
 use super::upstream::{Upstream, UpstreamError};
+use crate::guard::gate::SETTINGS;
 use crate::guard::sql;
 
 /// How long an answer counts: so long a changed profile may be unknown.
@@ -49,6 +50,15 @@ impl Access {
     }
 }
 
+/// The names that are asked for: those of the gate, and the proxy's own.
+fn names() -> Parameters {
+    let names = SETTINGS.into_iter().chain(["log_comment", "workload"]);
+    let quoted: Vec<String> = names.map(|name| format!("'{name}'")).collect();
+    let mut parameters = Parameters::default();
+    parameters.set("param_names", format!("[{}]", quoted.join(",")));
+    parameters
+}
+
 impl Accesses {
     /// What may be set for whoever asks.
     ///
@@ -58,9 +68,8 @@ impl Accesses {
         if let Some(access) = self.remembered(identity) {
             return Ok(access);
         }
-        // Not logged where that may be set, as everything the guard asks for itself.
         let rows: Result<Vec<SettableRow>, _> =
-            upstream.rows(sql::SETTABLE.to_owned(), Parameters::default(), identity, ASK_TIMEOUT).await;
+            upstream.rows(sql::SETTABLE.to_owned(), names(), identity, ASK_TIMEOUT).await;
         let rows = match rows {
             Err(error @ UpstreamError::Exception(192 | 193 | 194 | 516, _)) => return Err(error),
             // A user who may not look at `system.settings` gets none.

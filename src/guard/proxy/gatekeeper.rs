@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::clock;
-use crate::guard::gate::{Ask, Ended, Gate, GateInput, GateOutput, QueryNumber, Refusal};
+use crate::guard::gate::{Ask, Ended, Gate, GateInput, GateOutput, GateSnapshot, GateStatus, QueryNumber, Refusal};
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
 
@@ -97,6 +97,16 @@ impl Gatekeeper {
         self.deliver(&mut inner, outputs, at);
     }
 
+    /// What a restart must not forget.
+    pub(super) fn snapshot(&self) -> GateSnapshot {
+        self.lock().gate.snapshot()
+    }
+
+    /// How the gate is.
+    pub(super) fn status(&self) -> GateStatus {
+        self.lock().gate.status(clock::now())
+    }
+
     /// Who waits and runs now, the oldest first.
     pub(super) fn present(&self) -> Vec<(QueryNumber, Present)> {
         let mut present: Vec<_> = self.lock().present.iter().map(|(number, one)| (*number, one.clone())).collect();
@@ -115,6 +125,10 @@ impl Gatekeeper {
                         (present.runs, present.since) = (true, at);
                     }
                     (number, Verdict::Admitted(settings))
+                }
+                GateOutput::WouldRefuse(_, refusal) => {
+                    self.metrics.add_guard_would_refuse(refusal.reason);
+                    continue;
                 }
                 GateOutput::Refuse(number, refusal) => {
                     self.metrics.add_guard_refusal(refusal.reason);

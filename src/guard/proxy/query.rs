@@ -22,7 +22,7 @@ use super::multipart::MultipartScan;
 use super::parameters::Parameters;
 use super::refused::Refused;
 use super::shared::Shared;
-use super::statement::Statement;
+use super::statement::{OwnSetting, Statement};
 use super::upstream::{UpstreamError, set_credentials};
 use super::watched::{RunningQuery, WatchedBody};
 use crate::guard::gate::{Ask, Ended};
@@ -100,6 +100,7 @@ async fn admitted(
         version: super::comment::version(query.parameters.text("log_comment")),
         writes: query.statement.writes,
         estimated_rows,
+        limit_trap: query.statement.limit_trap,
     });
     match place.verdict().await {
         Some(Verdict::Admitted(settings)) => run(shared, query, &access, &settings, place, recorder).await,
@@ -170,7 +171,7 @@ fn multipart(headers: &HeaderMap) -> Result<Option<MultipartScan>, Refused> {
 /// id by which its client will look it up.
 fn key_of(shared: &Shared, query: &Query) -> Option<Key> {
     let read = query.read.as_ref()?;
-    let is_own = query.statement.writes || query.query_id.is_some() || query.parameters.get("session_id").is_some();
+    let is_own = !query.statement.only_reads || query.query_id.is_some() || query.parameters.get("session_id").is_some();
     if !shared.collapses || is_own {
         return None;
     }
@@ -216,14 +217,14 @@ async fn run(
     let Query { method, mut headers, mut parameters, identity, statement, body, query_id, .. } = query;
     let query_id = query_id.unwrap_or_else(|| shared.query_id(place.number()));
     if shared.enforces
-        && let Some((name, _)) = settings.iter().find(|(name, _)| statement.settings.iter().any(|own| own == name))
+        && let Some(own) = statement.settings.iter().find(|own| loosens(own, settings))
     {
-        return Err(Refused::guarded_setting(name));
+        return Err(Refused::loosened_cap(&own.name));
     }
     set_parameters(shared, &mut parameters, &identity, &statement, access, settings);
     parameters.set("query_id", query_id.as_str());
     set_credentials(&mut headers, &identity).map_err(|error| Refused::ambiguous(error.to_string()))?;
-    let leaver = if statement.writes { None } else { shared.leavers.claim(&identity.user, &query_id) };
+    let leaver = if !statement.only_reads { None } else { shared.leavers.claim(&identity.user, &query_id) };
     let running = RunningQuery {
         place: Some(place),
         leaver,
@@ -269,12 +270,19 @@ fn set_parameters(
         }
     };
     give("log_comment", &comment);
-    give("cancel_http_readonly_queries_on_client_close", "1");
     if let Some(workload) = shared.workload(&identity.tenant, statement.writes) {
         give("workload", &workload);
     }
+    if !statement.writes {
+        give("cancel_http_readonly_queries_on_client_close", "1");
+    }
     for (name, value) in settings {
-        give(name, value);
+        // A client may be stricter with itself.
+        let own = parameters.text(name).and_then(|own| own.parse::<f64>().ok()).filter(|own| *own > 0.0);
+        let is_stricter = own.is_some_and(|own| value.parse().is_ok_and(|cap: f64| own <= cap));
+        if !is_stricter && access.allows(name, value) {
+            parameters.set(name, value.as_str());
+        }
     }
     if identity.is_known
         && let Some(session) = parameters.take("session_id")
@@ -284,6 +292,16 @@ fn set_parameters(
         own.push(b'/');
         own.extend(session);
         parameters.set("session_id", own);
+    }
+}
+
+/// Whether a setting in the text would be looser than what the gate gives: the text's wins. What cannot be compared is
+/// taken for looser.
+fn loosens(own: &OwnSetting, settings: &[(&'static str, String)]) -> bool {
+    let Some((_, cap)) = settings.iter().find(|(name, _)| *name == own.name) else { return false };
+    match (own.value.parse::<f64>(), cap.parse::<f64>()) {
+        (Ok(own), Ok(cap)) => own <= 0.0 || own > cap,
+        _ => own.value != *cap,
     }
 }
 

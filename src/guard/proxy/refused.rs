@@ -42,6 +42,12 @@ impl Refused {
         Self::new(452, "SETTING_CONSTRAINT_VIOLATION", StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
+    /// A text that sets a cap of the guard's looser, or so that nobody can tell.
+    pub(super) fn loosened_cap(name: &str) -> Self {
+        let message = format!("the query sets `{name}` in its text beyond what its class may have: take it out or lower it");
+        Self::new(452, "SETTING_CONSTRAINT_VIOLATION", StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
     /// The client's body broke off before the query's text was known.
     pub(super) fn broken_body(why: &str) -> Self {
         Self::new(210, "NETWORK_ERROR", StatusCode::BAD_REQUEST, format!("the body broke off: {why}"))
@@ -87,6 +93,7 @@ impl Refused {
         let (code, name) = match refusal.reason {
             RefusalReason::TooManyRows => (158, "TOO_MANY_ROWS"),
             RefusalReason::MemoryExpected => (241, "MEMORY_LIMIT_EXCEEDED"),
+            RefusalReason::NotInPolicy => (497, "ACCESS_DENIED"),
             RefusalReason::Blocked | RefusalReason::BreakerOpen => (392, "QUERY_IS_PROHIBITED"),
             _ => (745, "SERVER_OVERLOADED"),
         };
@@ -119,7 +126,7 @@ impl Refused {
             headers.insert("x-clickhouse-query-id", id);
         }
         if let Some(refusal) = &self.refusal {
-            headers.insert("x-floodmark-refusal", HeaderValue::from_static(refusal_reason_name(refusal.reason)));
+            headers.insert("x-floodmark-refused", HeaderValue::from_static(refusal_reason_name(refusal.reason)));
             if let Some(seconds) = refusal.retry_after_seconds {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }

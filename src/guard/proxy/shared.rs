@@ -14,7 +14,7 @@ use super::estimates::Estimates;
 use super::gatekeeper::Gatekeeper;
 use super::leavers::Leavers;
 use super::upstream::Upstream;
-use crate::guard::gate::QueryNumber;
+use crate::guard::gate::{DEFAULT_CLASS, QueryNumber, WRITING_CLASS};
 use crate::guard::policy::GuardPolicy;
 use crate::guard::sql;
 use crate::metrics::Metrics;
@@ -24,10 +24,6 @@ use crate::store::ClickHouse;
 const WORKLOADS_INTERVAL: Duration = Duration::from_secs(60);
 /// The class's name follows it in the name of its workload, as `guard apply` makes them.
 const WORKLOAD_PREFIX: &str = "floodmark_guard_";
-/// Class of reading queries where the policy names no tenants.
-pub(super) const DEFAULT_CLASS: &str = "ad_hoc";
-/// Class of writing ones.
-pub(super) const WRITING_CLASS: &str = "ingest";
 
 /// What all connections share.
 #[derive(Debug)]

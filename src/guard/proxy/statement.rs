@@ -1,7 +1,6 @@
-//! What a query's text says of itself: whether it writes, what it sets, whether its answer may be shared, how its reading
-//! can be estimated. Pure. ClickHouse parses the text; this only has to see no less than it does.
+//! What a query's text says of itself: whether it writes, what it sets, how its reading can be estimated. Pure. ClickHouse parses the text; this only has to see no less than it does.
 
-use crate::model::{normalise_sql, sql_fingerprint};
+use crate::model::{normalise_sql, sql_facts, sql_fingerprint};
 
 /// Settings that nobody but the guard gives: with one of them in its text, a query would leave its place in the queue, its
 /// caps, or its traces.
@@ -14,20 +13,30 @@ const GUARDED: [&str; 7] = [
     "throw_on_unknown_workload",
     "workload",
 ];
-/// First words of statements that only read. Anything else is taken for a statement that writes or administers.
-const READS: [&str; 9] = ["select", "with", "explain", "show", "describe", "desc", "exists", "check", "("];
+/// A setting in a query's own text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OwnSetting {
+    /// Its name.
+    pub(super) name: String,
+    /// Its value as it is written, without quotes.
+    pub(super) value: String,
+}
 
 /// A query's text, looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Statement {
     /// Name of the normalised text.
     pub(super) fingerprint: String,
-    /// Whether it writes or administers.
+    /// Whether it brings data or changes tables.
     pub(super) writes: bool,
+    /// Whether it does nothing but read.
+    pub(super) only_reads: bool,
+    /// Whether a LIMIT may end its reading early.
+    pub(super) limit_trap: bool,
     /// A setting in its text that only the guard sets.
     pub(super) guarded_setting: Option<String>,
-    /// Names of all settings in its text.
-    pub(super) settings: Vec<String>,
+    /// All settings in its text.
+    pub(super) settings: Vec<OwnSetting>,
     /// What to ask for its estimate; absent when an estimate says nothing, as of a LIMIT that stops the reading early.
     pub(super) estimate: Option<String>,
 }
@@ -38,12 +47,13 @@ impl Statement {
         let normal = normalise_sql(text);
         let fingerprint = sql_fingerprint(&normal).to_string();
         let words = words(text);
-        let first = words.first().map(|word| word.lower.as_str()).unwrap_or_default();
-        let writes = !READS.contains(&first) || words.iter().any(|word| word.is("into") && !word.is_quoted);
-        let settings = settings(&words);
-        let guarded_setting = settings.iter().find(|name| GUARDED.contains(&name.as_str()) || name.contains('\\')).cloned();
-        let estimate = (!writes).then(|| estimate(text, &words)).flatten();
-        Self { fingerprint, writes, guarded_setting, settings, estimate }
+        let facts = sql_facts(text);
+        let (writes, only_reads) = (facts.writes(), facts.reads_only());
+        let settings = settings(text, &words);
+        let is_guarded = |name: &str| GUARDED.contains(&name) || name.contains('\\');
+        let guarded_setting = settings.iter().map(|own| &own.name).find(|name| is_guarded(name)).cloned();
+        let estimate = (only_reads && !facts.limit_trap).then(|| estimate(text, &words)).flatten();
+        Self { fingerprint, writes, only_reads, limit_trap: facts.limit_trap, guarded_setting, settings, estimate }
     }
 }
 
@@ -84,12 +94,8 @@ impl Word {
 /// The SELECT to be estimated, without its output format.
 fn estimate(text: &str, words: &[Word]) -> Option<String> {
     let first = words.first()?;
-    let has = |lower: &str| words.iter().any(|word| !word.is_quoted && word.depth == 0 && word.is(lower));
-    let anywhere = |lower: &str| words.iter().any(|word| !word.is_quoted && word.is(lower));
-    let folds = has("group") || has("distinct");
-    // `LIMIT 10` stops reading long before the estimate's rows, but not behind a GROUP BY or an ORDER BY of another column;
-    // which ORDER BY follows the key is not known here.
-    if !(first.is("select") || first.is("with")) || (has("limit") && !folds) || !anywhere("from") {
+    let reads_tables = words.iter().any(|word| !word.is_quoted && word.is("from"));
+    if !(first.is("select") || first.is("with")) || !reads_tables {
         return None;
     }
     let end = words.iter().rev().find(|word| word.depth == 0 && !word.is_quoted && (word.is("format") || word.is(";")));
@@ -99,15 +105,17 @@ fn estimate(text: &str, words: &[Word]) -> Option<String> {
     Some(format!("EXPLAIN ESTIMATE {cut}"))
 }
 
-/// Names that are set in the clauses `SETTINGS a = 1, b = 2` of the text.
-fn settings(words: &[Word]) -> Vec<String> {
+/// What is set in the clauses `SETTINGS a = 1, b = 'x'` of the text.
+fn settings(text: &str, words: &[Word]) -> Vec<OwnSetting> {
     let mut names = Vec::new();
     let mut in_clause = false;
     for (at, word) in words.iter().enumerate() {
         if word.is("settings") && !word.is_quoted {
             in_clause = true;
-        } else if in_clause && words.get(at + 1).is_some_and(|next| next.is("=")) {
-            names.push(word.exact.clone());
+        } else if let Some(equals) = words.get(at + 1).filter(|next| in_clause && next.is("=")) {
+            let rest = text[equals.start + 1..].trim_start();
+            let end = rest.find(|c: char| c.is_whitespace() || matches!(c, ',' | ')' | ';')).unwrap_or(rest.len());
+            names.push(OwnSetting { name: word.exact.clone(), value: rest[..end].trim_matches('\'').to_owned() });
         }
     }
     names
@@ -227,16 +235,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writing_is_what_is_not_known_to_read() {
-        for text in ["SELECT 1", " /* a */ with x as (select 1) select * from x", "(SELECT 1)", "EXPLAIN SELECT 1", "SHOW TABLES"] {
-            assert!(!Statement::of(text).writes, "{text}");
-        }
-        for text in ["INSERT INTO t VALUES (1)", "", "ALTER TABLE t DELETE WHERE 1", "SELECT 1 INTO OUTFILE 'x'", "SET a = 1", "-- x"] {
-            assert!(Statement::of(text).writes, "{text}");
-        }
-    }
-
-    #[test]
     fn a_guarded_setting_is_found_behind_every_quote_and_comment() {
         for text in [
             "SELECT 1 SETTINGS workload = 'x'",
@@ -259,7 +257,9 @@ mod tests {
         ] {
             assert_eq!(Statement::of(text).guarded_setting, None, "{text}");
         }
-        assert_eq!(Statement::of("SELECT 1 SETTINGS a=1, b = 'x'").settings, ["a", "b"]);
+        let own = Statement::of("SELECT (SELECT 1 SETTINGS a=1), 2 SETTINGS b = 'x',c= 10000000000").settings;
+        let own: Vec<(&str, &str)> = own.iter().map(|own| (own.name.as_str(), own.value.as_str())).collect();
+        assert_eq!(own, [("a", "1"), ("b", "x"), ("c", "10000000000")]);
     }
 
     #[test]
@@ -268,8 +268,7 @@ mod tests {
         assert_eq!(estimate("SELECT a FROM t FORMAT JSON").unwrap(), "EXPLAIN ESTIMATE SELECT a FROM t");
         assert_eq!(estimate("SELECT a FROM t;\n").unwrap(), "EXPLAIN ESTIMATE SELECT a FROM t");
         assert!(estimate("SELECT a, count() FROM t GROUP BY a ORDER BY 2 LIMIT 10").is_some());
-        assert!(estimate("SELECT * FROM (SELECT a FROM t LIMIT 10)").is_some());
-        for text in ["SELECT a FROM t LIMIT 10", "SELECT a FROM t ORDER BY a LIMIT 10", "SELECT 1", "INSERT INTO t SELECT a FROM t"] {
+        for text in ["SELECT a FROM t LIMIT 10", "SELECT 1", "INSERT INTO t SELECT a FROM t"] {
             assert_eq!(estimate(text), None, "{text}");
         }
     }
