@@ -3,6 +3,7 @@
 //! Counters take deltas, once a chunk or a batch, never once an event. A subscription is never a label: the number of
 //! series does not grow with the number of customers. Names carry base units, counters end in `_total`.
 
+mod guard_watch;
 mod labels;
 mod register;
 
@@ -74,6 +75,7 @@ struct Series {
     probe_failures: Family<ProbeLabels, Counter>,
     probe_events: Family<ProbeLabels, Counter>,
     probe_events_dropped: Family<ProbeLabels, Counter>,
+    guard_watch: guard_watch::WatchSeries,
 }
 
 /// How a probe is doing, with its counts since the start.
@@ -148,6 +150,7 @@ impl Metrics {
         for outcome in IntakeRecord::ALL {
             let _ = series.intake_records.get_or_create(&IntakeRecordLabels { outcome });
         }
+        series.guard_watch.start_at_zero();
         self.set_alerts_firing([]);
         for receiver in [ReceiverKind::Webhook, ReceiverKind::Alertmanager] {
             for outcome in NotificationOutcome::ALL {

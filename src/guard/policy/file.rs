@@ -218,11 +218,7 @@ pub struct BlackBoxPolicy {
 
 impl Default for BlackBoxPolicy {
     fn default() -> Self {
-        Self {
-            directory: PathBuf::from("data/guard"),
-            bytes_max: ByteCount::mib(64),
-            interval: Span::from_secs(1),
-        }
+        Self { directory: PathBuf::from("data/guard"), bytes_max: ByteCount::mib(64), interval: Span::from_secs(1) }
     }
 }
 
