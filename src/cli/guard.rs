@@ -2,10 +2,12 @@
 
 mod admin_client;
 mod block;
+mod postmortem;
 mod proxy;
 mod safe_mode;
 mod status;
 mod unblock;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,10 +15,15 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{CliError, Globals};
-use crate::guard::policy::{GuardPolicy, PolicyError};
+use crate::guard::policy::GuardPolicy;
 
 /// What to do, and by which policy.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  floodmark guard proxy --policy config/guard.toml    admit queries, remember what runs, act before memory ends
+  floodmark guard watch --policy config/guard.toml    the same without the way in
+  floodmark guard postmortem                          after a crash: who did it")]
 pub struct Args {
     /// Policy file.
     #[arg(
@@ -33,9 +40,9 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the proxy that admits queries to ClickHouse
+    /// Run the proxy that admits queries to ClickHouse, with black box and watchdog
     Proxy(proxy::Args),
-    /// Show what runs and waits at the proxy
+    /// Show what runs and waits at the proxy, what is refused and why
     Status(status::Args),
     /// Refuse queries of a fingerprint
     Block(block::Args),
@@ -43,6 +50,10 @@ enum Command {
     Unblock(unblock::Args),
     /// Switch safe mode on for a time, or off
     SafeMode(safe_mode::Args),
+    /// Remember what runs, and kill what would take the server down
+    Watch(watch::Args),
+    /// After a crash: what ran, and who took the memory
+    Postmortem(postmortem::Args),
 }
 
 /// Runs a subcommand.
@@ -50,12 +61,14 @@ enum Command {
 /// # Errors
 /// What the subcommand says.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
-    let policy = GuardPolicy::load(&args.policy).map_err(|error: PolicyError| CliError::Config(error.to_string()))?;
+    let policy = || GuardPolicy::load(&args.policy).map_err(|error| CliError::Config(error.to_string()));
     match &args.command {
-        Command::Proxy(args) => proxy::run(args, policy, globals),
-        Command::Status(args) => status::run(args, &policy),
-        Command::Block(args) => block::run(args, &policy),
-        Command::Unblock(args) => unblock::run(args, &policy),
-        Command::SafeMode(args) => safe_mode::run(args, &policy),
+        Command::Proxy(proxy) => proxy::run(proxy, policy()?, globals),
+        Command::Status(status) => status::run(status, &policy()?),
+        Command::Block(block) => block::run(block, &policy()?),
+        Command::Unblock(unblock) => unblock::run(unblock, &policy()?),
+        Command::SafeMode(safe_mode) => safe_mode::run(safe_mode, &policy()?),
+        Command::Watch(watch) => watch::run(watch, &args.policy, globals),
+        Command::Postmortem(postmortem) => postmortem::run(postmortem, &args.policy, globals),
     }
 }

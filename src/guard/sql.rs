@@ -1,9 +1,17 @@
 //! The registry of the guard's statements: every file of `queries/guard`, each once.
 
+/// What ended around a restart.
+pub const ENDED_SINCE: &str = include_str!("../../queries/guard/ended_since.sql");
+/// Kills one query.
+pub const KILL: &str = include_str!("../../queries/guard/kill.sql");
 /// Ends the reading query of a client that has gone.
 pub const KILL_LEFT: &str = include_str!("../../queries/guard/kill_left.sql");
 /// The server's memory limit and cores.
 pub const LIMITS: &str = include_str!("../../queries/guard/limits.sql");
+/// What runs.
+pub const PROCESSES: &str = include_str!("../../queries/guard/processes.sql");
+/// How the server is.
+pub const SERVER: &str = include_str!("../../queries/guard/server.sql");
 /// Which settings may be given as a user.
 pub const SETTABLE: &str = include_str!("../../queries/guard/settable.sql");
 /// What the dashboards of the trial ask.
@@ -23,8 +31,12 @@ pub const WORKLOADS: &str = include_str!("../../queries/guard/workloads.sql");
 
 /// Names of the files, without extension, and their texts.
 pub const ALL: &[(&str, &str)] = &[
+    ("ended_since", ENDED_SINCE),
+    ("kill", KILL),
     ("kill_left", KILL_LEFT),
     ("limits", LIMITS),
+    ("processes", PROCESSES),
+    ("server", SERVER),
     ("settable", SETTABLE),
     ("trial_dashboard", TRIAL_DASHBOARD),
     ("trial_insert", TRIAL_INSERT),

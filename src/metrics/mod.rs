@@ -4,6 +4,7 @@
 //! series does not grow with the number of customers. Names carry base units, counters end in `_total`.
 
 mod guard;
+mod guard_watch;
 mod labels;
 mod register;
 
@@ -77,6 +78,7 @@ struct Series {
     probe_events: Family<ProbeLabels, Counter>,
     probe_events_dropped: Family<ProbeLabels, Counter>,
     guard: guard::GuardSeries,
+    guard_watch: guard_watch::WatchSeries,
 }
 
 /// How a probe is doing, with its counts since the start.
@@ -152,6 +154,7 @@ impl Metrics {
             let _ = series.intake_records.get_or_create(&IntakeRecordLabels { outcome });
         }
         series.guard.start_at_zero();
+        series.guard_watch.start_at_zero();
         self.set_alerts_firing([]);
         for receiver in [ReceiverKind::Webhook, ReceiverKind::Alertmanager] {
             for outcome in NotificationOutcome::ALL {

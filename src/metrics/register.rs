@@ -15,6 +15,7 @@ pub(super) fn register(registry: &mut Registry, series: &Series) {
     register_store(registry, series);
     register_probes(registry, series);
     series.guard.register(registry);
+    super::guard_watch::register(registry, &series.guard_watch);
 }
 
 pub(super) fn plain<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: &M) {

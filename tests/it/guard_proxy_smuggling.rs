@@ -12,7 +12,6 @@ fn tenants() -> String {
     ["first", "second"]
         .map(|name| format!("[tenants.{name}]\nclass = \"dashboard\"\nuser = \"reader\"\npassword = \"{password}\"\n"))
         .join("")
-        + "[classes.dashboard]\nslots = 8\n"
 }
 
 fn as_tenant(name: &'static str) -> Credentials {
@@ -108,7 +107,7 @@ async fn no_text_hides_from_the_guard() {
         assert_eq!(code(&guarded, Some(&admin), "/", &data, sql).await, "452", "{sql}");
         assert_eq!(code(&guarded, Some(&admin), "/?query=", &data, sql).await, "452", "{sql}");
         // The text goes on in the body.
-        let (start, rest) = sql.split_at(8);
+        let (start, rest) = sql.split_at(7);
         let path = format!("/?query={}", start.replace(' ', "%20"));
         assert_eq!(code(&guarded, Some(&admin), &path, &data, rest).await, "452", "{sql}");
     }
@@ -124,8 +123,8 @@ async fn a_form_field_named_query_does_not_get_through() {
     let guarded = start(true, "").await;
     let admin = guarded.engine.users.admin.clone();
     let database = fresh_database().await;
-    let table = ["-F", "wanted=1;filename=wanted", "-F", "wanted_structure=n UInt64"];
-    let address = format!("{}/?query=SELECT%20n%20FROM%20wanted", guarded.url);
+    let table = ["-F", "wanted=1;filename=wanted"];
+    let address = format!("{}/?wanted_structure=n%20UInt64&query=SELECT%20n%20FROM%20wanted", guarded.url);
     let answer = curl(Some(&admin), &[&["-g", address.as_str()], &table[..]].concat(), b"").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let id = format!("form-{}", database.name);

@@ -16,6 +16,7 @@ mod evaluate;
 mod guard_proxy;
 mod guard_proxy_clients;
 mod guard_proxy_smuggling;
+mod guard_watch;
 mod http;
 mod ingest_command;
 mod intake;

@@ -26,6 +26,7 @@ mod shared;
 mod statement;
 mod upstream;
 mod watched;
+mod watching;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,6 +46,7 @@ use crate::config::{Secret, SecretFileError};
 use crate::guard::gate::{Gate, GateInput};
 use crate::guard::policy::GuardPolicy;
 use crate::guard::sql;
+use crate::guard::watch::WatchError;
 use crate::metrics::Metrics;
 use crate::store::{ClickHouse, Endpoint};
 use gatekeeper::Gatekeeper;
@@ -56,6 +58,9 @@ const TICK: Duration = Duration::from_millis(100);
 const OWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Server memory limit S where neither policy nor server name one: the gate's shares are of something.
 const MEMORY_BYTES_UNKNOWN: u64 = 8 << 30;
+
+/// Cores of a server that does not say how many it has.
+const CORES_UNKNOWN: u32 = 2;
 
 /// The proxy cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +84,9 @@ pub enum ProxyError {
     /// The server's address cannot be used.
     #[error("server.url: {0}")]
     Server(String),
+    /// Black box and watchdog cannot start.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     /// The system's certificate authorities cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -95,8 +103,9 @@ pub struct Proxy {
 }
 
 #[derive(Debug, Deserialize)]
-struct LimitRow {
+struct LimitsRow {
     bytes: String,
+    cores: String,
 }
 
 impl Proxy {
@@ -116,8 +125,11 @@ impl Proxy {
         if token.is_none() && !admin_listen.ip().is_loopback() {
             return Err(ProxyError::OpenAdmin(admin_listen));
         }
-        let limit_bytes = memory_limit(&policy, &client).await;
-        let gatekeeper = Arc::new(Gatekeeper::new(Gate::new(policy.clone(), limit_bytes), Arc::clone(&metrics)));
+        let (limit_bytes, cores) = limits(&policy, &client).await;
+        let directory = policy.black_box.directory.clone();
+        let gate = Gate::restore(policy.clone(), limit_bytes, watching::restored(&directory)).with_cores(cores);
+        let gatekeeper = Arc::new(Gatekeeper::new(gate, Arc::clone(&metrics)));
+        let (watch, tripped) = watching::watch_beside(&policy, Arc::clone(&metrics))?;
         let (leavers, leavers_receiver) = leavers::Leavers::new(Arc::clone(&metrics));
         let shared = Arc::new(Shared {
             upstream,
@@ -152,7 +164,9 @@ impl Proxy {
         tasks.spawn(leavers::run(client.clone(), leavers_receiver, stop_helpers.clone()));
         let (of_workloads, stop_workloads) = (Arc::clone(&shared), stop_helpers.clone());
         tasks.spawn(async move { of_workloads.watch_workloads(client, stop_workloads).await });
-        tasks.spawn(tick(Arc::clone(&shared), stop_helpers));
+        tasks.spawn(tick(Arc::clone(&shared), stop_helpers.clone()));
+        tasks.spawn(watching::watched(watch, tripped, Arc::clone(&shared.gatekeeper), stop_helpers.clone()));
+        tasks.spawn(watching::keep_snapshots(directory, Arc::clone(&shared.gatekeeper), stop_helpers));
         Ok(Self { listen, admin_listen, shared, stop, tasks })
     }
 
@@ -205,20 +219,20 @@ fn own_client(policy: &GuardPolicy) -> Result<ClickHouse, ProxyError> {
     }))
 }
 
-async fn memory_limit(policy: &GuardPolicy, client: &ClickHouse) -> u64 {
-    if let Some(bytes) = &policy.server.memory_bytes_max {
-        return bytes.0.as_u64();
-    }
-    let rows = client.fetch::<LimitRow>(sql::MEMORY_LIMIT, &[]).await;
-    let bytes = rows.map(|rows| rows.first().and_then(|row| row.bytes.parse().ok()).filter(|bytes| *bytes > 0));
-    match bytes {
-        Ok(Some(bytes)) => bytes,
-        failed => {
-            let why = failed.err().map_or_else(|| "it has none".to_owned(), |error| error.to_string());
-            tracing::warn!(why, bytes = MEMORY_BYTES_UNKNOWN, "the server's memory limit is not known: set server.memory_bytes_max");
-            MEMORY_BYTES_UNKNOWN
-        }
-    }
+/// The server's memory limit S and its cores. The watch tells the gate a limit that becomes known later.
+async fn limits(policy: &GuardPolicy, client: &ClickHouse) -> (u64, u32) {
+    let rows = client.fetch::<LimitsRow>(sql::LIMITS, &[]).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the server's limits are not known yet");
+        Vec::new()
+    });
+    let row = rows.first();
+    let told = row.and_then(|row| row.bytes.parse().ok()).filter(|bytes| *bytes > 0);
+    let written = policy.server.memory_bytes_max.map(|bytes| bytes.0.as_u64());
+    let bytes = written.or(told).unwrap_or_else(|| {
+        tracing::warn!(bytes = MEMORY_BYTES_UNKNOWN, "no memory limit is known: set server.memory_bytes_max");
+        MEMORY_BYTES_UNKNOWN
+    });
+    (bytes, row.and_then(|row| row.cores.parse().ok()).unwrap_or(CORES_UNKNOWN))
 }
 
 async fn bind(key: &'static str, address: &str) -> Result<(TcpListener, SocketAddr), ProxyError> {

@@ -12,27 +12,34 @@ use floodmark::metrics::Metrics;
 
 use super::clickhouse::{SharedEngine, shared_engine};
 
+/// Wide enough for all that the tests ask at once.
+const CLASSES: &str = "[classes.ad_hoc]\nslots = 16\n[classes.ingest]\nwrites = true\n[classes.dashboard]\nslots = 8\n";
+
 /// A proxy for one test.
 pub struct Guarded {
     pub proxy: Proxy,
     pub metrics: Arc<Metrics>,
     pub url: String,
     pub engine: &'static SharedEngine,
+    _directory: tempfile::TempDir,
 }
 
 /// Starts a proxy. `further` is more of its policy.
 pub async fn start(enforce: bool, further: &str) -> Guarded {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let engine = shared_engine();
+    let directory = tempfile::tempdir().unwrap();
     let text = format!(
-        "[server]\nurl = \"{}\"\nuser = \"admin\"\npassword = \"{}\"\nmemory_bytes_max = \"2GiB\"\n\
+        "[black_box]\ndirectory = \"{}\"\n{CLASSES}[server]\nurl = \"{}\"\nuser = \"admin\"\npassword = \"{}\"\nmemory_bytes_max = \"2GiB\"\n\
          [proxy]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\nenforce = {enforce}\n{further}",
-        engine.url, engine.users.admin.password
+        directory.path().display(),
+        engine.url,
+        engine.users.admin.password
     );
     let metrics = Arc::new(Metrics::new());
     let proxy = Proxy::start(GuardPolicy::parse(&text).unwrap(), Arc::clone(&metrics)).await.unwrap();
     let url = format!("http://{}", proxy.listen());
-    Guarded { proxy, metrics, url, engine }
+    Guarded { proxy, metrics, url, engine, _directory: directory }
 }
 
 impl Guarded {
