@@ -123,10 +123,7 @@ async fn server(directory: &Path) -> Result<Server, Box<dyn std::error::Error>> 
 }
 
 /// Starts `floodmark guard proxy` as a process of its own, as it runs in production.
-async fn start_proxy(
-    server: &Server,
-    directory: &Path,
-) -> Result<(RunningProxy, String), Box<dyn std::error::Error>> {
+async fn start_proxy(server: &Server, directory: &Path) -> Result<(RunningProxy, String), Box<dyn std::error::Error>> {
     let free = |_| std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     let (listen, admin_listen) = (free(())?, free(())?);
     let policy = directory.join("guard.toml");

@@ -50,7 +50,8 @@ async fn answers_are_those_of_the_server() {
 async fn an_error_in_the_middle_of_a_result_breaks_it_off_as_the_server_does() {
     let guarded = start(true, "").await;
     let admin = &guarded.engine.users.admin;
-    let sql = b"SELECT throwIf(number = 2000000) FROM numbers(3000000) SETTINGS max_threads = 1, max_block_size = 65536";
+    let sql =
+        b"SELECT throwIf(number = 2000000) FROM numbers(3000000) SETTINGS max_threads = 1, max_block_size = 65536";
     let through = curl(Some(admin), &[&guarded.url, "--data-binary", "@-"], sql).await;
     let direct = curl(Some(admin), &[&guarded.engine.url, "--data-binary", "@-"], sql).await;
     // How many rows came before it is by chance; the end is not.
@@ -61,7 +62,8 @@ async fn an_error_in_the_middle_of_a_result_breaks_it_off_as_the_server_does() {
     };
     assert!(end(&through).2.contains("Code: 395. DB::Exception"), "{}", through.status);
     assert_eq!(end(&through), end(&direct));
-    until("the failure is counted", async || guarded.metric("floodmark_guard_queries_total{outcome=\"failed\"}") == 1).await;
+    until("the failure is counted", async || guarded.metric("floodmark_guard_queries_total{outcome=\"failed\"}") == 1)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +114,11 @@ async fn sessions_hold_and_large_inserts_stream() {
 
     let database = fresh_database().await;
     database.admin.execute("CREATE DATABASE {database}").await.unwrap();
-    database.admin.execute("CREATE TABLE {database}.t (n UInt64, s String) ENGINE = MergeTree ORDER BY n").await.unwrap();
+    database
+        .admin
+        .execute("CREATE TABLE {database}.t (n UInt64, s String) ENGINE = MergeTree ORDER BY n")
+        .await
+        .unwrap();
     // The text at the beginning of the body, then 30 MB of data, in chunks.
     let mut body = format!("INSERT INTO {}.t FORMAT TSV\n", database.name).into_bytes();
     for number in 0..500_000 {

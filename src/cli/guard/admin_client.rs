@@ -20,7 +20,8 @@ pub(super) fn ask(policy: &GuardPolicy, path: &str, body: Option<&impl Serialize
     let url = format!("http://{}{path}", policy.proxy.admin_listen);
     // Fails only when a provider is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     let text = runtime.block_on(async {
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(TIMEOUT).build()?;
         let request = match body {

@@ -29,7 +29,8 @@ pub fn run(_: &Args, policy: GuardPolicy, globals: &Globals) -> Result<ExitCode,
     telemetry::init(&globals.log, false).map_err(|error| CliError::Usage(error.to_string()))?;
     // Fails only when a provider is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(async {
         let mut signals = Signals::install().context("cannot take over signals")?;
         let enforces = policy.proxy.enforce;

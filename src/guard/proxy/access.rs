@@ -107,7 +107,8 @@ mod tests {
     #[test]
     fn a_setting_is_given_only_within_its_range() {
         let range = (Some(1.0), Some(1_000.0));
-        let settable = BTreeMap::from([("max_memory_usage".to_owned(), range), ("log_comment".to_owned(), (None, None))]);
+        let settable =
+            BTreeMap::from([("max_memory_usage".to_owned(), range), ("log_comment".to_owned(), (None, None))]);
         let access = Access { settable };
         assert!(access.allows("max_memory_usage", "1000") && access.allows("log_comment", "x"));
         assert!(!access.allows("max_memory_usage", "0") && !access.allows("max_memory_usage", "1001"));

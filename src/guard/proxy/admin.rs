@@ -70,6 +70,8 @@ pub struct Status {
     pub waiting: usize,
     /// The oldest of them.
     pub queries: Vec<StatusQuery>,
+    /// The gate: classes, memory, breakers, blocks, safe mode, counts.
+    pub gate: serde_json::Value,
 }
 
 /// A query that waits or runs.
@@ -140,7 +142,8 @@ fn refusal(token: Option<&[u8; 32]>, peer: IpAddr, headers: &HeaderMap) -> Optio
         // A name that resolves to loopback is not loopback: a page may have made it resolve so.
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let is_here = peer.is_loopback() && is_loopback_host(host);
-        return (!is_here).then_some((StatusCode::FORBIDDEN, "without proxy.admin_token_file only loopback is answered"));
+        return (!is_here)
+            .then_some((StatusCode::FORBIDDEN, "without proxy.admin_token_file only loopback is answered"));
     };
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let digest: [u8; 32] = Sha256::digest(given.unwrap_or_default()).into();
@@ -166,7 +169,9 @@ async fn status(State(admin): State<Admin>) -> Json<Status> {
         since_ms: now.as_millis() - one.since.as_millis(),
     };
     let queries = present.iter().take(QUERIES_MAX).map(query).collect();
-    Json(Status { enforces: admin.shared.enforces, running, waiting: present.len() - running, queries })
+    // Numbers, texts and maps with text keys: they can be written.
+    let gate = serde_json::to_value(admin.shared.gatekeeper.status()).unwrap_or_default();
+    Json(Status { enforces: admin.shared.enforces, running, waiting: present.len() - running, queries, gate })
 }
 
 async fn metrics_text(State(admin): State<Admin>) -> impl IntoResponse {

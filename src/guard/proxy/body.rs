@@ -119,9 +119,7 @@ impl RequestBody {
                 }
                 Ok(true)
             }
-            Some(Err(error)) => {
-                Err(Refused::broken_body(&error.to_string()))
-            }
+            Some(Err(error)) => Err(Refused::broken_body(&error.to_string())),
             None => {
                 self.rest = None;
                 Ok(false)

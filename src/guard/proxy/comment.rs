@@ -32,7 +32,10 @@ mod tests {
     fn a_comment_keeps_its_own_members_but_not_the_guards() {
         let merged = merged_comment(Some(r#"{"service":"api","version":"1.2","tenant":"x"}"#), "grafana", "f00");
         assert_eq!(merged, r#"{"fingerprint":"f00","service":"api","tenant":"grafana","version":"1.2"}"#);
-        assert_eq!(merged_comment(Some("nightly"), "a", "f"), r#"{"comment":"nightly","fingerprint":"f","tenant":"a"}"#);
+        assert_eq!(
+            merged_comment(Some("nightly"), "a", "f"),
+            r#"{"comment":"nightly","fingerprint":"f","tenant":"a"}"#
+        );
         assert_eq!(merged_comment(None, "a", "f"), r#"{"fingerprint":"f","tenant":"a"}"#);
         assert_eq!(version(Some(r#"{"version":"1.2"}"#)).as_deref(), Some("1.2"));
         assert_eq!(version(Some("1.2")), None);

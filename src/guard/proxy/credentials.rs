@@ -67,7 +67,8 @@ impl Tenants {
     /// A file of a password cannot be read.
     pub(super) fn of(policy: &GuardPolicy) -> Result<Self, SecretFileError> {
         let tenant = |(name, tenant): (&String, &TenantPolicy)| {
-            let password = Secret::resolve(tenant.password.as_ref(), tenant.password_file.as_deref())?.unwrap_or_default();
+            let password =
+                Secret::resolve(tenant.password.as_ref(), tenant.password_file.as_deref())?.unwrap_or_default();
             let digest = Sha256::digest(password.expose()).into();
             let user = tenant.user.clone().unwrap_or_else(|| name.clone());
             Ok(Tenant { name: name.clone(), user, password, digest })
@@ -114,7 +115,8 @@ fn given(headers: &HeaderMap, parameters: &mut Parameters) -> Result<Given, Refu
     if headers.contains_key("x-clickhouse-ssl-certificate-auth") {
         return Err(Refused::ambiguous("the guard does not take certificates for a user's name"));
     }
-    let places = [in_parameters.0.is_some() || in_parameters.1.is_some(), in_headers.0.is_some() || in_headers.1.is_some()];
+    let places =
+        [in_parameters.0.is_some() || in_parameters.1.is_some(), in_headers.0.is_some() || in_headers.1.is_some()];
     if usize::from(basic.is_some()) + places.iter().filter(|is_there| **is_there).count() > 1 {
         return Err(Refused::ambiguous("credentials are given in several places: headers, Authorization, parameters"));
     }
@@ -130,7 +132,8 @@ fn given(headers: &HeaderMap, parameters: &mut Parameters) -> Result<Given, Refu
 fn from_basic(value: &str) -> Result<Given, Refused> {
     let unreadable = || Refused::ambiguous("the guard takes Authorization: Basic only");
     let (scheme, rest) = value.split_once(' ').ok_or_else(unreadable)?;
-    let bytes = BASE64.decode(rest.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic")).ok_or_else(unreadable)?;
+    let bytes =
+        BASE64.decode(rest.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic")).ok_or_else(unreadable)?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable())?;
     let (user, password) = text.split_once(':').ok_or_else(unreadable)?;
     let user = if user.is_empty() { DEFAULT_USER } else { user };
@@ -164,7 +167,10 @@ mod tests {
             ("", vec![("authorization", "Basic Z3JhZmFuYTpzZWNyZXQ=")]),
         ] {
             let identity = ask(&tenants, query, &headers).unwrap();
-            assert_eq!((identity.tenant.as_str(), identity.user.as_str(), identity.is_known), ("grafana", "reader", true));
+            assert_eq!(
+                (identity.tenant.as_str(), identity.user.as_str(), identity.is_known),
+                ("grafana", "reader", true)
+            );
         }
         for query in ["user=grafana&password=wrong", "user=reader&password=secret", "", "user=open", "user=grafana"] {
             assert_eq!(ask(&tenants, query, &[]).unwrap_err().code, 516, "{query}");

@@ -113,7 +113,8 @@ fn names_query(head: &[u8]) -> bool {
         let is_own_word = !lower[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
         let value = lower[at + 4..].trim_start_matches([' ', '\t', '*']);
         let value = value.strip_prefix('=').map(|value| value.trim_start_matches([' ', '\t', '"', '\'']));
-        is_own_word && value.is_some_and(|value| value.starts_with("query") && !is_longer(value) || value.starts_with('\\'))
+        is_own_word
+            && value.is_some_and(|value| value.starts_with("query") && !is_longer(value) || value.starts_with('\\'))
     })
 }
 

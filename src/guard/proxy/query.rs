@@ -110,18 +110,14 @@ async fn admitted(
 }
 
 /// Reads all that must be known of a query.
-async fn read(
-    shared: &Shared,
-    parts: Parts,
-    body: Incoming,
-    peer: std::net::IpAddr,
-) -> Result<Query, Refused> {
+async fn read(shared: &Shared, parts: Parts, body: Incoming, peer: std::net::IpAddr) -> Result<Query, Refused> {
     let mut parameters = Parameters::parse(parts.uri.query().unwrap_or_default());
     if let Some(name) = parameters.doubled() {
         return Err(Refused::ambiguous(format!("the parameter {name} is given more than once")));
     }
     let identity = shared.tenants.identify(&parts.headers, &mut parameters)?;
-    let encodings: Vec<&[u8]> = parts.headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
+    let encodings: Vec<&[u8]> =
+        parts.headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
     let encoding = match encodings.as_slice() {
         [] => Encoding::of(None, parameters.is_on("decompress")),
         [one] => Encoding::of(Some(one), parameters.is_on("decompress")),
@@ -171,7 +167,8 @@ fn multipart(headers: &HeaderMap) -> Result<Option<MultipartScan>, Refused> {
 /// id by which its client will look it up.
 fn key_of(shared: &Shared, query: &Query) -> Option<Key> {
     let read = query.read.as_ref()?;
-    let is_own = !query.statement.only_reads || query.query_id.is_some() || query.parameters.get("session_id").is_some();
+    let is_own =
+        !query.statement.only_reads || query.query_id.is_some() || query.parameters.get("session_id").is_some();
     if !shared.collapses || is_own {
         return None;
     }

@@ -44,7 +44,8 @@ impl Refused {
 
     /// A text that sets a cap of the guard's looser, or so that nobody can tell.
     pub(super) fn loosened_cap(name: &str) -> Self {
-        let message = format!("the query sets `{name}` in its text beyond what its class may have: take it out or lower it");
+        let message =
+            format!("the query sets `{name}` in its text beyond what its class may have: take it out or lower it");
         Self::new(452, "SETTING_CONSTRAINT_VIOLATION", StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
@@ -98,8 +99,7 @@ impl Refused {
             _ => (745, "SERVER_OVERLOADED"),
         };
         let waiting_helps = refusal.retry_after_seconds.is_some() && code != 392;
-        let status =
-            if waiting_helps { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
+        let status = if waiting_helps { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
         let message = format!("refused by the query guard: {} {}", refusal.explanation, refusal.suggestion);
         Self { refusal: Some(refusal), ..Self::new(code, name, status, message) }
     }
@@ -108,7 +108,8 @@ impl Refused {
     pub(super) fn answer(&self, request: &HeaderMap, query_id: Option<&str>) -> Answer {
         let accepts = request.get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
         let is_json = accepts.windows(16).any(|part| part.eq_ignore_ascii_case(b"application/json"));
-        let text = format!("Code: {}. DB::Exception: {}. ({})", self.code, self.message.trim_end_matches('.'), self.name);
+        let text =
+            format!("Code: {}. DB::Exception: {}. ({})", self.code, self.message.trim_end_matches('.'), self.name);
         let body = if is_json {
             let refusal = self.refusal.as_ref();
             let value = json!({ "code": self.code, "name": self.name, "exception": text, "refusal": refusal });

@@ -111,9 +111,9 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>, peer: SocketAd
     let is_known_method = matches!(parts.method, Method::GET | Method::HEAD | Method::POST);
     match parts.uri.path() {
         "/" if is_known_method => query::answer(shared, parts, body, peer.ip()).await,
-        "/ping" | "/replicas_status" if is_known_method => {
-            plain::health(shared, &parts, peer.ip()).await.unwrap_or_else(|refused| refused.answer(&parts.headers, None))
-        }
+        "/ping" | "/replicas_status" if is_known_method => plain::health(shared, &parts, peer.ip())
+            .await
+            .unwrap_or_else(|refused| refused.answer(&parts.headers, None)),
         path => Refused::not_served(path).answer(&parts.headers, None),
     }
 }

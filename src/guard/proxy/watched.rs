@@ -106,7 +106,8 @@ impl WatchedBody {
         if let Some(recorder) = &mut recorder {
             recorder.head(status, headers);
         }
-        let summary = headers.get("x-clickhouse-summary").and_then(|value| serde_json::from_slice(value.as_bytes()).ok());
+        let summary =
+            headers.get("x-clickhouse-summary").and_then(|value| serde_json::from_slice(value.as_bytes()).ok());
         let is_text = !headers.contains_key(http::header::CONTENT_ENCODING);
         let exception_code = exception_code(headers)
             // A status without a code is of something between here and ClickHouse.
@@ -136,7 +137,8 @@ impl WatchedBody {
         let Some(query) = self.query.take() else { return };
         let text = if self.is_text { String::from_utf8_lossy(&self.tail) } else { "".into() };
         let in_tail = exception_in(&text, self.exception_code.is_some());
-        let code = self.exception_code.or(in_tail.as_ref().map(|(code, _)| *code)).or(is_broken.then_some(NETWORK_ERROR));
+        let code =
+            self.exception_code.or(in_tail.as_ref().map(|(code, _)| *code)).or(is_broken.then_some(NETWORK_ERROR));
         let number = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
         query.end(Ended {
             exception_code: code,
@@ -155,7 +157,11 @@ impl WatchedBody {
 /// The exception at the end of an answer: in the middle of a result it stands behind a mark, else it is all there is.
 fn exception_in(tail: &str, is_all: bool) -> Option<(u32, String)> {
     const START: &str = "Code: ";
-    let from = if is_all { 0 } else { tail.rfind("__exception__\r\n").filter(|at| *at > 0).map(|_| tail.find("__exception__"))?? };
+    let from = if is_all {
+        0
+    } else {
+        tail.rfind("__exception__\r\n").filter(|at| *at > 0).map(|_| tail.find("__exception__"))??
+    };
     let text = &tail[from..];
     let text = &text[text.find(START)?..];
     let digits: String = text[START.len()..].chars().take_while(char::is_ascii_digit).collect();

@@ -58,8 +58,7 @@ fn hear(event: &WatchEvent, gatekeeper: &Gatekeeper, tripped: &watch::Sender<BTr
     if let Some(input) = event.gate_input() {
         gatekeeper.tell(input);
     }
-    let open: BTreeSet<String> =
-        gatekeeper.status().breakers.into_iter().map(|breaker| breaker.fingerprint).collect();
+    let open: BTreeSet<String> = gatekeeper.status().breakers.into_iter().map(|breaker| breaker.fingerprint).collect();
     tripped.send_if_modified(|known| {
         let is_new = *known != open;
         *known = open;
