@@ -13,6 +13,7 @@ mod detect_command;
 mod detect_retries;
 mod docs;
 mod evaluate;
+mod guard_gate;
 mod http;
 mod ingest_command;
 mod intake;
