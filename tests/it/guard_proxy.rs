@@ -24,7 +24,7 @@ async fn answers_are_those_of_the_server() {
         ("/", &["--data-binary", "@-"], b"SELECT number, toString(number) FROM numbers(5) FORMAT JSONCompact SETTINGS output_format_json_quote_64bit_integers=0, output_format_write_statistics=0"),
         ("/?query=SELECT%20number", &["--data-binary", "@-"], b"FROM numbers(3)"),
         ("/?query=SELECT%20{a:UInt32}%2B1%20AS%20x&param_a=41&default_format=JSONEachRow", &["-g"], b""),
-        ("/?database=system&query=SELECT%20count()>0%20FROM%20one", &["-g", "-H", "X-ClickHouse-Format: CSV"], b""),
+        ("/?database=system&query=SELECT%20count()%3E0%20FROM%20one", &["-g", "-H", "X-ClickHouse-Format: CSV"], b""),
         ("/?wait_end_of_query=1&query=SELECT%20throwIf(number=2000000)%20FROM%20numbers(3000000)", &[], b""),
         ("/?query=SELECT%20nothing", &[], b""),
         ("/?query=SELEC", &[], b""),

@@ -13,6 +13,7 @@ mod detect_command;
 mod detect_retries;
 mod docs;
 mod evaluate;
+mod guard_gate;
 mod guard_proxy;
 mod guard_proxy_clients;
 mod guard_proxy_smuggling;

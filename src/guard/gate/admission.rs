@@ -31,7 +31,8 @@ const WAITING_DEFAULT: u32 = 32;
 #[derive(Debug, Clone)]
 pub(super) struct Admission {
     pub(super) policy: GuardPolicy,
-    pub(super) cores: u32,
+    /// Of the server, where it is known.
+    pub(super) cores: Option<u32>,
     pub(super) memory: Memory,
     pub(super) memory_heard: Option<Timestamp>,
     pub(super) learned: Learned,
@@ -50,7 +51,7 @@ pub(super) struct Admission {
 impl Admission {
     pub(super) fn new(policy: GuardPolicy, limit_bytes: u64) -> Self {
         Self {
-            cores: 2,
+            cores: None,
             memory: Memory::new(limit_of(&policy, limit_bytes)),
             memory_heard: None,
             learned: Learned::new(),
@@ -149,7 +150,7 @@ impl Admission {
         let charged = self.charged(&run, ended);
         let has_failed = ended.exception_code.is_some() || run.is_killed || run.left.is_some();
         if charged.is_some() || !has_failed {
-            let threads = self.class(&run.class).map_or(1, |class| self.caps_of(class, 1.0).threads);
+            let threads = self.class(&run.class).and_then(|class| self.caps_of(class, 1.0).threads);
             self.learned.learn(&run.class, &run.fingerprint, run.scan, &run.taken(ended, charged, threads));
         }
         match charged {

@@ -56,17 +56,17 @@ impl Rung {
     }
 
     /// Halvings that `threads` allow.
-    fn halved(self, threads: u32) -> u32 {
-        self.halvings().min(threads.max(1).ilog2())
+    fn halved(self, threads: Option<u32>) -> u32 {
+        self.halvings().min(threads.map_or(u32::MAX, |threads| threads.max(1).ilog2()))
     }
 
     /// Memory at this rung of what takes `bytes` with all of `threads`.
-    pub(super) fn memory_bytes(self, bytes: u64, threads: u32) -> u64 {
+    pub(super) fn memory_bytes(self, bytes: u64, threads: Option<u32>) -> u64 {
         (0..self.halved(threads)).fold(bytes, |bytes, _| per_cent(bytes, HALF_THREADS_MEMORY_PER_CENT))
     }
 
     /// The other way round: with all of `threads` of what took `bytes` at this rung.
-    pub(super) fn memory_bytes_full(self, bytes: u64, threads: u32) -> u64 {
+    pub(super) fn memory_bytes_full(self, bytes: u64, threads: Option<u32>) -> u64 {
         let full = |bytes: u128, _| bytes * 100 / u128::from(HALF_THREADS_MEMORY_PER_CENT);
         u64::try_from((0..self.halved(threads)).fold(u128::from(bytes), full)).unwrap_or(u64::MAX)
     }
@@ -81,41 +81,41 @@ pub(super) struct Caps {
     pub(super) read_bytes: Option<u64>,
     pub(super) result_rows: Option<u64>,
     pub(super) duration_ms: Option<u64>,
-    pub(super) threads: u32,
+    /// Absent: as many as ClickHouse thinks, as neither the policy nor the server has said.
+    pub(super) threads: Option<u32>,
 }
 
 impl Caps {
     /// Caps of a class on a server of `limit_bytes` and `cores`; `share` of them in safe mode and for a probe.
-    pub(super) fn of(class: &ClassPolicy, limit_bytes: u64, cores: u32, share: f64) -> Self {
+    pub(super) fn of(class: &ClassPolicy, limit_bytes: u64, cores: Option<u32>, share: f64) -> Self {
         let of_limit = |of: Option<f64>| of.map(|of| portion(limit_bytes, of * share));
         let memory_bytes = of_limit(class.query_memory_share_max);
-        let quarter = memory_bytes.map(|bytes| bytes / SPILL_SHARE_MAX);
-        let spill_bytes = match (of_limit(class.spill_share_min), quarter) {
-            (Some(spill), Some(quarter)) => Some(spill.min(quarter)),
-            (spill, quarter) => spill.or(quarter),
-        };
-        let threads = class.threads_max.unwrap_or(cores / 2).max(1);
+        let quarter = memory_bytes.map_or(u64::MAX, |bytes| bytes / SPILL_SHARE_MAX);
+        let threads = class.threads_max.or(cores.map(|cores| cores / 2));
+        let fewer = |threads: u32| u32::try_from(portion(u64::from(threads.max(1)), share)).unwrap_or(threads).max(1);
         Self {
             memory_bytes,
-            spill_bytes,
+            spill_bytes: of_limit(class.spill_share_min).map(|spill| spill.min(quarter)),
             read_rows: class.read_rows_max.map(|rows| portion(rows, share)),
             read_bytes: class.read_bytes_max.map(|bytes| portion(bytes.0.as_u64(), share)),
             result_rows: class.result_rows_max,
             duration_ms: class.duration_max.map(|span| u64::try_from(span.as_millis()).unwrap_or(0)),
-            threads: u32::try_from(portion(u64::from(threads), share)).unwrap_or(threads).max(1),
+            threads: threads.map(fewer),
         }
     }
 
     /// Those of a rung. `usual_read_bytes`: p95 of queries like it.
     pub(super) fn at(mut self, rung: Rung, usual_read_bytes: Option<u64>) -> Self {
-        self.threads = (self.threads >> rung.halvings()).max(1);
+        let halvings = rung.halvings();
+        self.threads = match self.threads {
+            Some(threads) => Some((threads >> halvings).max(1)),
+            None => (halvings > 0).then_some(1),
+        };
         if rung == Rung::FewerBytes {
-            // Twice the usual, so that an ordinary run of it still succeeds.
-            let usual = usual_read_bytes.map(|bytes| bytes.saturating_mul(2));
-            self.read_bytes = match (self.read_bytes, usual) {
-                (Some(cap), Some(usual)) => Some(cap.min(usual)),
-                (cap, usual) => cap.or(usual),
-            };
+            // Twice the usual, so that an ordinary run of it still succeeds. Without a cap there is nothing to lower: a user
+            // may change only what its profile holds.
+            let usual = usual_read_bytes.map_or(u64::MAX, |bytes| bytes.saturating_mul(2).max(1));
+            self.read_bytes = self.read_bytes.map(|cap| cap.min(usual));
         }
         self
     }
@@ -132,8 +132,8 @@ impl Caps {
         set("max_rows_to_read", self.read_rows.filter(|_| !limit_trap));
         set("max_bytes_to_read", self.read_bytes);
         set("max_result_rows", self.result_rows);
-        set("max_execution_time", self.duration_ms.map(|ms| ms.div_ceil(1_000).max(1)));
-        set("max_threads", Some(u64::from(self.threads)));
+        set("max_execution_time", self.duration_ms.map(|ms| (ms / 1_000).max(1)));
+        set("max_threads", self.threads.map(u64::from));
         // `break` and `any` would cut results short without saying so.
         let modes = SETTINGS.iter().filter(|name| name.ends_with("_overflow_mode"));
         settings.extend(modes.map(|name| (*name, "throw".to_owned())));
@@ -141,11 +141,10 @@ impl Caps {
     }
 }
 
-/// `share` of `whole`, rounded down; shares are of policies, between 0 and 1, and kept to six digits so that the same
-/// policy gives the same number on any machine.
+/// `share` of `whole`, rounded down, as the compiled policy does it: a cap that is a byte above a profile's is refused.
 pub(super) fn portion(whole: u64, share: f64) -> u64 {
-    let millionths = (share.clamp(0.0, 1.0) * 1e6).round() as u128;
-    u64::try_from(u128::from(whole) * millionths / 1_000_000).unwrap_or(whole)
+    // One product of two floats: the same on any machine.
+    (whole as f64 * share.clamp(0.0, 1.0)) as u64
 }
 
 fn per_cent(whole: u64, per_cent: u64) -> u64 {
@@ -166,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_class_becomes_settings() {
-        let settings = Caps::of(&class("ad_hoc"), 100 * GIB, 16, 1.0).settings(false);
+        let settings = Caps::of(&class("ad_hoc"), 100 * GIB, Some(16), 1.0).settings(false);
         let get = |name: &str| settings.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str());
         assert_eq!(get("max_memory_usage"), Some((5 * GIB).to_string().as_str()));
         assert_eq!(get("max_bytes_before_external_sort"), Some((5 * GIB / 4).to_string().as_str()));
@@ -176,12 +175,14 @@ mod tests {
         assert_eq!(get("max_threads"), Some("8"));
         assert_eq!(get("group_by_overflow_mode"), Some("throw"));
         assert!(settings.iter().all(|(name, _)| SETTINGS.contains(name)));
+        let unknown = Caps::of(&class("ad_hoc"), 100 * GIB, None, 1.0);
+        assert_eq!((unknown.threads, unknown.at(Rung::FewerThreads, None).threads), (None, Some(1)));
         assert!(SETTINGS.is_sorted());
     }
 
     #[test]
     fn a_limit_is_not_held_to_the_rows_of_the_whole_table() {
-        let settings = Caps::of(&class("ad_hoc"), GIB, 4, 1.0).settings(true);
+        let settings = Caps::of(&class("ad_hoc"), GIB, Some(4), 1.0).settings(true);
         assert!(settings.iter().all(|(name, _)| *name != "max_rows_to_read"));
         assert!(settings.iter().any(|(name, _)| *name == "max_bytes_to_read"));
     }
@@ -190,18 +191,18 @@ mod tests {
     fn a_policy_that_spills_too_late_is_put_right() {
         let class =
             ClassPolicy { query_memory_share_max: Some(0.1), spill_share_min: Some(0.09), ..Default::default() };
-        let caps = Caps::of(&class, 1_000, 4, 1.0);
+        let caps = Caps::of(&class, 1_000, Some(4), 1.0);
         assert_eq!((caps.memory_bytes, caps.spill_bytes), (Some(100), Some(25)));
     }
 
     #[test]
     fn rungs_take_threads_first_and_then_bytes() {
-        let caps = Caps::of(&class("export"), 100 * GIB, 16, 1.0);
-        assert_eq!(caps.at(Rung::FewerThreads, Some(GIB)).threads, 4);
+        let caps = Caps::of(&class("export"), 100 * GIB, Some(16), 1.0);
+        assert_eq!(caps.at(Rung::FewerThreads, Some(GIB)).threads, Some(4));
         assert_eq!(caps.at(Rung::FewerThreads, Some(GIB)).read_bytes, caps.read_bytes);
         assert_eq!(caps.at(Rung::FewerBytes, Some(GIB)).read_bytes, Some(2 * GIB));
-        assert_eq!(Rung::FewerBytes.memory_bytes(1_000, 8), 490);
-        assert_eq!(Rung::FewerBytes.memory_bytes(1_000, 1), 1_000, "one thread cannot be halved");
-        assert!(Rung::FewerBytes.memory_bytes_full(490, 8) >= 999);
+        assert_eq!(Rung::FewerBytes.memory_bytes(1_000, Some(8)), 490);
+        assert_eq!(Rung::FewerBytes.memory_bytes(1_000, Some(1)), 1_000, "one thread cannot be halved");
+        assert!(Rung::FewerBytes.memory_bytes_full(490, Some(8)) >= 999);
     }
 }

@@ -9,6 +9,10 @@ mod fair_queue;
 mod learned;
 mod memory;
 mod offence;
+#[cfg(test)]
+mod ordinary_mix_tests;
+#[cfg(test)]
+mod property_tests;
 mod quantiles;
 mod recent;
 mod refusal;
@@ -21,6 +25,8 @@ mod starts;
 mod status;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trial;
 mod words;
 
 pub use admission::{DEFAULT_CLASS, WRITING_CLASS};
@@ -179,10 +185,11 @@ impl Gate {
         Self { admission: Admission::restore(policy, limit_bytes, snapshot), shadow }
     }
 
-    /// Cores of the server, of which a class without `threads_max` uses half. Unless told: 2.
+    /// Cores of the server, of which a class without `threads_max` uses half. Unless told, such a class has as many threads
+    /// as ClickHouse gives it, until the server is busy.
     #[must_use]
     pub fn with_cores(mut self, cores: u32) -> Self {
-        self.admission.cores = cores.max(1);
+        self.admission.cores = Some(cores.max(1));
         self
     }
 

@@ -41,7 +41,7 @@ impl Running {
     }
 
     /// What its run says about queries like it. One that died of a cap took at least that.
-    pub(super) fn taken(&self, ended: &Ended, offence: Option<Offence>, threads: u32) -> Taken {
+    pub(super) fn taken(&self, ended: &Ended, offence: Option<Offence>, threads: Option<u32>) -> Taken {
         let at_least = |value: Option<u64>, cap: Option<u64>, what: Offence| match cap {
             Some(cap) if offence == Some(what) => Some(value.unwrap_or(0).max(cap)),
             _ => value,

@@ -71,7 +71,8 @@ impl Admission {
             queue.head_mut(tenant).into_iter().for_each(|head| head.for_memory = true);
             return false;
         };
-        queue.pop(tenant);
+        let has_waited = queue.pop(tenant).is_some_and(|waiting| at > waiting.since);
+        self.counts.waited += u64::from(has_waited);
         queue.started(tenant, weight, at);
         let settings = means.caps.settings(ask.limit_trap);
         self.admit(class.to_owned(), ask, means, settings, at, outputs);

@@ -18,6 +18,8 @@ pub struct Counts {
     pub asks: u64,
     /// Queries that were let in, on paper in shadow mode.
     pub admitted: u64,
+    /// Of these, after a wait.
+    pub waited: u64,
     /// Of these, with fewer threads or bytes than their class has.
     pub reduced: u64,
     /// Refusals by reason; in shadow mode those that would have been.

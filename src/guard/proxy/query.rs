@@ -11,14 +11,14 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::answer::{Answer, AnswerBody};
-use super::body::{QueryText, RequestBody};
+use super::body::{BodyError, QueryText, RequestBody};
 use super::collapse::{Key, Recorder, Role};
 use super::comment::merged_comment;
 use super::credentials::Identity;
 use super::encoded::Encoding;
 use super::gatekeeper::{Place, Verdict};
 use super::headers::{answer_headers, request_headers};
-use super::multipart::MultipartScan;
+use super::multipart::{MultipartFault, MultipartScan};
 use super::parameters::Parameters;
 use super::refused::Refused;
 use super::shared::Shared;
@@ -305,6 +305,23 @@ fn loosens(own: &OwnSetting, settings: &[(&'static str, String)]) -> bool {
 fn refused(error: &UpstreamError) -> Refused {
     match error {
         UpstreamError::Address(_) => Refused::long_address(),
-        error => Refused::unreachable(&error.to_string()),
+        error => match part_fault(error) {
+            Some(_) => {
+                Refused::ambiguous("a body of several parts holds a field named query, or a part that cannot be read")
+            }
+            None => Refused::unreachable(&error.to_string()),
+        },
     }
+}
+
+/// What kept a body from passing, if that was the reason.
+fn part_fault(error: &UpstreamError) -> Option<MultipartFault> {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if let Some(BodyError::Part(fault)) = error.downcast_ref() {
+            return Some(*fault);
+        }
+        source = error.source();
+    }
+    None
 }

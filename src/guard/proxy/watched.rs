@@ -4,6 +4,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -21,7 +22,9 @@ use crate::guard::gate::Ended;
 use crate::metrics::{GuardOutcome, Metrics};
 
 /// How much of an answer's end is kept to find an exception in it; ClickHouse's own end of an answer is as long.
-const TAIL_BYTES_MAX: usize = 4_096;
+const TAIL_BYTES_MAX: usize = 16 << 10;
+/// So long after the head of an answer its end may come, for the counts in the head to be those of the whole.
+const AFTER_HEAD_MAX: Duration = Duration::from_millis(10);
 /// The exception code of a connection that broke.
 const NETWORK_ERROR: u32 = 210;
 
@@ -54,8 +57,10 @@ pub(super) struct WatchedBody {
     recorder: Option<Recorder>,
     summary: Summary,
     exception_code: Option<u32>,
+    exception_tag: Option<String>,
     is_text: bool,
     tail: Vec<u8>,
+    head_at: Instant,
 }
 
 /// ClickHouse's `X-ClickHouse-Summary`: what it had counted when it wrote the head.
@@ -112,8 +117,20 @@ impl WatchedBody {
         let exception_code = exception_code(headers)
             // A status without a code is of something between here and ClickHouse.
             .or_else(|| (!status.is_success()).then_some(NETWORK_ERROR));
+        let exception_tag =
+            headers.get("x-clickhouse-exception-tag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         let (query, summary) = (Some(query), summary.unwrap_or_default());
-        Self { body, query, recorder, summary, exception_code, is_text, tail: Vec::new() }
+        Self {
+            body,
+            query,
+            recorder,
+            summary,
+            exception_code,
+            exception_tag,
+            is_text,
+            tail: Vec::new(),
+            head_at: Instant::now(),
+        }
     }
 
     fn saw(&mut self, bytes: &Bytes) {
@@ -136,14 +153,19 @@ impl WatchedBody {
     fn over(&mut self, is_broken: bool) {
         let Some(query) = self.query.take() else { return };
         let text = if self.is_text { String::from_utf8_lossy(&self.tail) } else { "".into() };
-        let in_tail = exception_in(&text, self.exception_code.is_some());
+        let in_tail = match (self.exception_code, &self.exception_tag) {
+            (Some(_), _) => exception_in(&text, None),
+            (None, Some(tag)) => exception_in(&text, Some(tag)),
+            (None, None) => None,
+        };
         let code =
             self.exception_code.or(in_tail.as_ref().map(|(code, _)| *code)).or(is_broken.then_some(NETWORK_ERROR));
-        let number = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
+        let is_final = is_final(self.head_at.duration_since(query.since), self.head_at.elapsed());
+        let number = |text: &Option<String>| text.as_ref().filter(|_| is_final).and_then(|text| text.parse().ok());
         query.end(Ended {
             exception_code: code,
             exception: in_tail.map(|(_, message)| message),
-            memory_bytes: number(&self.summary.memory_usage),
+            memory_bytes: number(&self.summary.memory_usage).filter(|bytes| *bytes > 0),
             read_rows: number(&self.summary.read_rows),
             read_bytes: number(&self.summary.read_bytes),
             duration_ms: 0,
@@ -154,18 +176,23 @@ impl WatchedBody {
     }
 }
 
-/// The exception at the end of an answer: in the middle of a result it stands behind a mark, else it is all there is.
-fn exception_in(tail: &str, is_all: bool) -> Option<(u32, String)> {
+/// Whether the summary in the head counts the whole query: ClickHouse writes the head when the first megabyte of an answer
+/// is full, or at the end. Where much time passes after it, the query went on, and the counts are of its beginning.
+fn is_final(before_head: Duration, after_head: Duration) -> bool {
+    after_head <= AFTER_HEAD_MAX + before_head / 10
+}
+
+/// The exception at the end of an answer: of one that began well it stands behind a mark that ClickHouse made up for this
+/// answer, so that no row of a result can look like it; else it is all there is.
+fn exception_in(tail: &str, tag: Option<&str>) -> Option<(u32, String)> {
     const START: &str = "Code: ";
-    let from = if is_all {
-        0
-    } else {
-        tail.rfind("__exception__\r\n").filter(|at| *at > 0).map(|_| tail.find("__exception__"))??
+    let text = match tag {
+        Some(tag) => tail.split_once(&format!("__exception__\r\n{tag}\r\n"))?.1,
+        None => tail,
     };
-    let text = &tail[from..];
     let text = &text[text.find(START)?..];
     let digits: String = text[START.len()..].chars().take_while(char::is_ascii_digit).collect();
-    let end = text.find("\r\n__exception__").or_else(|| text.find("\n__exception__")).unwrap_or(text.len());
+    let end = text.find("\r\n__exception__").unwrap_or(text.len());
     Some((digits.parse().ok()?, text[..end].trim_end().to_owned()))
 }
 
@@ -211,11 +238,18 @@ mod tests {
     #[test]
     fn exceptions_are_found_at_the_end_and_not_in_the_data() {
         let middle = "0\n\r\n__exception__\r\nabc\r\nCode: 395. DB::Exception: no. (X)\n33 abc\r\n__exception__\r\n";
-        let (code, message) = exception_in(middle, false).unwrap();
+        let (code, message) = exception_in(middle, Some("abc")).unwrap();
         assert_eq!(code, 395);
         assert!(message.starts_with("Code: 395. DB::Exception: no. (X)"), "{message}");
-        assert_eq!(exception_in("Code: 62. DB::Exception: Syntax\n", true).unwrap().0, 62);
-        assert_eq!(exception_in("Code: 62. DB::Exception: a row of a log\n", false), None);
-        assert_eq!(exception_in("", true), None);
+        assert_eq!(exception_in(middle, Some("abd")), None);
+        assert_eq!(exception_in("Code: 62. DB::Exception: Syntax\n", None).unwrap().0, 62);
+        assert_eq!(exception_in("", None), None);
+    }
+
+    #[test]
+    fn a_summary_of_a_query_that_went_on_is_not_its_last_word() {
+        let ms = Duration::from_millis;
+        assert!(is_final(ms(3), ms(1)) && is_final(ms(2_000), ms(150)));
+        assert!(!is_final(ms(3), ms(500)) && !is_final(ms(1_000), ms(3_000)));
     }
 }
