@@ -59,25 +59,25 @@ fn statement(engine: &GuardedEngine, user: &Credentials, id: &str, app: &str, ve
     }
 }
 
-/// Gains so much a second until it holds `mib_max`.
-fn growing(engine: &GuardedEngine, id: &str, mib_per_second: u64, mib_max: u64) -> Statement {
+/// The killer: gains so much a second.
+fn growing(engine: &GuardedEngine, mib_per_second: u64) -> Statement {
     let pause_seconds = 1.0 / mib_per_second as f64;
     let sql = format!(
-        "SELECT length(groupArray(concat(repeat('k', 1000000), toString(number)))) FROM numbers({mib_max})
+        "SELECT length(groupArray(concat(repeat('k', 1000000), toString(number)))) FROM numbers(3000)
          WHERE sleepEachRow({pause_seconds:.4}) = 0 SETTINGS max_block_size = 10, max_threads = 1"
     );
-    statement(engine, &engine.engine.users().reader, id, "analysis", "9.0", &sql)
+    statement(engine, &engine.engine.users().reader, "killer", "analysis", "9.0", &sql)
 }
 
-/// Holds so much, and goes on holding it.
-fn export(engine: &GuardedEngine, mib: u64) -> Statement {
+/// Holds so much, and goes on holding it for so many hundredths of a second.
+fn export(engine: &GuardedEngine, id: &str, mib: u64, hundredths: u64) -> Statement {
     let sql = format!(
         "SELECT sum(length(value)) FROM
-           (SELECT number AS key FROM numbers(100000) WHERE sleepEachRow(0.01) = 0) AS slow
+           (SELECT number AS key FROM numbers({hundredths}) WHERE sleepEachRow(0.01) = 0) AS slow
          INNER JOIN (SELECT number AS key, repeat('e', 1000000) AS value FROM numbers({mib})) AS held USING key
          SETTINGS max_block_size = 50, max_threads = 1"
     );
-    statement(engine, &engine.engine.users().reader, "export", "nightly", "2.0", &sql)
+    statement(engine, &engine.engine.users().reader, id, "nightly", "2.0", &sql)
 }
 
 /// Dashboards and inserts that harm nobody.
@@ -114,10 +114,10 @@ async fn killed_under_load(plan: &Plan) -> Value {
     let policy = engine.policy_file(false);
     let mut watch = RunningWatch::start(&policy);
     let (_panels, _inserts) = ordinary(&engine, plan.panels);
-    let export = export(&engine, plan.export_mib).begin();
+    let export = export(&engine, "export", plan.export_mib, 100_000).begin();
     engine.until_memory("export", plan.export_mib * MIB * 9 / 10).await;
     watch.looks(10).await;
-    let killer = growing(&engine, "killer", plan.killer_mib_per_second, 1_200).begin();
+    let killer = growing(&engine, plan.killer_mib_per_second).begin();
     engine.until_memory("killer", plan.killer_mib * MIB).await;
     engine.kill();
     let (unclean, suspects) = watch.until("the restart", restarted).await;
@@ -199,7 +199,7 @@ async fn the_watchdog_kills_a_growing_query_before_the_limit_and_no_insert_fails
     let mut watch = RunningWatch::start(&engine.policy_file(true));
     let (panels, inserts) = ordinary(&engine, 2);
     watch.looks(2).await;
-    let answer = growing(&engine, "killer", 150, 2_000).begin();
+    let answer = growing(&engine, 150).begin();
     let ended = watch
         .until("the end of the killer", |event| match event {
             WatchEvent::Ended { kill, after_ms, .. } => Some((kill.query.clone(), *after_ms)),
@@ -228,10 +228,10 @@ async fn in_shadow_mode_nothing_is_killed_and_the_audit_says_what_would_have_bee
     let engine = GuardedEngine::start(1_024 * MIB).await;
     let mut watch = RunningWatch::start(&engine.policy_file(false));
     watch.looks(2).await;
-    let answer = growing(&engine, "killer", 150, 500).begin();
+    let answer = export(&engine, "killer", 400, 400).begin();
     let would = |event: &WatchEvent| matches!(event, WatchEvent::WouldKill { .. }).then_some(());
     watch.until("what it would have killed", would).await;
-    assert_eq!(answer.await.unwrap().unwrap().trim(), "500", "it ran to its end");
+    assert_eq!(answer.await.unwrap().unwrap().trim(), "400000000", "it ran to its end");
     watch.looks(4).await;
     let text = watch.metrics.encode(floodmark::model::Timestamp::default());
     let series = |outcome: &str, count: u32| format!("floodmark_guard_kills_total{{outcome=\"{outcome}\"}} {count}\n");

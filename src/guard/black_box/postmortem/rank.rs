@@ -11,8 +11,8 @@ use crate::model::{DurationMs, Timestamp};
 
 /// Growth is what came within this long before the last look.
 pub(super) const GROWTH_MS: DurationMs = 60_000;
-/// The slope is that of the last looks only: memory grows in steps.
-const SLOPE_MS: DurationMs = 10_000;
+/// Growth this shortly before counts more, slopes are of it, and who did not change in it is steady.
+const RECENT_MS: DurationMs = 5_000;
 /// Memory that changed by less than this share of itself is steady.
 const STEADY_SHARE: f64 = 0.05;
 /// A query is steady only when it was seen for this long.
@@ -32,7 +32,7 @@ pub struct Suspect {
     pub score: f64,
     /// What it gained in its last minute, in bytes.
     pub growth_bytes: u64,
-    /// Bytes a second over its last ten seconds.
+    /// Bytes a second over its last five seconds.
     pub slope_bytes_per_second: i64,
     /// Whether it had not changed for seconds.
     pub steady: bool,
@@ -63,11 +63,17 @@ pub(super) fn rank(looks: &[&Look], history: &History) -> Vec<Suspect> {
     let mut suspects: Vec<Suspect> = last.queries.iter().map(|query| suspect(query, looks, last, history)).collect();
     let held: u64 = suspects.iter().map(|suspect| suspect.query.memory_bytes).sum();
     let grown: u64 = suspects.iter().map(|suspect| suspect.growth_bytes).sum();
-    let last_growth: Vec<u64> =
-        suspects.iter().map(|suspect| growth_since(&suspect.query, before_last(looks))).collect();
-    let grown_last: u64 = last_growth.iter().sum();
-    for (suspect, last_growth) in suspects.iter_mut().zip(last_growth) {
-        suspect.score = score(suspect, last, held, grown, share(last_growth, grown_last));
+    let recent = looks.iter().copied().find(|look| last.at.since(look.at) <= RECENT_MS);
+    let (recent, latest) = (growths(&suspects, recent), growths(&suspects, before_last(looks)));
+    let (grown_recently, grown_latest) = (recent.iter().sum::<u64>(), latest.iter().sum::<u64>());
+    for (suspect, (recent, latest)) in suspects.iter_mut().zip(recent.into_iter().zip(latest)) {
+        let growth = Shares {
+            held: share(suspect.query.memory_bytes, held),
+            grown: share(suspect.growth_bytes, grown),
+            grown_recently: share(recent, grown_recently),
+            grown_latest: share(latest, grown_latest),
+        };
+        suspect.score = score(suspect, last, &growth);
     }
     suspects.sort_by(|a, b| {
         let by_score = b.score.total_cmp(&a.score);
@@ -95,7 +101,22 @@ fn suspect(query: &QueryInFlight, looks: &[&Look], last: &Look, history: &Histor
     }
 }
 
-fn score(suspect: &Suspect, last: &Look, held: u64, grown: u64, share_of_last_growth: f64) -> f64 {
+/// What of all queries' memory and growth was its own.
+struct Shares {
+    held: f64,
+    /// In the last minute.
+    grown: f64,
+    /// In the last seconds.
+    grown_recently: f64,
+    /// Between the last two looks.
+    grown_latest: f64,
+}
+
+fn growths(suspects: &[Suspect], since: Option<&Look>) -> Vec<u64> {
+    suspects.iter().map(|suspect| growth_since(&suspect.query, since)).collect()
+}
+
+fn score(suspect: &Suspect, last: &Look, shares: &Shares) -> f64 {
     let query = &suspect.query;
     let (usual, steady) = (suspect.is_usual(), suspect.steady);
     // A victim: it does what it always does, or nothing at all.
@@ -108,10 +129,9 @@ fn score(suspect: &Suspect, last: &Look, held: u64, grown: u64, share_of_last_gr
         None => 0.5,
     };
     // New and tiny is not worth a look: what is said about it counts by what it holds.
-    let weight = (share(query.memory_bytes, held) * 4.0).min(1.0);
-    let points = blame * (35.0 * share(query.memory_bytes, held) + 30.0 * share(suspect.growth_bytes, grown))
-        + blame * (10.0 * share_of_last_growth + 10.0 * twice)
-        + weight * (10.0 * new + 5.0 * beyond_usual);
+    let weight = (shares.held * 4.0).min(1.0);
+    let growth = 15.0 * shares.grown + 25.0 * shares.grown_recently + 5.0 * shares.grown_latest;
+    let points = blame * (30.0 * shares.held + growth + 10.0 * twice) + weight * (10.0 * new + 5.0 * beyond_usual);
     (points * 10.0).round() / 10.0
 }
 
@@ -133,7 +153,7 @@ fn memory_in(look: &Look, query: &QueryInFlight) -> Option<u64> {
 
 fn slope(track: &[(Timestamp, u64)], query: &QueryInFlight) -> i64 {
     let Some((last_at, last)) = track.last() else { return 0 };
-    let within = track.iter().find(|(at, _)| last_at.since(*at) <= SLOPE_MS);
+    let within = track.iter().find(|(at, _)| last_at.since(*at) <= RECENT_MS);
     let (milliseconds, before) = match within {
         Some((at, memory)) if at < last_at => (last_at.since(*at), *memory),
         // Seen once: all that it has came since it began.
@@ -145,7 +165,7 @@ fn slope(track: &[(Timestamp, u64)], query: &QueryInFlight) -> i64 {
 
 fn is_steady(track: &[(Timestamp, u64)]) -> bool {
     let (Some((first_at, _)), Some((last_at, last))) = (track.first(), track.last()) else { return false };
-    let seen = track.iter().filter(|(at, _)| last_at.since(*at) <= SLOPE_MS).map(|(_, memory)| *memory);
+    let seen = track.iter().filter(|(at, _)| last_at.since(*at) <= RECENT_MS).map(|(_, memory)| *memory);
     let least = seen.min().unwrap_or(0);
     last_at.since(*first_at) >= STEADY_MS && last.saturating_sub(least) as f64 <= *last as f64 * STEADY_SHARE
 }
