@@ -1,14 +1,29 @@
 //! `floodmark guard`: the query guard, a file a subcommand.
 
+mod admin_client;
+mod block;
+mod postmortem;
+mod proxy;
+mod safe_mode;
+mod status;
+mod unblock;
+mod watch;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
 use super::{CliError, Globals};
+use crate::guard::policy::GuardPolicy;
 
 /// What to do, and by which policy.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  floodmark guard proxy --policy config/guard.toml    admit queries, remember what runs, act before memory ends
+  floodmark guard watch --policy config/guard.toml    the same without the way in
+  floodmark guard postmortem                          after a crash: who did it")]
 pub struct Args {
     /// Policy file.
     #[arg(
@@ -24,12 +39,36 @@ pub struct Args {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Run the proxy that admits queries to ClickHouse, with black box and watchdog
+    Proxy(proxy::Args),
+    /// Show what runs and waits at the proxy, what is refused and why
+    Status(status::Args),
+    /// Refuse queries of a fingerprint
+    Block(block::Args),
+    /// Admit queries of a fingerprint again
+    Unblock(unblock::Args),
+    /// Switch safe mode on for a time, or off
+    SafeMode(safe_mode::Args),
+    /// Remember what runs, and kill what would take the server down
+    Watch(watch::Args),
+    /// After a crash: what ran, and who took the memory
+    Postmortem(postmortem::Args),
+}
 
 /// Runs a subcommand.
 ///
 /// # Errors
 /// What the subcommand says.
-pub fn run(args: &Args, _globals: &Globals) -> Result<ExitCode, CliError> {
-    match args.command {}
+pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
+    let policy = || GuardPolicy::load(&args.policy).map_err(|error| CliError::Config(error.to_string()));
+    match &args.command {
+        Command::Proxy(proxy) => proxy::run(proxy, policy()?, globals),
+        Command::Status(status) => status::run(status, &policy()?),
+        Command::Block(block) => block::run(block, &policy()?),
+        Command::Unblock(unblock) => unblock::run(unblock, &policy()?),
+        Command::SafeMode(safe_mode) => safe_mode::run(safe_mode, &policy()?),
+        Command::Watch(watch) => watch::run(watch, &args.policy, globals),
+        Command::Postmortem(postmortem) => postmortem::run(postmortem, &args.policy, globals),
+    }
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::signal;
-use crate::model::{Attributes, Event, QueryRun, QueryState, Text, Timestamp};
+use crate::model::{Attributes, Event, LogComment, QueryRun, QueryState, Text, Timestamp};
 
 /// A query, finished or running, as `queries/probes/queries_*.sql` name its columns. Numbers may be written as text:
 /// the server's setting decides.
@@ -31,17 +31,6 @@ pub(super) struct QueryRow {
     comment: String,
 }
 
-/// What applications write into `log_comment`, when they do. Whatever else it is, it is no error.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Comment {
-    app: Option<String>,
-    endpoint: Option<String>,
-    subscription: Option<String>,
-    request_id: Option<String>,
-    version: Option<String>,
-}
-
 /// Every column but `now_us` is a metric.
 pub(super) fn signals(row: &Map<String, Value>, source: &str, now: Timestamp) -> Vec<Event> {
     let metrics = row.iter().filter(|(name, _)| *name != "now_us");
@@ -65,14 +54,10 @@ fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<f6
 impl QueryRow {
     /// The event, at `timestamp`.
     pub fn event(self, node: &str, timestamp: Timestamp) -> Event {
-        let comment: Comment = serde_json::from_str(&self.comment).unwrap_or_default();
-        let origin = match (present(comment.app), present(comment.endpoint)) {
-            (Some(app), Some(endpoint)) => Some(Text::from(format!("{app} {endpoint}"))),
-            (app, endpoint) => app.or(endpoint),
-        };
+        let comment = LogComment::parse(&self.comment);
         let mut attributes = Attributes::default();
         attributes.insert("query_id", &self.query_id);
-        if let Some(request_id) = &comment.request_id {
+        if let Some(request_id) = comment.request_id() {
             attributes.insert("request_id", request_id);
         }
         Event::Query(Box::new(QueryRun {
@@ -81,9 +66,9 @@ impl QueryRow {
             query: present(Some(self.text)),
             fingerprint: present(Some(self.fingerprint)),
             user: present(Some(self.user)),
-            origin,
-            version: present(comment.version),
-            subscription: present(comment.subscription),
+            origin: comment.origin(),
+            version: comment.version(),
+            subscription: comment.subscription(),
             state: state(&self.state),
             duration_ms: self.duration_ms,
             memory_bytes: self.memory_bytes.map(count),

@@ -5,6 +5,8 @@ pub mod broker;
 pub mod clickhouse;
 pub mod cube;
 pub mod events;
+pub mod guard;
+pub mod guard_proxy;
 pub mod intake;
 pub mod probes;
 pub mod proxy;
