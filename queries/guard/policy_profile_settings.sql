@@ -1,0 +1,12 @@
+-- Settings of the guard's profiles and of its users, one a row.
+SELECT
+    ifNull(profile_name, '') AS profile,
+    ifNull(user_name, '') AS user,
+    setting_name AS setting,
+    value,
+    min,
+    max,
+    toString(writability) AS writability,
+    inherit_profile AS inherits
+FROM system.settings_profile_elements
+WHERE startsWith(profile, {prefix:String}) OR has(splitByChar(',', {users:String}), user)
