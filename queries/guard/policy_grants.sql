@@ -7,8 +7,8 @@ SELECT
     database,
     table,
     column,
-    is_partial_revoke = 1 AS revoked,
-    grant_option = 1 AS with_grant_option,
-    is_wildcard = 1 AS wildcard
+    toBool(is_partial_revoke) AS revoked,
+    toBool(grant_option) AS with_grant_option,
+    toBool(is_wildcard) AS wildcard
 FROM system.grants
 WHERE startsWith(role, {prefix:String}) OR has(splitByChar(',', {users:String}), user)

@@ -3,7 +3,7 @@ SELECT
     ifNull(user_name, '') AS user,
     ifNull(role_name, '') AS role,
     granted_role_name AS granted,
-    granted_role_is_default = 1 AS is_default
+    toBool(granted_role_is_default) AS is_default
 FROM system.role_grants
 WHERE startsWith(granted_role_name, {prefix:String}) OR startsWith(role, {prefix:String})
     OR has(splitByChar(',', {users:String}), user)

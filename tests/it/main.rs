@@ -13,6 +13,8 @@ mod detect_command;
 mod detect_retries;
 mod docs;
 mod evaluate;
+mod guard_policy;
+mod guard_policy_sql;
 mod http;
 mod ingest_command;
 mod intake;

@@ -5,6 +5,7 @@ pub mod broker;
 pub mod clickhouse;
 pub mod cube;
 pub mod events;
+pub mod guard;
 pub mod intake;
 pub mod probes;
 pub mod proxy;
