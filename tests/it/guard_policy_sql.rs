@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use floodmark::guard::policy::{Existing, Kind, PlanOptions, plan, statements};
+use floodmark::guard::policy::{Attributes, Desired, Existing, Kind, PlanOptions, plan, statements};
 use serde::Deserialize;
 
 use crate::support::guard::{Guarded, desired};
@@ -121,4 +121,56 @@ async fn the_engine_takes_each_statement_as_far_as_it_can_keep_something() {
         let is_understood = ["Code: 514.", "Code: 493.", "Code: 495."].iter().any(|code| error.contains(code));
         assert!(is_understood || kind == Kind::Resource && error.contains("already exists"), "{sql}: {error}");
     }
+}
+
+/// What a server has on which every object of the guard was changed by hand.
+fn changed_by_hand(desired: &Desired) -> Existing {
+    let mut existing = Existing { objects: desired.objects(true), ..Existing::default() };
+    for ((kind, _), attributes) in &mut existing.objects {
+        let changed: &[(&str, &str)] = match kind {
+            Kind::Profile => &[("readonly", "2"), ("applies to", "ALL")],
+            Kind::Role => &[
+                ("grant INSERT ON *.*", "granted"),
+                ("setting max_memory_usage", "0"),
+                ("revoke SELECT ON guarded.u", "granted"),
+            ],
+            Kind::User => {
+                &[("password", "another"), ("setting max_memory_usage", "0"), ("grant SELECT ON *.*", "granted")]
+            }
+            _ => &[],
+        };
+        attributes.extend(changed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    }
+    for (name, role) in [("floodmark_guard_ingest", Kind::Profile), ("floodmark_guard_loader", Kind::Role)] {
+        // As if the policy no longer had them: then they are dropped.
+        let attributes = existing.objects.remove(&(role, name.to_owned())).unwrap_or_default();
+        existing.objects.insert((role, name.replace("floodmark_guard_", "floodmark_guard_old_")), attributes);
+    }
+    existing.objects.insert((Kind::User, "grafana_old".to_owned()), Attributes::new());
+    existing
+}
+
+#[tokio::test]
+async fn the_engine_takes_the_statements_that_undo_what_was_changed_by_hand() {
+    let desired = desired();
+    let plan = plan(&desired, &changed_by_hand(&desired), Vec::new(), PlanOptions { sql_access: true, adopt: false });
+    let mut verbs = BTreeSet::new();
+    for statement in plan.changes.iter().flat_map(|change| statements(change, &desired)) {
+        let sql = statement.sql;
+        let formatted = ask(&format!("SELECT formatQuerySingleLine({}) AS text", literal(&sql))).await;
+        if sql.starts_with("ALTER SETTINGS PROFILE") {
+            assert!(formatted.contains("DROP ALL SETTINGS, DROP ALL PROFILES, ADD SETTINGS"), "replaced: {formatted}");
+        }
+        verbs.extend(sql.split(' ').next().map(str::to_owned));
+        match Guarded::shared().admin().execute(&sql).await {
+            // What is not there is dropped already.
+            Ok(()) => assert!(sql.contains(" IF EXISTS "), "{sql}"),
+            Err(error) => {
+                let error = error.to_string();
+                let is_understood = ["Code: 514.", "Code: 493.", "Code: 495."].iter().any(|code| error.contains(code));
+                assert!(is_understood, "{sql}: {error}");
+            }
+        }
+    }
+    assert_eq!(verbs, ["ALTER", "CREATE", "DROP", "GRANT", "REVOKE"].map(str::to_owned).into());
 }

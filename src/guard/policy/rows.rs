@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::objects::{Attributes, GRANTED};
+use super::objects::{Attributes, GRANTED, Kind};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct FactsRow {
@@ -46,12 +46,26 @@ pub(super) struct RoleRow {
 pub(super) struct SettingRow {
     pub(super) profile: String,
     pub(super) user: String,
+    pub(super) role: String,
     pub(super) setting: Option<String>,
     pub(super) value: Option<String>,
     pub(super) min: Option<String>,
     pub(super) max: Option<String>,
     pub(super) writability: Option<String>,
     pub(super) inherits: Option<String>,
+}
+
+impl SettingRow {
+    /// Whose setting it is.
+    pub(super) fn owner(&self) -> (Kind, &str) {
+        if !self.user.is_empty() {
+            (Kind::User, &self.user)
+        } else if !self.role.is_empty() {
+            (Kind::Role, &self.role)
+        } else {
+            (Kind::Profile, &self.profile)
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

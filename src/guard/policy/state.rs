@@ -178,16 +178,13 @@ impl Existing {
 
     fn take_settings(&mut self, rows: Vec<SettingRow>) {
         for row in rows {
-            let owner = match row.user.is_empty() {
-                true => self.object(Kind::Profile, &row.profile),
-                false => self.object(Kind::User, &row.user),
-            };
-            let Some(owner) = owner else { continue };
+            let (kind, name) = row.owner();
+            let Some(owner) = self.object(kind, name) else { continue };
             if let Some(inherited) = row.inherits {
                 owner.insert(format!("profile {inherited}"), GRANTED.to_owned());
             }
             if let Some(setting) = row.setting {
-                let name = if row.user.is_empty() { setting } else { format!("setting {setting}") };
+                let name = if kind == Kind::Profile { setting } else { format!("setting {setting}") };
                 let shown =
                     setting_shown(row.value, row.min, row.max, row.writability.as_deref().unwrap_or("WRITABLE"));
                 owner.insert(name, shown);

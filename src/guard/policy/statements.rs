@@ -80,6 +80,11 @@ fn role(change: &Change, desired: &Desired) -> Vec<Statement> {
     if change.action == Action::Create {
         all.push(Statement::plain(format!("CREATE ROLE {name}")));
     }
+    let holds = |d: &Difference| d.attribute.starts_with("setting ") || d.attribute.starts_with("profile ");
+    if change.differences.iter().any(holds) {
+        // A role's settings would come on top of the profile's.
+        all.push(Statement::plain(format!("ALTER ROLE {name} SETTINGS NONE")));
+    }
     let revokes = |statement: &Statement| statement.sql.starts_with("REVOKE ");
     let changes = grants(change);
     if !changes.iter().any(revokes) {

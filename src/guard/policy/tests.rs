@@ -300,6 +300,7 @@ fn what_differs_is_changed_in_place_and_what_is_gone_goes_dependants_first() {
     set(Kind::Profile, "floodmark_guard_dashboard", "applies to", "ALL");
     set(Kind::Role, "floodmark_guard_grafana", "grant SELECT ON *.*", "granted");
     set(Kind::Role, "floodmark_guard_grafana", "grant SELECT ON floodmark.*", "granted with grant option");
+    set(Kind::Role, "floodmark_guard_notebooks", "setting max_memory_usage", "0");
     set(Kind::Quota, "floodmark_guard_grafana", "keyed by", "client_key");
     set(Kind::Workload, "floodmark_guard_export", "max_concurrent_queries", "200");
     set(Kind::User, "jupyter", "password", "another");
