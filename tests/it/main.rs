@@ -14,6 +14,8 @@ mod detect_retries;
 mod docs;
 mod evaluate;
 mod guard_gate;
+mod guard_policy;
+mod guard_policy_sql;
 mod guard_proxy;
 mod guard_proxy_clients;
 mod guard_proxy_smuggling;
