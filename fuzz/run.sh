@@ -18,6 +18,7 @@ seed() {
     case $target in
         native) sources=("$fixtures/native_records.ndjson") ;;
         combined) sources=("$fixtures"/access-log/*.log) ;;
+        sql) cp queries/*/*.sql "$directory/"; return ;;
         otlp_proto) cp "$fixtures"/formats/*.binpb "$directory/"; return ;;
         *) sources=("$fixtures/formats/$target.ndjson") ;;
     esac

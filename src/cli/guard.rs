@@ -1,6 +1,19 @@
 //! `floodmark guard`: the query guard, a file a subcommand.
 
+mod admin_client;
+mod apply;
+mod block;
+mod drift;
+mod plan;
+mod postmortem;
 mod preflight;
+mod proxy;
+mod report;
+mod safe_mode;
+mod situation;
+mod status;
+mod unblock;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,9 +21,19 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{CliError, Globals};
+use crate::guard::policy::GuardPolicy;
 
 /// What to do, and by which policy.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  floodmark guard proxy --policy config/guard.toml    admit queries, remember what runs, act before memory ends
+  floodmark guard watch --policy config/guard.toml    the same without the way in
+  floodmark guard postmortem                          after a crash: who did it
+  floodmark guard plan  --policy config/guard.toml    what the policy would change on ClickHouse
+  floodmark guard apply --policy config/guard.toml    do it
+  floodmark guard drift --policy config/guard.toml    is it still so? (exit code 1: no)
+  floodmark guard preflight queries/named             in CI: does a query read or take more than it did?")]
 pub struct Args {
     /// Policy file.
     #[arg(
@@ -27,6 +50,26 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the proxy that admits queries to ClickHouse, with black box and watchdog
+    Proxy(proxy::Args),
+    /// Show what runs and waits at the proxy, what is refused and why
+    Status(status::Args),
+    /// Refuse queries of a fingerprint
+    Block(block::Args),
+    /// Admit queries of a fingerprint again
+    Unblock(unblock::Args),
+    /// Switch safe mode on for a time, or off
+    SafeMode(safe_mode::Args),
+    /// Remember what runs, and kill what would take the server down
+    Watch(watch::Args),
+    /// After a crash: what ran, and who took the memory
+    Postmortem(postmortem::Args),
+    /// Show what would have to be changed on ClickHouse so that the policy holds
+    Plan(plan::Args),
+    /// Change ClickHouse so that the policy holds
+    Apply(apply::Args),
+    /// Say whether ClickHouse is still as the policy says; exit code 1 when it is not
+    Drift(drift::Args),
     /// Hold the queries of a folder to their budgets, on seeded data; for CI
     Preflight(preflight::Args),
 }
@@ -36,7 +79,18 @@ enum Command {
 /// # Errors
 /// What the subcommand says.
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
+    let policy = || GuardPolicy::load(&args.policy).map_err(|error| CliError::Config(error.to_string()));
     match &args.command {
-        Command::Preflight(args) => preflight::run(args, globals),
+        Command::Proxy(proxy) => proxy::run(proxy, policy()?, globals),
+        Command::Status(status) => status::run(status, &policy()?),
+        Command::Block(block) => block::run(block, &policy()?),
+        Command::Unblock(unblock) => unblock::run(unblock, &policy()?),
+        Command::SafeMode(safe_mode) => safe_mode::run(safe_mode, &policy()?),
+        Command::Watch(watch) => watch::run(watch, &args.policy, globals),
+        Command::Postmortem(postmortem) => postmortem::run(postmortem, &args.policy, globals),
+        Command::Plan(plan) => plan::run(plan, &args.policy, globals),
+        Command::Apply(apply) => apply::run(apply, &args.policy, globals),
+        Command::Drift(drift) => drift::run(drift, &args.policy, globals),
+        Command::Preflight(preflight) => preflight::run(preflight, globals),
     }
 }

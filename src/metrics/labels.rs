@@ -2,7 +2,9 @@
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
+use super::GuardOutcome;
 use crate::config::TopicsConfig;
+use crate::guard::proxy::EstimateSource;
 use crate::ingest::{HTTP_TOPIC, PROBES_TOPIC};
 use crate::model::{AlertName, RejectionCode, Severity, TransitionEvent};
 
@@ -262,3 +264,4 @@ macro_rules! label_as_str {
 
 label_as_str!(Input, Queue, ReceiverKind, NotificationOutcome, RejectionCode, AlertName, Severity, TransitionEvent);
 label_as_str!(IntakeOutcome, IntakeRecord);
+label_as_str!(GuardOutcome, EstimateSource);

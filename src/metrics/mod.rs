@@ -3,9 +3,12 @@
 //! Counters take deltas, once a chunk or a batch, never once an event. A subscription is never a label: the number of
 //! series does not grow with the number of customers. Names carry base units, counters end in `_total`.
 
+mod guard;
+mod guard_watch;
 mod labels;
 mod register;
 
+pub use guard::{GuardOutcome, refusal_reason_name};
 pub use labels::{Input, IntakeOutcome, IntakeRecord, NotificationOutcome, Queue, ReceiverKind};
 
 use std::sync::atomic::AtomicU64;
@@ -74,6 +77,8 @@ struct Series {
     probe_failures: Family<ProbeLabels, Counter>,
     probe_events: Family<ProbeLabels, Counter>,
     probe_events_dropped: Family<ProbeLabels, Counter>,
+    guard: guard::GuardSeries,
+    guard_watch: guard_watch::WatchSeries,
 }
 
 /// How a probe is doing, with its counts since the start.
@@ -148,6 +153,8 @@ impl Metrics {
         for outcome in IntakeRecord::ALL {
             let _ = series.intake_records.get_or_create(&IntakeRecordLabels { outcome });
         }
+        series.guard.start_at_zero();
+        series.guard_watch.start_at_zero();
         self.set_alerts_firing([]);
         for receiver in [ReceiverKind::Webhook, ReceiverKind::Alertmanager] {
             for outcome in NotificationOutcome::ALL {

@@ -14,9 +14,11 @@ pub(super) fn register(registry: &mut Registry, series: &Series) {
     register_detection(registry, series);
     register_store(registry, series);
     register_probes(registry, series);
+    series.guard.register(registry);
+    super::guard_watch::register(registry, &series.guard_watch);
 }
 
-fn plain<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: &M) {
+pub(super) fn plain<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: &M) {
     registry.register(name, help, metric.clone());
 }
 

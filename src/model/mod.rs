@@ -9,6 +9,7 @@ mod chunk;
 mod credential;
 mod event;
 mod event_json;
+mod log_comment;
 mod plan;
 mod position;
 mod sql_text;
@@ -23,9 +24,12 @@ pub use credential::{names_credential, names_headers};
 pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Request, Signal, metric};
 #[cfg(test)]
 pub(crate) use event_json::is_field_name;
+pub use log_comment::LogComment;
 pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};
-pub use sql_text::{SQL_BYTES_MAX, normalise_sql, sql_fingerprint};
+pub use sql_text::{
+    SQL_BYTES_MAX, SQL_SETTINGS_MAX, SQL_TABLES_MAX, SqlFacts, SqlKind, normalise_sql, sql_facts, sql_fingerprint,
+};
 pub use time::{DurationMs, ParseTimestampError, Timestamp};
 pub use transition::{
     Affected, AlertName, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, IncidentReport, Moment,

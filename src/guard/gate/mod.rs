@@ -1,9 +1,46 @@
 //! Admission: which query runs now, which waits, which is refused and why. A pure state machine: time is a parameter,
-//! `apply(input, at) -> outputs`; the proxy is its shell.
+//! `apply(input, at) -> outputs`; the proxy is its shell. Read `admission.rs` first.
 
+mod admission;
+mod blocks;
+mod breaker;
+mod caps;
+mod fair_queue;
+mod learned;
+mod memory;
+mod offence;
+#[cfg(test)]
+mod ordinary_mix_tests;
+#[cfg(test)]
+mod property_tests;
+mod quantiles;
+mod recent;
 mod refusal;
+mod running;
+mod safe_mode;
+mod shadow;
+mod snapshot;
+mod standing;
+mod starts;
+mod status;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod trial;
+mod words;
 
+pub use admission::{DEFAULT_CLASS, WRITING_CLASS};
+pub use blocks::Block;
+pub use breaker::BreakerCause;
+pub use caps::SETTINGS;
+pub use offence::Offence;
 pub use refusal::{Refusal, RefusalReason};
+pub use safe_mode::SafeModeLevel;
+pub use snapshot::GateSnapshot;
+pub use status::{BlockStatus, BreakerStatus, ClassStatus, Counts, GateStatus, MemoryStatus, TenantStatus};
+
+use admission::Admission;
+use shadow::Shadow;
 
 use crate::guard::policy::GuardPolicy;
 use crate::model::Timestamp;
@@ -26,6 +63,8 @@ pub struct Ask {
     pub writes: bool,
     /// Rows that `EXPLAIN ESTIMATE` expects it to read. Absent: unknown (no estimate, or one that is known to be wrong).
     pub estimated_rows: Option<u64>,
+    /// Whether the text ends a scan by a LIMIT, so that its estimate may be far too high (`model::SqlFacts::limit_trap`).
+    pub limit_trap: bool,
 }
 
 /// How a query ended.
@@ -103,34 +142,82 @@ pub enum GateOutput {
     Admit {
         /// Number of the query.
         number: QueryNumber,
-        /// Names and values of ClickHouse settings.
+        /// Names (of [`SETTINGS`]) and values of ClickHouse settings. None for writes, and in shadow mode.
         settings: Vec<(&'static str, String)>,
         /// What would have been refused, were the policy enforced.
         shadow: Option<Refusal>,
     },
     /// The query is refused.
     Refuse(QueryNumber, Refusal),
+    /// Shadow mode: the query, which was let in, would have been refused after a wait.
+    WouldRefuse(QueryNumber, Refusal),
+}
+
+impl GateOutput {
+    /// The query that it is about.
+    #[must_use]
+    pub const fn number(&self) -> QueryNumber {
+        match self {
+            Self::Admit { number, .. } | Self::Refuse(number, _) | Self::WouldRefuse(number, _) => *number,
+        }
+    }
 }
 
 /// The gate.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Gate {
-    policy: GuardPolicy,
+    admission: Admission,
+    /// Absent: it enforces.
+    shadow: Option<Shadow>,
 }
 
 impl Gate {
     /// A gate of a policy; `limit_bytes` is the server's memory limit S.
     #[must_use]
-    pub fn new(policy: GuardPolicy, _limit_bytes: u64) -> Self {
-        Self { policy }
+    pub fn new(policy: GuardPolicy, limit_bytes: u64) -> Self {
+        Self::restore(policy, limit_bytes, GateSnapshot::default())
     }
 
-    /// Takes in what happened and says what follows. A query that gets no answer yet waits.
-    pub fn apply(&mut self, input: GateInput, _at: Timestamp) -> Vec<GateOutput> {
-        let _ = &self.policy;
-        match input {
-            GateInput::Ask(ask) => vec![GateOutput::Admit { number: ask.number, settings: Vec::new(), shadow: None }],
-            _ => Vec::new(),
+    /// A gate that goes on where another one took a snapshot, under the same or another policy.
+    #[must_use]
+    pub fn restore(policy: GuardPolicy, limit_bytes: u64, snapshot: GateSnapshot) -> Self {
+        let shadow = (!policy.proxy.enforce).then(Shadow::default);
+        Self { admission: Admission::restore(policy, limit_bytes, snapshot), shadow }
+    }
+
+    /// Cores of the server, of which a class without `threads_max` uses half. Unless told, such a class has as many threads
+    /// as ClickHouse gives it, until the server is busy.
+    #[must_use]
+    pub fn with_cores(mut self, cores: u32) -> Self {
+        self.admission.cores = Some(cores.max(1));
+        self
+    }
+
+    /// Takes in what happened and says what follows. A query that gets no answer yet waits. Time never goes back: an
+    /// earlier `at` counts as the latest one.
+    pub fn apply(&mut self, input: GateInput, at: Timestamp) -> Vec<GateOutput> {
+        match &mut self.shadow {
+            None => self.admission.apply(input, at),
+            Some(shadow) => shadow.apply(&mut self.admission, input, at),
         }
+    }
+
+    /// When a `Tick` is due at the latest. None: nothing happens by itself.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        let on_paper = self.shadow.as_ref().and_then(Shadow::next_wake);
+        self.admission.next_wake().into_iter().chain(on_paper).min()
+    }
+
+    /// What operators see of it.
+    #[must_use]
+    pub fn status(&self, at: Timestamp) -> GateStatus {
+        self.admission.status(self.shadow.is_none(), at)
+    }
+
+    /// What a restart must not forget.
+    #[must_use]
+    pub fn snapshot(&self) -> GateSnapshot {
+        self.admission.snapshot()
     }
 }

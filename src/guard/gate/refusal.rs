@@ -1,9 +1,9 @@
 //! Why a query is refused, as its user reads it: the reason, the numbers, and what to change.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Kinds of refusal, bounded: also the label of the metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalReason {
     /// Its estimate is above what its class may read.
@@ -20,10 +20,12 @@ pub enum RefusalReason {
     Blocked,
     /// Safe mode: its class is off.
     SafeMode,
+    /// The policy knows no such tenant, or no such class.
+    NotInPolicy,
 }
 
 /// A refusal.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
     /// Which kind.
     pub reason: RefusalReason,
@@ -33,4 +35,10 @@ pub struct Refusal {
     pub suggestion: String,
     /// When to ask again, in seconds. Absent: not before something is changed.
     pub retry_after_seconds: Option<u64>,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.explanation, self.suggestion)
+    }
 }

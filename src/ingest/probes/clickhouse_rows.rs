@@ -4,7 +4,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::signal;
-use crate::model::{Attributes, Event, QueryRun, QueryState, Text, Timestamp, normalise_sql, sql_fingerprint};
+use crate::model::{
+    Attributes, Event, LogComment, QueryRun, QueryState, Text, Timestamp, normalise_sql, sql_fingerprint,
+};
 
 /// Characters of a text that are read, as in `queries_*.sql`: one as long may have been cut.
 const TEXT_CHARS_READ: usize = 8_000;
@@ -36,20 +38,6 @@ pub(super) struct QueryRow {
     comment: String,
 }
 
-/// What applications write into `log_comment`, when they do. Whatever else it is, it is no error.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Comment {
-    app: Option<String>,
-    service: Option<String>,
-    endpoint: Option<String>,
-    feature: Option<String>,
-    flag: Option<String>,
-    subscription: Option<String>,
-    request_id: Option<String>,
-    version: Option<String>,
-}
-
 /// Every column but `now_us` is a metric.
 pub(super) fn signals(row: &Map<String, Value>, source: &str, now: Timestamp) -> Vec<Event> {
     let metrics = row.iter().filter(|(name, _)| *name != "now_us");
@@ -73,19 +61,14 @@ fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<f6
 impl QueryRow {
     /// The event, at `timestamp`.
     pub fn event(self, node: &str, timestamp: Timestamp) -> Event {
-        let comment: Comment = serde_json::from_str(&self.comment).unwrap_or_default();
-        let program = present(comment.app).or_else(|| present(comment.service));
-        let origin = match (program, present(comment.endpoint).or_else(|| present(comment.feature))) {
-            (Some(program), Some(part)) => Some(Text::from(format!("{program} {part}"))),
-            (program, part) => program.or(part),
-        };
+        let comment = LogComment::parse(&self.comment);
         let fingerprint = self.fingerprint();
         let mut attributes = Attributes::default();
         attributes.insert("query_id", &self.query_id);
-        let hash = Some(&self.normalized_query_hash).filter(|hash| !hash.is_empty());
+        let hash = Some(self.normalized_query_hash.as_str()).filter(|hash| !hash.is_empty());
         let further = [
-            ("request_id", comment.request_id.as_ref()),
-            ("flag", comment.flag.as_ref()),
+            ("request_id", comment.request_id()),
+            ("flag", comment.flag()),
             ("normalized_query_hash", hash),
         ];
         for (name, value) in further.into_iter().filter_map(|(name, value)| Some((name, value?))) {
@@ -97,9 +80,9 @@ impl QueryRow {
             fingerprint,
             query: present(Some(cut(self.text))),
             user: present(Some(self.user)),
-            origin,
-            version: present(comment.version),
-            subscription: present(comment.subscription),
+            origin: comment.origin(),
+            version: comment.version(),
+            subscription: comment.subscription(),
             state: state(&self.state),
             duration_ms: self.duration_ms,
             memory_bytes: self.memory_bytes.map(count),

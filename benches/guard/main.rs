@@ -1,0 +1,221 @@
+//! `make bench-guard`: what the guard's proxy costs, beside the same engine asked directly in the same run.
+//!
+//! Small queries at a steady rate, the ways taking turns; then a large answer, the ways taking turns. A further proxy that
+//! already runs in front of the same engine is measured too: `FLOODMARK_BENCH_PEER=http://host:port`, with the engine's
+//! address from `FLOODMARK_BENCH_CLICKHOUSE`, `_USER` and `_PASSWORD`.
+
+mod client;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use client::Connection;
+use floodmark::local::{LocalClickHouse, LocalClickHouseOptions};
+use tokio::time::Instant;
+
+/// Small queries in a second, all ways together.
+const QUERIES_PER_SECOND: u32 = 200;
+/// Rows of the table of the small queries.
+const ROWS: u32 = 1_000_000;
+/// Queries before anything is measured.
+const WARM_QUERIES: u32 = 100;
+/// Bytes of a row of the large answer, and how many there are: 1 GB.
+const LARGE_ROW_BYTES: u32 = 1_000;
+const LARGE_ROWS: u32 = 1_000_000;
+/// How often the large answer is fetched each way.
+const LARGE_ROUNDS: u32 = 3;
+
+/// Where the engine is.
+struct Server {
+    url: String,
+    user: String,
+    password: String,
+    engine: Option<LocalClickHouse>,
+}
+
+/// A way to the engine.
+struct Way {
+    name: &'static str,
+    address: String,
+    latencies: Vec<Duration>,
+    bytes_per_second: Vec<f64>,
+}
+
+/// The proxy, ended with this value.
+struct RunningProxy(Child);
+
+impl Drop for RunningProxy {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(measure())
+}
+
+async fn measure() -> Result<(), Box<dyn std::error::Error>> {
+    let directory = tempfile::tempdir()?;
+    let server = server(directory.path()).await?;
+    let (proxy, proxy_address) = start_proxy(&server, directory.path()).await?;
+    let mut ways = vec![way("direct", &server.url), way("proxy", &format!("http://{proxy_address}"))];
+    if let Some(peer) = variable("FLOODMARK_BENCH_PEER") {
+        ways.push(way("peer", &peer));
+    }
+    let setup = [
+        "CREATE DATABASE IF NOT EXISTS bench_guard".to_owned(),
+        "DROP TABLE IF EXISTS bench_guard.t".to_owned(),
+        "CREATE TABLE bench_guard.t (n UInt64, v UInt64) ENGINE = MergeTree ORDER BY n".to_owned(),
+        format!("INSERT INTO bench_guard.t SELECT number, number % 7 FROM numbers({ROWS})"),
+    ];
+    let mut direct = connect(&ways[0], &server).await?;
+    for sql in &setup {
+        direct.query(sql).await?;
+    }
+    println!("load average at the start: {}", load());
+    small(&mut ways, &server).await?;
+    large(&mut ways, &server).await?;
+    println!("load average at the end: {}", load());
+    report(&mut ways);
+    drop(proxy);
+    if let Some(engine) = server.engine {
+        engine.shutdown().await?;
+    }
+    Ok(())
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn way(name: &'static str, url: &str) -> Way {
+    let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    Way { name, address, latencies: Vec::new(), bytes_per_second: Vec::new() }
+}
+
+async fn connect(way: &Way, server: &Server) -> std::io::Result<Connection> {
+    Connection::open(&way.address, &server.user, &server.password).await
+}
+
+async fn server(directory: &Path) -> Result<Server, Box<dyn std::error::Error>> {
+    if let Some(url) = variable("FLOODMARK_BENCH_CLICKHOUSE") {
+        let user = variable("FLOODMARK_BENCH_USER").unwrap_or_else(|| "default".to_owned());
+        let password = variable("FLOODMARK_BENCH_PASSWORD").unwrap_or_default();
+        return Ok(Server { url, user, password, engine: None });
+    }
+    let engine = LocalClickHouse::start(LocalClickHouseOptions {
+        program: env!("CARGO_BIN_EXE_floodmark").into(),
+        shared_library: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".local/engines/libchdb.so"),
+        directory: directory.join("clickhouse"),
+        memory_bytes_max: 2 << 30,
+        databases: "bench_*".to_owned(),
+        start_timeout: Duration::from_secs(60),
+        stop_timeout: Duration::from_secs(20),
+    })
+    .await?;
+    let admin = engine.users().admin.clone();
+    let url = engine.url().to_owned();
+    Ok(Server { url, user: admin.user.to_owned(), password: admin.password, engine: Some(engine) })
+}
+
+/// Starts `floodmark guard proxy` as a process of its own, as it runs in production.
+async fn start_proxy(server: &Server, directory: &Path) -> Result<(RunningProxy, String), Box<dyn std::error::Error>> {
+    let free = |_| std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let (listen, admin_listen) = (free(())?, free(())?);
+    let policy = directory.join("guard.toml");
+    let text = format!(
+        "[server]\nurl = \"{}\"\nuser = \"{}\"\npassword = \"{}\"\nmemory_bytes_max = \"2GiB\"\n\
+         [classes.ad_hoc]\nslots = 16\nwaiting_max = 32\nwait_max = \"10s\"\n[classes.ingest]\nwrites = true\n\
+         [black_box]\ndirectory = \"{}\"\n\
+         [proxy]\nlisten = \"{listen}\"\nadmin_listen = \"{admin_listen}\"\nenforce = true\n",
+        server.url,
+        server.user,
+        server.password,
+        directory.join("guard").display(),
+    );
+    std::fs::write(&policy, text)?;
+    let log = std::fs::File::create(directory.join("proxy.log"))?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_floodmark"));
+    command.args(["guard", "proxy", "--policy"]).arg(&policy).stdin(Stdio::null());
+    let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
+    let running = RunningProxy(child);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while tokio::net::TcpStream::connect(listen).await.is_err() {
+        if Instant::now() > deadline {
+            return Err(std::fs::read_to_string(directory.join("proxy.log"))?.into());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok((running, listen.to_string()))
+}
+
+/// Point queries, each of another key, so that no answer is shared: the ways take turns at a steady rate.
+async fn small(ways: &mut [Way], server: &Server) -> Result<(), Box<dyn std::error::Error>> {
+    let seconds = variable("FLOODMARK_BENCH_SECONDS").and_then(|text| text.parse().ok()).unwrap_or(20);
+    let mut connections = Vec::new();
+    for way in ways.iter() {
+        connections.push(connect(way, server).await?);
+    }
+    let mut interval = tokio::time::interval(Duration::from_secs(1) / QUERIES_PER_SECOND);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for number in 0..WARM_QUERIES + seconds * QUERIES_PER_SECOND {
+        interval.tick().await;
+        let turn = number as usize % ways.len();
+        let key = number.wrapping_mul(7_919) % ROWS;
+        let since = Instant::now();
+        connections[turn].query(&format!("SELECT v FROM bench_guard.t WHERE n = {key}")).await?;
+        if number >= WARM_QUERIES {
+            ways[turn].latencies.push(since.elapsed());
+        }
+    }
+    Ok(())
+}
+
+async fn large(ways: &mut [Way], server: &Server) -> Result<(), Box<dyn std::error::Error>> {
+    let sql = format!("SELECT repeat('x', {LARGE_ROW_BYTES}) FROM numbers({LARGE_ROWS}) FORMAT RowBinary");
+    for _ in 0..LARGE_ROUNDS {
+        for way in &mut *ways {
+            let mut connection = connect(way, server).await?;
+            let since = Instant::now();
+            let bytes = connection.query(&sql).await?;
+            way.bytes_per_second.push(bytes as f64 / since.elapsed().as_secs_f64());
+        }
+    }
+    Ok(())
+}
+
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+}
+
+fn report(ways: &mut [Way]) {
+    println!("way      queries   p50 ms   p90 ms   p99 ms   1 GB answer, MB/s (each round)");
+    let mut direct: Option<(f64, f64, f64)> = None;
+    for way in ways {
+        way.latencies.sort_unstable();
+        let at = |share: f64| {
+            let place = (way.latencies.len() as f64 * share) as usize;
+            way.latencies.get(place).map_or(0.0, |latency| latency.as_secs_f64() * 1_000.0)
+        };
+        let (p50, p90, p99) = (at(0.5), at(0.9), at(0.99));
+        let best = way.bytes_per_second.iter().copied().fold(0.0, f64::max);
+        let rounds: Vec<String> = way.bytes_per_second.iter().map(|rate| format!("{:.0}", rate / 1e6)).collect();
+        let queries = way.latencies.len();
+        println!("{:<8} {queries:>7} {p50:>8.3} {p90:>8.3} {p99:>8.3}   {}", way.name, rounds.join(" "));
+        match direct {
+            None => direct = Some((p50, p99, best)),
+            Some((direct_p50, direct_p99, direct_best)) => println!(
+                "{:<8} added: p50 {:+.3} ms, p99 {:+.3} ms; best throughput {:.0} % of direct",
+                way.name,
+                p50 - direct_p50,
+                p99 - direct_p99,
+                best / direct_best * 100.0
+            ),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Speaks to a running proxy as an operator.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cli::CliError;
+use crate::config::Secret;
+use crate::guard::policy::GuardPolicy;
+
+/// The proxy answers from memory.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Asks the proxy of this policy: `GET` without a body, `POST` with one. The answer's text.
+pub(super) fn ask(policy: &GuardPolicy, path: &str, body: Option<&impl Serialize>) -> Result<String, CliError> {
+    let token = Secret::resolve(None, policy.proxy.admin_token_file.as_deref())
+        .map_err(|error| CliError::Config(format!("proxy.admin_token_file: {error}")))?;
+    let url = format!("http://{}{path}", policy.proxy.admin_listen);
+    // Fails only when a provider is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    let text = runtime.block_on(async {
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(TIMEOUT).build()?;
+        let request = match body {
+            Some(body) => client.post(&url).json(body),
+            None => client.get(&url),
+        };
+        let request = match &token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        };
+        let response = request.send().await.with_context(|| format!("no guard proxy answers at {url}"))?;
+        let status = response.status();
+        let text = response.text().await?;
+        anyhow::ensure!(status.is_success(), "{url}: {status}: {}", text.trim());
+        Ok(text)
+    })?;
+    Ok(text)
+}
+
+/// As [`ask`] without a body, with the answer read.
+pub(super) fn read<T: DeserializeOwned>(policy: &GuardPolicy, path: &str) -> Result<T, CliError> {
+    let text = ask(policy, path, None::<&()>)?;
+    Ok(serde_json::from_str(&text).context("an answer that was not expected")?)
+}

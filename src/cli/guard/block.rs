@@ -1,0 +1,29 @@
+//! `floodmark guard block`: refuses queries of a fingerprint.
+
+use std::process::ExitCode;
+
+use super::admin_client;
+use crate::cli::CliError;
+use crate::guard::policy::GuardPolicy;
+use crate::guard::proxy::BlockRequest;
+
+/// Arguments of `block`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Fingerprint, as `guard status`, refusals and postmortems name it
+    fingerprint: String,
+    /// For how long, as `30m`; without it until it is unblocked
+    #[arg(long = "for", value_name = "TIME")]
+    duration: Option<humantime::Duration>,
+    /// Who, and why: said to whoever is refused
+    #[arg(long, default_value = "")]
+    reason: String,
+}
+
+/// Blocks.
+pub fn run(args: &Args, policy: &GuardPolicy) -> Result<ExitCode, CliError> {
+    let seconds = args.duration.map(|duration| duration.as_secs());
+    let request = BlockRequest { fingerprint: args.fingerprint.clone(), seconds, reason: args.reason.clone() };
+    admin_client::ask(policy, "/block", Some(&request))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,35 @@
+//! `floodmark guard safe-mode`: fewer slots and smaller caps for a time.
+
+use std::process::ExitCode;
+
+use super::admin_client;
+use crate::cli::CliError;
+use crate::guard::policy::GuardPolicy;
+use crate::guard::proxy::SafeModeRequest;
+
+/// Arguments of `safe-mode`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// On or off
+    #[arg(value_enum)]
+    switch: Switch,
+    /// For how long it stays on; without it as long as the policy says
+    #[arg(long = "for", value_name = "TIME")]
+    duration: Option<humantime::Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Switch {
+    /// Only what the policy leaves in safe mode
+    On,
+    /// As usual
+    Off,
+}
+
+/// Switches.
+pub fn run(args: &Args, policy: &GuardPolicy) -> Result<ExitCode, CliError> {
+    let duration = args.duration.map_or(policy.safe_mode.duration.0, std::convert::Into::into);
+    let seconds = (args.switch == Switch::On).then(|| duration.as_secs());
+    admin_client::ask(policy, "/safe-mode", Some(&SafeModeRequest { seconds }))?;
+    Ok(ExitCode::SUCCESS)
+}

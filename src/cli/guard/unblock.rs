@@ -1,0 +1,21 @@
+//! `floodmark guard unblock`: admits queries of a fingerprint again.
+
+use std::process::ExitCode;
+
+use super::admin_client;
+use crate::cli::CliError;
+use crate::guard::policy::GuardPolicy;
+use crate::guard::proxy::UnblockRequest;
+
+/// Arguments of `unblock`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Fingerprint: its block is taken back and its breaker closed
+    fingerprint: String,
+}
+
+/// Unblocks.
+pub fn run(args: &Args, policy: &GuardPolicy) -> Result<ExitCode, CliError> {
+    admin_client::ask(policy, "/unblock", Some(&UnblockRequest { fingerprint: args.fingerprint.clone() }))?;
+    Ok(ExitCode::SUCCESS)
+}

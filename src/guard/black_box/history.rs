@@ -1,0 +1,117 @@
+//! What queries were like before: since when each pattern and version is known, and how much memory its runs took. Pure.
+
+use std::collections::BTreeMap;
+
+use super::look::{Look, QueryInFlight};
+use crate::model::{DurationMs, Text, Timestamp};
+
+/// Patterns that are remembered; the one not seen for longest is forgotten.
+pub const PATTERNS_MAX: usize = 10_000;
+/// Versions of one pattern that are remembered.
+const VERSIONS_MAX: usize = 16;
+/// What appears this soon after the history began may be old.
+const SETTLED_MS: DurationMs = 10_000;
+/// A pattern or version counts as new for this long.
+const NEW_MS: DurationMs = 3_600_000;
+
+/// What is known about one pattern of queries.
+#[derive(Debug, Clone, PartialEq)]
+struct Pattern {
+    first_at: Timestamp,
+    last_at: Timestamp,
+    /// Runs that were seen and then ended.
+    runs_ended: u64,
+    /// Most memory of such a run.
+    memory_peak_bytes: u64,
+    versions: Vec<(Text, Timestamp)>,
+}
+
+/// What a query has that was not there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Newness {
+    /// Nothing like it was seen before.
+    Fingerprint,
+    /// Queries like it were, but not from this release.
+    Version,
+}
+
+/// Looks, condensed.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    began_at: Option<Timestamp>,
+    patterns: BTreeMap<Text, Pattern>,
+    /// Runs in flight at the last look: pattern and peak.
+    running: BTreeMap<Text, (Text, u64)>,
+}
+
+impl History {
+    /// Takes in a look. `restarted`: the server started anew since the last; its runs did not end, they were cut off.
+    pub fn add(&mut self, look: &Look, restarted: bool) {
+        self.began_at.get_or_insert(look.at);
+        let mut before = std::mem::take(&mut self.running);
+        for query in &look.queries {
+            before.remove(&query.query_id);
+            self.running.insert(query.query_id.clone(), (query.fingerprint.clone(), query.memory_peak_bytes));
+            self.see(query, look.at);
+        }
+        let ended = before.into_values().filter(|_| !restarted);
+        for (fingerprint, peak) in ended {
+            if let Some(pattern) = self.patterns.get_mut(&fingerprint) {
+                pattern.runs_ended += 1;
+                pattern.memory_peak_bytes = pattern.memory_peak_bytes.max(peak);
+            }
+        }
+        self.forget();
+    }
+
+    fn see(&mut self, query: &QueryInFlight, at: Timestamp) {
+        let pattern = self.patterns.entry(query.fingerprint.clone()).or_insert_with(|| Pattern {
+            first_at: at,
+            last_at: at,
+            runs_ended: 0,
+            memory_peak_bytes: 0,
+            versions: Vec::new(),
+        });
+        pattern.last_at = at;
+        let Some(version) = &query.version else { return };
+        if !pattern.versions.iter().any(|(known, _)| known == version) {
+            if pattern.versions.len() == VERSIONS_MAX {
+                pattern.versions.remove(0);
+            }
+            pattern.versions.push((version.clone(), at));
+        }
+    }
+
+    fn forget(&mut self) {
+        // Rarely true: a tenth is forgotten at once, so that this is not a scan at each look.
+        if self.patterns.len() > PATTERNS_MAX {
+            let mut times: Vec<Timestamp> = self.patterns.values().map(|pattern| pattern.last_at).collect();
+            times.sort_unstable();
+            let oldest = times[PATTERNS_MAX / 10];
+            self.patterns.retain(|_, pattern| pattern.last_at > oldest);
+        }
+    }
+
+    /// Whether the query is of a new pattern, or of a new version of a known one; and how long the history was that did
+    /// not have it, in milliseconds.
+    #[must_use]
+    pub fn newness(&self, query: &QueryInFlight, at: Timestamp) -> Option<(Newness, DurationMs)> {
+        let (began_at, pattern) = (self.began_at?, self.patterns.get(&query.fingerprint)?);
+        let is_new = |first_at: Timestamp| first_at.since(began_at) >= SETTLED_MS && at.since(first_at) <= NEW_MS;
+        if is_new(pattern.first_at) {
+            return Some((Newness::Fingerprint, pattern.first_at.since(began_at)));
+        }
+        let version = query.version.as_ref()?;
+        let (_, first_at) = pattern.versions.iter().find(|(known, _)| known == version)?;
+        let another = pattern.versions.iter().any(|(known, known_at)| known != version && known_at < first_at);
+        (another && is_new(*first_at)).then(|| (Newness::Version, first_at.since(began_at)))
+    }
+
+    /// Most memory, in bytes, that earlier runs of the pattern took which ended; nothing when none did.
+    #[must_use]
+    pub fn usual_memory_bytes(&self, fingerprint: &str) -> Option<u64> {
+        let pattern = self.patterns.get(fingerprint)?;
+        (pattern.runs_ended > 0).then_some(pattern.memory_peak_bytes)
+    }
+}

@@ -1,0 +1,112 @@
+//! When the server went away, as far as looks tell. Pure.
+
+use serde::Serialize;
+
+use crate::guard::black_box::look::{Entry, Look};
+use crate::guard::black_box::restart::is_restart;
+use crate::model::{DurationMs, Timestamp};
+
+/// A time that is asked for means the crash nearest to it, when there is one this near.
+const NEAR_MS: DurationMs = 300_000;
+
+/// How a crash shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CrashKind {
+    /// The server came back with another start time.
+    Restarted,
+    /// The server does not answer, and did not until the last record.
+    Unreachable,
+    /// The records end although nobody stopped the guard: it died too, perhaps with the machine.
+    RecordsEnd,
+    /// No crash: the moment was asked for.
+    AskedFor,
+}
+
+/// When the server went away.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Crash {
+    /// How it shows.
+    pub kind: CrashKind,
+    /// The last look before.
+    pub last_look_at: Timestamp,
+    /// The first look that failed after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Timestamp>,
+    /// Why that one failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// When the server answered again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub back_at: Option<Timestamp>,
+    /// Whether queries had not ended when the server did; absent: not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unclean: Option<bool>,
+    /// Place of the last look among the records.
+    #[serde(skip)]
+    pub(super) place: usize,
+}
+
+/// The crash that is asked about: the latest, or the one nearest to `at`, or else the last look at or before `at`. Nothing
+/// when there is none. `is_written`: a guard still writes, so that records that end mean nothing.
+pub(super) fn find(entries: &[Entry], at: Option<Timestamp>, is_written: bool) -> Option<Crash> {
+    let all = all(entries, is_written);
+    let Some(at) = at else { return all.into_iter().next_back() };
+    let distance = |crash: &Crash| crash.last_look_at.since(at).abs();
+    all.into_iter().filter(|crash| distance(crash) <= NEAR_MS).min_by_key(distance).or_else(|| asked_for(entries, at))
+}
+
+fn all(entries: &[Entry], is_written: bool) -> Vec<Crash> {
+    let mut crashes: Vec<Crash> = Vec::new();
+    let mut last: Option<(usize, &Look)> = None;
+    let mut failure: Option<(Timestamp, &str)> = None;
+    let crash = |kind, place, look: &Look, failure: Option<(Timestamp, &str)>, back_at| Crash {
+        kind,
+        last_look_at: look.at,
+        failed_at: failure.map(|(at, _)| at),
+        failure: failure.map(|(_, why)| why.to_owned()),
+        back_at,
+        unclean: None,
+        place,
+    };
+    for (place, entry) in entries.iter().enumerate() {
+        match entry {
+            Entry::Look(look) => {
+                if let Some((place, before)) = last.filter(|(_, last)| is_restart(last, look, failure.is_some())) {
+                    crashes.push(crash(CrashKind::Restarted, place, before, failure, Some(look.at)));
+                }
+                (last, failure) = (Some((place, look)), None);
+            }
+            Entry::LookFailed { at, why, .. } => failure = failure.or(Some((*at, why))),
+            Entry::Restarted { unclean, .. } => {
+                if let Some(crash) = crashes.last_mut() {
+                    crash.unclean = Some(*unclean);
+                }
+            }
+            Entry::Began { .. } | Entry::Ended { .. } => {}
+        }
+    }
+    let stopped = matches!(entries.last(), Some(Entry::Ended { .. }));
+    if let Some((place, look)) = last {
+        if failure.is_some() {
+            crashes.push(crash(CrashKind::Unreachable, place, look, failure, None));
+        } else if !stopped && !is_written {
+            crashes.push(crash(CrashKind::RecordsEnd, place, look, None, None));
+        }
+    }
+    crashes
+}
+
+fn asked_for(entries: &[Entry], at: Timestamp) -> Option<Crash> {
+    let before = |entry: &Entry| entry.look().is_some_and(|look| look.at <= at);
+    let place = entries.iter().rposition(before)?;
+    Some(Crash {
+        kind: CrashKind::AskedFor,
+        last_look_at: entries[place].at(),
+        failed_at: None,
+        failure: None,
+        back_at: None,
+        unclean: None,
+        place,
+    })
+}

@@ -1,0 +1,93 @@
+//! Whether a server was started anew between two looks, and in order or not. Pure.
+
+use std::collections::BTreeSet;
+
+use super::look::{Look, share};
+
+/// The server's clock and its whole seconds of uptime may be off by this much between two looks.
+const START_TOLERANCE_MS: i64 = 3_000;
+/// A query log is asked for ends this long before the last look: it is written when a query ends, looks are at any time.
+const LOOK_BACK_MS: i64 = 2_000;
+
+/// Whether `next` is of another run of the server than `previous`. `lost`: between them the server did not answer.
+#[must_use]
+pub fn is_restart(previous: &Look, next: &Look, lost: bool) -> bool {
+    let started_ms = |look: &Look| look.server_ms - i64::try_from(look.uptime_seconds).unwrap_or(i64::MAX) * 1_000;
+    // A clock that is set makes the start time move too, but does not break connections.
+    let later_start = started_ms(next) - started_ms(previous) > START_TOLERANCE_MS;
+    next.uptime_seconds < previous.uptime_seconds || (lost && later_start)
+}
+
+/// When a query log has to be asked for what ended around a restart: from and to, the server's epoch milliseconds.
+#[must_use]
+pub fn ends_between(last: &Look, next: &Look) -> (i64, i64) {
+    (last.server_ms - LOOK_BACK_MS, next.server_ms)
+}
+
+/// What a restart says about the queries of the last look before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Queries were in flight that never ended.
+    pub unclean: bool,
+    /// Fingerprints of those that held much memory and only read; the largest first.
+    pub suspects: Vec<String>,
+}
+
+/// `ended`: query ids that the query log has an end of; nothing when there is no such log, and then nothing ended.
+#[must_use]
+pub fn left_behind(last: &Look, ended: &BTreeSet<String>, suspect_share_min: f64) -> Left {
+    let unfinished = || last.queries.iter().filter(|query| !ended.contains(query.query_id.as_str()));
+    let mut suspects = Vec::new();
+    for query in unfinished().filter(|query| query.kind.only_reads()) {
+        let memory = query.memory_bytes.max(query.memory_peak_bytes);
+        let fingerprint = query.fingerprint.to_string();
+        if share(memory, last.memory_limit_bytes) >= suspect_share_min && !suspects.contains(&fingerprint) {
+            suspects.push(fingerprint);
+        }
+    }
+    Left { unclean: unfinished().next().is_some(), suspects }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::black_box::look::{QueryInFlight, QueryKind};
+    use crate::model::Text;
+
+    fn look(server_ms: i64, uptime_seconds: u64) -> Look {
+        Look { server_ms, uptime_seconds, memory_limit_bytes: 1_000, ..Look::default() }
+    }
+
+    #[test]
+    fn a_smaller_uptime_or_a_later_start_after_silence_is_a_restart() {
+        let before = look(100_000, 50);
+        assert!(is_restart(&before, &look(102_000, 1), false));
+        assert!(is_restart(&before, &look(300_000, 60), true), "it came back long ago");
+        assert!(!is_restart(&before, &look(300_000, 250), true), "only the network was away");
+        assert!(!is_restart(&before, &look(300_000, 51), false), "its clock was set");
+        assert!(!is_restart(&before, &look(101_900, 51), true));
+    }
+
+    #[test]
+    fn what_never_ended_makes_it_unclean_and_large_readers_of_it_are_suspects() {
+        let query = |id: &str, kind, memory_bytes| QueryInFlight {
+            query_id: Text::from(id),
+            fingerprint: Text::from(format!("f-{id}")),
+            kind,
+            memory_bytes,
+            ..QueryInFlight::default()
+        };
+        let queries = vec![
+            query("large", QueryKind::Select, 300),
+            query("insert", QueryKind::Insert, 200),
+            query("ended", QueryKind::Select, 100),
+            query("small", QueryKind::Select, 10),
+        ];
+        let last = Look { queries, ..look(1, 1) };
+        let ended = BTreeSet::from(["ended".to_owned()]);
+        let left = left_behind(&last, &ended, 0.05);
+        assert_eq!(left, Left { unclean: true, suspects: vec!["f-large".to_owned()] });
+        let all: BTreeSet<String> = last.queries.iter().map(|query| query.query_id.to_string()).collect();
+        assert_eq!(left_behind(&last, &all, 0.05), Left { unclean: false, suspects: Vec::new() });
+    }
+}

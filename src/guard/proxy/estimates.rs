@@ -1,0 +1,219 @@
+//! How much a query will read: what queries like it read before, where that is always alike, else what `EXPLAIN ESTIMATE`
+//! says, asked under limits.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::access::Access;
+use super::credentials::Identity;
+use super::parameters::Parameters;
+use super::upstream::Upstream;
+
+/// Fingerprints that are remembered. At the bound all are forgotten, and estimated anew.
+const FINGERPRINTS_MAX: usize = 20_000;
+/// Texts whose estimate is remembered. At the bound as above.
+const TEXTS_MAX: usize = 10_000;
+/// How long an estimate counts: parts come and go.
+const ESTIMATE_KNOWN_FOR: Duration = Duration::from_secs(60);
+/// Estimates under way at a time; beyond, queries go without.
+const ESTIMATES_AT_ONCE_MAX: usize = 4;
+/// Longest wait for an estimate. It executes what stands in `IN (SELECT …)`, so it may be as slow as a query.
+const ESTIMATE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Runs of a fingerprint before its reading is called alike.
+const RUNS_MIN: u32 = 3;
+/// The most is at most so many times the least, where reading is alike.
+const SPREAD_MAX: u64 = 4;
+/// Below so many rows all scans are small.
+const SMALL_ROWS: u64 = 1_000_000;
+
+/// What is known of reading.
+#[derive(Debug)]
+pub(super) struct Estimates {
+    scans: Mutex<HashMap<String, Scan>>,
+    texts: Mutex<HashMap<[u8; 32], (Instant, Option<u64>)>>,
+    at_once: Semaphore,
+}
+
+/// Rows that queries of one fingerprint have read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Scan {
+    runs: u32,
+    least: u64,
+    most: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct EstimateRow {
+    rows: serde_json::Value,
+}
+
+/// Where an estimate came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EstimateSource {
+    /// Queries of the fingerprint always read alike.
+    Alike,
+    /// The same text was estimated less than a minute ago.
+    Remembered,
+    /// ClickHouse was asked.
+    Asked,
+    /// It was asked, and gave none: a failure, or too late.
+    Failed,
+    /// An estimate would say nothing of such a query, or too many were under way.
+    NotAsked,
+}
+
+impl EstimateSource {
+    /// Every source.
+    pub const ALL: [Self; 5] = [Self::Alike, Self::Remembered, Self::Asked, Self::Failed, Self::NotAsked];
+
+    /// Name in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alike => "alike",
+            Self::Remembered => "remembered",
+            Self::Asked => "asked",
+            Self::Failed => "failed",
+            Self::NotAsked => "not_asked",
+        }
+    }
+}
+
+impl Estimates {
+    pub(super) fn new() -> Self {
+        Self { scans: Mutex::default(), texts: Mutex::default(), at_once: Semaphore::new(ESTIMATES_AT_ONCE_MAX) }
+    }
+
+    /// Takes in what a query has read.
+    pub(super) fn learn(&self, fingerprint: &str, read_rows: u64) {
+        let mut scans = lock(&self.scans);
+        if scans.len() >= FINGERPRINTS_MAX && !scans.contains_key(fingerprint) {
+            scans.clear();
+        }
+        let scan = scans.entry(fingerprint.to_owned()).or_insert(Scan { runs: 0, least: read_rows, most: read_rows });
+        scan.runs = scan.runs.saturating_add(1);
+        scan.least = scan.least.min(read_rows);
+        scan.most = scan.most.max(read_rows);
+    }
+
+    fn alike(&self, fingerprint: &str) -> Option<u64> {
+        lock(&self.scans).get(fingerprint).filter(|scan| scan.is_alike()).map(|scan| scan.most)
+    }
+
+    /// Rows that a query will read, if that can be known. `question` is its `EXPLAIN ESTIMATE`.
+    pub(super) async fn rows(
+        &self,
+        fingerprint: &str,
+        question: Option<&str>,
+        parameters: &Parameters,
+        access: &Access,
+        identity: &Identity,
+        upstream: &Upstream,
+    ) -> (Option<u64>, EstimateSource) {
+        if let Some(rows) = self.alike(fingerprint) {
+            return (Some(rows), EstimateSource::Alike);
+        }
+        let Some(question) = question else { return (None, EstimateSource::NotAsked) };
+        let given = given_with(parameters, access);
+        let key = key(question, &given, identity);
+        if let Some((at, rows)) = lock(&self.texts).get(&key)
+            && at.elapsed() < ESTIMATE_KNOWN_FOR
+        {
+            return (*rows, EstimateSource::Remembered);
+        }
+        let Ok(_place) = self.at_once.try_acquire() else { return (None, EstimateSource::NotAsked) };
+        let asked = upstream.rows::<EstimateRow>(question.to_owned(), given, identity, ESTIMATE_TIMEOUT).await;
+        let (rows, source) = match asked {
+            Ok(rows) => (rows.iter().map(EstimateRow::count).sum(), EstimateSource::Asked),
+            Err(error) => {
+                tracing::debug!(fingerprint, %error, "no estimate");
+                (None, EstimateSource::Failed)
+            }
+        };
+        let mut texts = lock(&self.texts);
+        if texts.len() >= TEXTS_MAX {
+            texts.clear();
+        }
+        texts.insert(key, (Instant::now(), rows));
+        (rows, source)
+    }
+}
+
+impl Scan {
+    fn is_alike(self) -> bool {
+        self.runs >= RUNS_MIN && (self.most < SMALL_ROWS || self.most / SPREAD_MAX <= self.least)
+    }
+}
+
+impl EstimateRow {
+    /// ClickHouse writes numbers of 64 bits as text or as numbers, by a setting.
+    fn count(&self) -> Option<u64> {
+        self.rows.as_u64().or_else(|| self.rows.as_str().and_then(|text| text.parse().ok()))
+    }
+}
+
+/// What of the client's parameters the estimate needs, and limits as far as the user may have them.
+fn given_with(parameters: &Parameters, access: &Access) -> Parameters {
+    let mut given = Parameters::default();
+    for name in parameters.names().filter_map(|name| std::str::from_utf8(name).ok()) {
+        if let Some(value) = parameters.get(name).filter(|_| name == "database" || name.starts_with("param_")) {
+            given.set(name, value.to_vec());
+        }
+    }
+    for (name, value) in [("max_execution_time", "1"), ("max_threads", "1"), ("log_comment", "floodmark guard")] {
+        if access.allows(name, value) {
+            given.set(name, value);
+        }
+    }
+    given
+}
+
+fn key(question: &str, given: &Parameters, identity: &Identity) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(identity.key);
+    hash.update(given.encode());
+    hash.update([0]);
+    hash.update(question);
+    hash.finalize().into()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_is_alike_after_some_runs_of_about_the_same_size() {
+        let estimates = Estimates::new();
+        for rows in [2_000_000, 3_000_000] {
+            estimates.learn("a", rows);
+        }
+        assert_eq!(estimates.alike("a"), None);
+        estimates.learn("a", 2_500_000);
+        assert_eq!(estimates.alike("a"), Some(3_000_000));
+        estimates.learn("a", 40_000_000);
+        assert_eq!(estimates.alike("a"), None);
+        for rows in [1, 50_000, 900_000] {
+            estimates.learn("small", rows);
+        }
+        assert_eq!(estimates.alike("small"), Some(900_000));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let estimates = Estimates::new();
+        for number in 0..FINGERPRINTS_MAX + 10 {
+            estimates.learn(&number.to_string(), 1);
+        }
+        assert!(lock(&estimates.scans).len() <= FINGERPRINTS_MAX);
+    }
+}

@@ -1,0 +1,177 @@
+//! The gate, and who waits at it. One lock, held for as long as `Gate::apply` takes and never over an `await`: a task of its
+//! own would be cleaner, and two more switches of threads in every query.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::clock;
+use crate::guard::gate::{Ask, Ended, Gate, GateInput, GateOutput, GateSnapshot, GateStatus, QueryNumber, Refusal};
+use crate::metrics::Metrics;
+use crate::model::Timestamp;
+
+/// What the gate said to a query.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// It runs, with these settings.
+    Admitted(Vec<(&'static str, String)>),
+    /// It does not.
+    Refused(Refusal),
+}
+
+/// The gate and its queries.
+#[derive(Debug)]
+pub(super) struct Gatekeeper {
+    inner: Mutex<Inner>,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    gate: Gate,
+    waiting: HashMap<QueryNumber, oneshot::Sender<Verdict>>,
+    present: HashMap<QueryNumber, Present>,
+    next_number: QueryNumber,
+}
+
+/// A query that waits or runs.
+#[derive(Debug, Clone)]
+pub(super) struct Present {
+    /// Who asks.
+    pub(super) tenant: String,
+    /// Its fingerprint.
+    pub(super) fingerprint: String,
+    /// Since when it waits, or runs.
+    pub(super) since: Timestamp,
+    /// Whether it runs.
+    pub(super) runs: bool,
+}
+
+/// A query's place at the gate. Given up when it is dropped before its end: then whoever asked has left.
+#[derive(Debug)]
+pub(super) struct Place {
+    number: QueryNumber,
+    verdict: Option<oneshot::Receiver<Verdict>>,
+    keeper: Arc<Gatekeeper>,
+    has_ended: bool,
+}
+
+impl Gatekeeper {
+    pub(super) fn new(gate: Gate, metrics: Arc<Metrics>) -> Self {
+        let (waiting, present) = (HashMap::new(), HashMap::new());
+        Self { inner: Mutex::new(Inner { gate, waiting, present, next_number: 1 }), metrics }
+    }
+
+    /// Nothing panics under the lock that leaves the gate half changed.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks; the number of the query is the gatekeeper's to give. The number of those present is bounded by that of the
+    /// connections.
+    pub(super) fn ask(self: &Arc<Self>, mut ask: Ask) -> Place {
+        let (sender, receiver) = oneshot::channel();
+        let mut inner = self.lock();
+        let number = inner.next_number;
+        inner.next_number += 1;
+        ask.number = number;
+        let at = clock::now();
+        let (tenant, fingerprint) = (ask.tenant.clone(), ask.fingerprint.clone());
+        inner.present.insert(number, Present { tenant, fingerprint, since: at, runs: false });
+        inner.waiting.insert(number, sender);
+        let outputs = inner.gate.apply(GateInput::Ask(ask), at);
+        self.deliver(&mut inner, outputs, at);
+        Place { number, verdict: Some(receiver), keeper: Arc::clone(self), has_ended: false }
+    }
+
+    /// Tells the gate what happened.
+    pub(super) fn tell(&self, input: GateInput) {
+        let at = clock::now();
+        let mut inner = self.lock();
+        if let GateInput::Ended(number, _) | GateInput::Left(number) = &input {
+            inner.present.remove(number);
+            inner.waiting.remove(number);
+        }
+        let outputs = inner.gate.apply(input, at);
+        self.deliver(&mut inner, outputs, at);
+    }
+
+    /// What a restart must not forget.
+    pub(super) fn snapshot(&self) -> GateSnapshot {
+        self.lock().gate.snapshot()
+    }
+
+    /// How the gate is.
+    pub(super) fn status(&self) -> GateStatus {
+        self.lock().gate.status(clock::now())
+    }
+
+    /// Who waits and runs now, the oldest first.
+    pub(super) fn present(&self) -> Vec<(QueryNumber, Present)> {
+        let mut present: Vec<_> = self.lock().present.iter().map(|(number, one)| (*number, one.clone())).collect();
+        present.sort_unstable_by_key(|(number, _)| *number);
+        present
+    }
+
+    fn deliver(&self, inner: &mut Inner, outputs: Vec<GateOutput>, at: Timestamp) {
+        for output in outputs {
+            let (number, verdict) = match output {
+                GateOutput::Admit { number, settings, shadow } => {
+                    if let Some(refusal) = shadow {
+                        self.metrics.add_guard_would_refuse(refusal.reason);
+                    }
+                    if let Some(present) = inner.present.get_mut(&number) {
+                        (present.runs, present.since) = (true, at);
+                    }
+                    (number, Verdict::Admitted(settings))
+                }
+                GateOutput::WouldRefuse(_, refusal) => {
+                    self.metrics.add_guard_would_refuse(refusal.reason);
+                    continue;
+                }
+                GateOutput::Refuse(number, refusal) => {
+                    self.metrics.add_guard_refusal(refusal.reason);
+                    inner.present.remove(&number);
+                    (number, Verdict::Refused(refusal))
+                }
+            };
+            if let Some(waiting) = inner.waiting.remove(&number) {
+                // Whoever has left meanwhile says so by dropping its place.
+                let _ = waiting.send(verdict);
+            }
+        }
+        let running = inner.present.values().filter(|present| present.runs).count();
+        self.metrics.set_guard_queries(running, inner.waiting.len());
+    }
+}
+
+impl Place {
+    /// Waits for what the gate says.
+    pub(super) async fn verdict(&mut self) -> Option<Verdict> {
+        let verdict = self.verdict.take()?.await.ok()?;
+        if matches!(verdict, Verdict::Refused(_)) {
+            self.has_ended = true;
+        }
+        Some(verdict)
+    }
+
+    /// Number of the query.
+    pub(super) fn number(&self) -> QueryNumber {
+        self.number
+    }
+
+    /// The query has ended by itself.
+    pub(super) fn end(mut self, ended: Ended) {
+        self.has_ended = true;
+        self.keeper.tell(GateInput::Ended(self.number, ended));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.keeper.tell(GateInput::Left(self.number));
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! A query's way through the guard: who asks, what it is, whether it runs, and its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, header};
+use hyper::body::Incoming;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use super::access::Access;
+use super::answer::{Answer, AnswerBody};
+use super::body::{BodyError, QueryText, RequestBody};
+use super::collapse::{Key, Recorder, Role};
+use super::comment::merged_comment;
+use super::credentials::Identity;
+use super::encoded::Encoding;
+use super::gatekeeper::{Place, Verdict};
+use super::headers::{answer_headers, request_headers};
+use super::multipart::{MultipartFault, MultipartScan};
+use super::parameters::Parameters;
+use super::refused::Refused;
+use super::shared::Shared;
+use super::statement::{OwnSetting, Statement};
+use super::upstream::{UpstreamError, set_credentials};
+use super::watched::{RunningQuery, WatchedBody};
+use crate::guard::gate::{Ask, Ended};
+use crate::metrics::GuardOutcome;
+
+/// The text of a query must have come by then; data behind it have no deadline.
+const TEXT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest id of a query that is taken over from a client.
+const QUERY_ID_BYTES_MAX: usize = 256;
+
+/// A query as far as it is known before it runs.
+struct Query {
+    method: Method,
+    headers: HeaderMap,
+    parameters: Parameters,
+    identity: Identity,
+    statement: Statement,
+    body: RequestBody,
+    /// The whole body, when it was read to its end: for telling identical queries.
+    read: Option<Vec<u8>>,
+    query_id: Option<String>,
+}
+
+/// Answers a query.
+pub(super) async fn answer(shared: &Arc<Shared>, parts: Parts, body: Incoming, peer: std::net::IpAddr) -> Answer {
+    let asked = parts.headers.clone();
+    let query_id = Parameters::parse(parts.uri.query().unwrap_or_default()).text("query_id").map(str::to_owned);
+    match admitted(shared, parts, body, peer).await {
+        Ok(answer) => answer,
+        Err(refused) => {
+            shared.metrics.add_guard_query(GuardOutcome::Refused);
+            refused.answer(&asked, query_id.as_deref())
+        }
+    }
+}
+
+async fn admitted(
+    shared: &Arc<Shared>,
+    parts: Parts,
+    body: Incoming,
+    peer: std::net::IpAddr,
+) -> Result<Answer, Refused> {
+    let query = read(shared, parts, body, peer).await?;
+    let access = match shared.accesses.of(&query.identity, &shared.upstream).await {
+        Ok(access) => access,
+        // ClickHouse says in its own words that the credentials are wrong; nobody is charged for it.
+        Err(_) => return unadmitted(shared, query).await,
+    };
+    let recorder = match key_of(shared, &query).map(|key| shared.collapse.join(key)) {
+        Some(Role::Follows(followed)) => match followed.answer().await {
+            Some(answer) => {
+                shared.metrics.add_guard_query(GuardOutcome::Collapsed);
+                return Ok(answer);
+            }
+            None => None,
+        },
+        Some(Role::First(recorder)) => Some(recorder),
+        None => None,
+    };
+    let estimate = shared.estimates.rows(
+        &query.statement.fingerprint,
+        // What a session holds, its temporary tables, is not there for the estimate.
+        query.statement.estimate.as_deref().filter(|_| query.parameters.get("session_id").is_none()),
+        &query.parameters,
+        &access,
+        &query.identity,
+        &shared.upstream,
+    );
+    let (estimated_rows, source) = estimate.await;
+    shared.metrics.add_guard_estimate(source);
+    let mut place = shared.gatekeeper.ask(Ask {
+        number: 0,
+        tenant: query.identity.tenant.clone(),
+        fingerprint: query.statement.fingerprint.clone(),
+        version: super::comment::version(query.parameters.text("log_comment")),
+        writes: query.statement.writes,
+        estimated_rows,
+        limit_trap: query.statement.limit_trap,
+    });
+    match place.verdict().await {
+        Some(Verdict::Admitted(settings)) => run(shared, query, &access, &settings, place, recorder).await,
+        Some(Verdict::Refused(refusal)) => Err(Refused::by_gate(refusal)),
+        None => Err(Refused::full("the guard is being stopped")),
+    }
+}
+
+/// Reads all that must be known of a query.
+async fn read(shared: &Shared, parts: Parts, body: Incoming, peer: std::net::IpAddr) -> Result<Query, Refused> {
+    let mut parameters = Parameters::parse(parts.uri.query().unwrap_or_default());
+    if let Some(name) = parameters.doubled() {
+        return Err(Refused::ambiguous(format!("the parameter {name} is given more than once")));
+    }
+    let identity = shared.tenants.identify(&parts.headers, &mut parameters)?;
+    let encodings: Vec<&[u8]> =
+        parts.headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
+    let encoding = match encodings.as_slice() {
+        [] => Encoding::of(None, parameters.is_on("decompress")),
+        [one] => Encoding::of(Some(one), parameters.is_on("decompress")),
+        _ => Encoding::Unknown,
+    };
+    let mut body = RequestBody::of(body);
+    if let Some(scan) = multipart(&parts.headers)? {
+        body = body.scanned_by(scan);
+    }
+    let text = body.read_text(parameters.get("query").unwrap_or_default(), encoding);
+    let text = tokio::time::timeout(TEXT_TIMEOUT, text).await.map_err(|_| Refused::slow_text())??;
+    let QueryText { text, is_whole, body: read } = text;
+    let statement = Statement::of(&text);
+    if shared.enforces {
+        if !is_whole {
+            return Err(Refused::unread());
+        }
+        if let Some(name) = &statement.guarded_setting {
+            return Err(Refused::guarded_setting(name));
+        }
+    } else if !is_whole || statement.guarded_setting.is_some() {
+        shared.metrics.add_guard_unread();
+    }
+    let query_id = parameters.text("query_id").map(str::to_owned).filter(|id| !id.is_empty());
+    if query_id.as_ref().is_some_and(|id| id.len() > QUERY_ID_BYTES_MAX) {
+        return Err(Refused::ambiguous("the query_id is too long"));
+    }
+    let headers = request_headers(&parts.headers, peer);
+    Ok(Query { method: parts.method, headers, parameters, identity, statement, body, read, query_id })
+}
+
+/// A scan for a body of several parts; one whose parts cannot be told apart is refused.
+fn multipart(headers: &HeaderMap) -> Result<Option<MultipartScan>, Refused> {
+    let types: Vec<String> = headers
+        .get_all(header::CONTENT_TYPE)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        .collect();
+    let Some(multipart) = types.iter().find(|one| one.to_ascii_lowercase().contains("multipart")) else {
+        return Ok(None);
+    };
+    let scan = (types.len() == 1).then(|| MultipartScan::of(multipart)).flatten();
+    scan.map(Some).ok_or_else(|| Refused::ambiguous("the boundary of a body of several parts cannot be read"))
+}
+
+/// What a query is identical by; absent when its answer is nobody else's: a write, a session, a body that still comes, an
+/// id by which its client will look it up.
+fn key_of(shared: &Shared, query: &Query) -> Option<Key> {
+    let read = query.read.as_ref()?;
+    let is_own =
+        !query.statement.only_reads || query.query_id.is_some() || query.parameters.get("session_id").is_some();
+    if !shared.collapses || is_own {
+        return None;
+    }
+    let mut hash = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    add(query.identity.tenant.as_bytes());
+    add(&query.identity.key);
+    add(query.method.as_str().as_bytes());
+    add(query.parameters.encode().as_bytes());
+    add(read);
+    for name in [
+        header::ACCEPT.as_str(),
+        header::ACCEPT_ENCODING.as_str(),
+        header::CONTENT_ENCODING.as_str(),
+        header::ORIGIN.as_str(),
+        "x-clickhouse-database",
+        "x-clickhouse-format",
+    ] {
+        add(query.headers.get(name).map_or(&b""[..], HeaderValue::as_bytes));
+    }
+    Some(hash.finalize().into())
+}
+
+/// Sends a query whose credentials ClickHouse does not take: it answers itself.
+async fn unadmitted(shared: &Shared, query: Query) -> Result<Answer, Refused> {
+    let Query { method, mut headers, parameters, identity, body, .. } = query;
+    set_credentials(&mut headers, &identity).map_err(|error| Refused::ambiguous(error.to_string()))?;
+    let sent = shared.upstream.send(method, "/", &parameters, headers, body).await;
+    super::plain::passed(sent.map_err(|error| refused(&error))?)
+}
+
+async fn run(
+    shared: &Arc<Shared>,
+    query: Query,
+    access: &Access,
+    settings: &[(&'static str, String)],
+    place: Place,
+    recorder: Option<Recorder>,
+) -> Result<Answer, Refused> {
+    let Query { method, mut headers, mut parameters, identity, statement, body, query_id, .. } = query;
+    let query_id = query_id.unwrap_or_else(|| shared.query_id(place.number()));
+    if shared.enforces
+        && let Some(own) = statement.settings.iter().find(|own| loosens(own, settings))
+    {
+        return Err(Refused::loosened_cap(&own.name));
+    }
+    set_parameters(shared, &mut parameters, &identity, &statement, access, settings);
+    parameters.set("query_id", query_id.as_str());
+    set_credentials(&mut headers, &identity).map_err(|error| Refused::ambiguous(error.to_string()))?;
+    let leaver = if !statement.only_reads { None } else { shared.leavers.claim(&identity.user, &query_id) };
+    let running = RunningQuery {
+        place: Some(place),
+        leaver,
+        fingerprint: statement.fingerprint,
+        writes: statement.writes,
+        since: Instant::now(),
+        leavers: Arc::clone(&shared.leavers),
+        estimates: Arc::clone(&shared.estimates),
+        metrics: Arc::clone(&shared.metrics),
+    };
+    match shared.upstream.send(method, "/", &parameters, headers, body).await {
+        Ok(response) => {
+            let (mut parts, body) = response.into_parts();
+            let body = WatchedBody::new(parts.status, &parts.headers, body, running, recorder);
+            answer_headers(&mut parts.headers);
+            Ok(Answer::from_parts(parts, AnswerBody::Upstream(Box::new(body))))
+        }
+        Err(error) => {
+            let exception = Some(error.to_string());
+            running.end(Ended { exception_code: Some(210), exception, ..Ended::default() });
+            Err(refused(&error))
+        }
+    }
+}
+
+/// Takes out what only the guard gives, and gives it, as far as the user may have it.
+fn set_parameters(
+    shared: &Shared,
+    parameters: &mut Parameters,
+    identity: &Identity,
+    statement: &Statement,
+    access: &Access,
+    settings: &[(&'static str, String)],
+) {
+    for name in ["quota_key", "workload", "profile", "replace_running_query", "throw_on_unknown_workload"] {
+        parameters.take(name);
+    }
+    parameters.set("quota_key", identity.tenant.as_str());
+    let comment = merged_comment(parameters.text("log_comment"), &identity.tenant, &statement.fingerprint);
+    let mut give = |name: &'static str, value: &str| {
+        if access.allows(name, value) {
+            parameters.set(name, value);
+        }
+    };
+    give("log_comment", &comment);
+    if let Some(workload) = shared.workload(&identity.tenant, statement.writes) {
+        give("workload", &workload);
+    }
+    if !statement.writes {
+        give("cancel_http_readonly_queries_on_client_close", "1");
+    }
+    for (name, value) in settings {
+        // A client may be stricter with itself.
+        let own = parameters.text(name).and_then(|own| own.parse::<f64>().ok()).filter(|own| *own > 0.0);
+        let is_stricter = own.is_some_and(|own| value.parse().is_ok_and(|cap: f64| own <= cap));
+        if !is_stricter && access.allows(name, value) {
+            parameters.set(name, value.as_str());
+        }
+    }
+    if identity.is_known
+        && let Some(session) = parameters.take("session_id")
+    {
+        // Two tenants may be one user of ClickHouse; their sessions are still their own.
+        let mut own = identity.tenant.clone().into_bytes();
+        own.push(b'/');
+        own.extend(session);
+        parameters.set("session_id", own);
+    }
+}
+
+/// Whether a setting in the text would be looser than what the gate gives: the text's wins. What cannot be compared is
+/// taken for looser.
+fn loosens(own: &OwnSetting, settings: &[(&'static str, String)]) -> bool {
+    let Some((_, cap)) = settings.iter().find(|(name, _)| *name == own.name) else { return false };
+    match (own.value.parse::<f64>(), cap.parse::<f64>()) {
+        (Ok(own), Ok(cap)) => own <= 0.0 || own > cap,
+        _ => own.value != *cap,
+    }
+}
+
+fn refused(error: &UpstreamError) -> Refused {
+    match error {
+        UpstreamError::Address(_) => Refused::long_address(),
+        error => match part_fault(error) {
+            Some(_) => {
+                Refused::ambiguous("a body of several parts holds a field named query, or a part that cannot be read")
+            }
+            None => Refused::unreachable(&error.to_string()),
+        },
+    }
+}
+
+/// What kept a body from passing, if that was the reason.
+fn part_fault(error: &UpstreamError) -> Option<MultipartFault> {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if let Some(BodyError::Part(fault)) = error.downcast_ref() {
+            return Some(*fault);
+        }
+        source = error.source();
+    }
+    None
+}

@@ -1,0 +1,255 @@
+//! ClickHouse's answer on its way to the client, and what is learned as it passes: how the query ended, and whether its
+//! client is still there.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::collapse::Recorder;
+use super::estimates::Estimates;
+use super::gatekeeper::Place;
+use super::leavers::{Leaver, Leavers};
+use super::upstream::exception_code;
+use crate::guard::gate::Ended;
+use crate::metrics::{GuardOutcome, Metrics};
+
+/// How much of an answer's end is kept to find an exception in it; ClickHouse's own end of an answer is as long.
+const TAIL_BYTES_MAX: usize = 16 << 10;
+/// So long after the head of an answer its end may come, for the counts in the head to be those of the whole.
+const AFTER_HEAD_MAX: Duration = Duration::from_millis(10);
+/// The exception code of a connection that broke.
+const NETWORK_ERROR: u32 = 210;
+
+/// A query that ClickHouse has. Dropped before its end, its client has gone: then it is ended.
+#[derive(Debug)]
+pub(super) struct RunningQuery {
+    /// Its place at the gate.
+    pub(super) place: Option<Place>,
+    /// How to end it; absent for a write, which is never ended, and for a query that another of the same name shadows.
+    pub(super) leaver: Option<Leaver>,
+    /// Its fingerprint.
+    pub(super) fingerprint: String,
+    /// Whether it writes: then what it reads is not learned.
+    pub(super) writes: bool,
+    /// Since when.
+    pub(super) since: Instant,
+    /// Where its end is told.
+    pub(super) leavers: Arc<Leavers>,
+    /// Where its reading is learned.
+    pub(super) estimates: Arc<Estimates>,
+    /// Where it is counted.
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// An answer's body under watch.
+#[derive(Debug)]
+pub(super) struct WatchedBody {
+    body: Incoming,
+    query: Option<RunningQuery>,
+    recorder: Option<Recorder>,
+    summary: Summary,
+    exception_code: Option<u32>,
+    exception_tag: Option<String>,
+    is_text: bool,
+    tail: Vec<u8>,
+    head_at: Instant,
+}
+
+/// ClickHouse's `X-ClickHouse-Summary`: what it had counted when it wrote the head.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Summary {
+    read_rows: Option<String>,
+    read_bytes: Option<String>,
+    memory_usage: Option<String>,
+}
+
+impl RunningQuery {
+    /// It has ended by itself.
+    pub(super) fn end(mut self, mut ended: Ended) {
+        self.leaver = None;
+        ended.duration_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if let (Some(rows), false, None) = (ended.read_rows, self.writes, ended.exception_code) {
+            self.estimates.learn(&self.fingerprint, rows);
+        }
+        let outcome = if ended.exception_code.is_some() { GuardOutcome::Failed } else { GuardOutcome::Answered };
+        self.metrics.add_guard_query(outcome);
+        if let Some(place) = self.place.take() {
+            place.end(ended);
+        }
+    }
+}
+
+impl Drop for RunningQuery {
+    fn drop(&mut self) {
+        if self.place.is_some() {
+            self.metrics.add_guard_query(GuardOutcome::Left);
+        }
+        if let Some(leaver) = self.leaver.take() {
+            self.leavers.end(leaver);
+        }
+    }
+}
+
+impl WatchedBody {
+    /// Watches an answer whose head was `status` and `headers`.
+    pub(super) fn new(
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: Incoming,
+        query: RunningQuery,
+        mut recorder: Option<Recorder>,
+    ) -> Self {
+        if let Some(recorder) = &mut recorder {
+            recorder.head(status, headers);
+        }
+        let summary =
+            headers.get("x-clickhouse-summary").and_then(|value| serde_json::from_slice(value.as_bytes()).ok());
+        let is_text = !headers.contains_key(http::header::CONTENT_ENCODING);
+        let exception_code = exception_code(headers)
+            // A status without a code is of something between here and ClickHouse.
+            .or_else(|| (!status.is_success()).then_some(NETWORK_ERROR));
+        let exception_tag =
+            headers.get("x-clickhouse-exception-tag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let (query, summary) = (Some(query), summary.unwrap_or_default());
+        Self {
+            body,
+            query,
+            recorder,
+            summary,
+            exception_code,
+            exception_tag,
+            is_text,
+            tail: Vec::new(),
+            head_at: Instant::now(),
+        }
+    }
+
+    fn saw(&mut self, bytes: &Bytes) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.piece(bytes);
+        }
+        if bytes.len() >= TAIL_BYTES_MAX {
+            self.tail.clear();
+            self.tail.extend_from_slice(&bytes[bytes.len() - TAIL_BYTES_MAX..]);
+        } else {
+            let kept = TAIL_BYTES_MAX - bytes.len();
+            if self.tail.len() > kept {
+                self.tail.drain(..self.tail.len() - kept);
+            }
+            self.tail.extend_from_slice(bytes);
+        }
+    }
+
+    /// The answer is over: whole, or broken off.
+    fn over(&mut self, is_broken: bool) {
+        let Some(query) = self.query.take() else { return };
+        let text = if self.is_text { String::from_utf8_lossy(&self.tail) } else { "".into() };
+        let in_tail = match (self.exception_code, &self.exception_tag) {
+            (Some(_), _) => exception_in(&text, None),
+            (None, Some(tag)) => exception_in(&text, Some(tag)),
+            (None, None) => None,
+        };
+        let code =
+            self.exception_code.or(in_tail.as_ref().map(|(code, _)| *code)).or(is_broken.then_some(NETWORK_ERROR));
+        let is_final = is_final(self.head_at.duration_since(query.since), self.head_at.elapsed());
+        let number = |text: &Option<String>| text.as_ref().filter(|_| is_final).and_then(|text| text.parse().ok());
+        query.end(Ended {
+            exception_code: code,
+            exception: in_tail.map(|(_, message)| message),
+            memory_bytes: number(&self.summary.memory_usage).filter(|bytes| *bytes > 0),
+            read_rows: number(&self.summary.read_rows),
+            read_bytes: number(&self.summary.read_bytes),
+            duration_ms: 0,
+        });
+        if let Some(recorder) = self.recorder.take().filter(|_| code.is_none()) {
+            recorder.land();
+        }
+    }
+}
+
+/// Whether the summary in the head counts the whole query: ClickHouse writes the head when the first megabyte of an answer
+/// is full, or at the end. Where much time passes after it, the query went on, and the counts are of its beginning.
+fn is_final(before_head: Duration, after_head: Duration) -> bool {
+    after_head <= AFTER_HEAD_MAX + before_head / 10
+}
+
+/// The exception at the end of an answer: of one that began well it stands behind a mark that ClickHouse made up for this
+/// answer, so that no row of a result can look like it; else it is all there is.
+fn exception_in(tail: &str, tag: Option<&str>) -> Option<(u32, String)> {
+    const START: &str = "Code: ";
+    let text = match tag {
+        Some(tag) => tail.split_once(&format!("__exception__\r\n{tag}\r\n"))?.1,
+        None => tail,
+    };
+    let text = &text[text.find(START)?..];
+    let digits: String = text[START.len()..].chars().take_while(char::is_ascii_digit).collect();
+    let end = text.find("\r\n__exception__").unwrap_or(text.len());
+    Some((digits.parse().ok()?, text[..end].trim_end().to_owned()))
+}
+
+impl Body for WatchedBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let next = ready!(Pin::new(&mut self.body).poll_frame(context));
+        match &next {
+            Some(Ok(frame)) => {
+                if let Some(bytes) = frame.data_ref() {
+                    self.saw(bytes);
+                }
+                // With a known length the end is not asked for.
+                if self.body.is_end_stream() {
+                    self.over(false);
+                }
+            }
+            // The client's answer breaks off as this one did.
+            Some(Err(_)) => self.over(true),
+            None => self.over(false),
+        }
+        Poll::Ready(next)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.query.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exceptions_are_found_at_the_end_and_not_in_the_data() {
+        let middle = "0\n\r\n__exception__\r\nabc\r\nCode: 395. DB::Exception: no. (X)\n33 abc\r\n__exception__\r\n";
+        let (code, message) = exception_in(middle, Some("abc")).unwrap();
+        assert_eq!(code, 395);
+        assert!(message.starts_with("Code: 395. DB::Exception: no. (X)"), "{message}");
+        assert_eq!(exception_in(middle, Some("abd")), None);
+        assert_eq!(exception_in("Code: 62. DB::Exception: Syntax\n", None).unwrap().0, 62);
+        assert_eq!(exception_in("", None), None);
+    }
+
+    #[test]
+    fn a_summary_of_a_query_that_went_on_is_not_its_last_word() {
+        let ms = Duration::from_millis;
+        assert!(is_final(ms(3), ms(1)) && is_final(ms(2_000), ms(150)));
+        assert!(!is_final(ms(3), ms(500)) && !is_final(ms(1_000), ms(3_000)));
+    }
+}

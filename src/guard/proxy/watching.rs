@@ -1,0 +1,134 @@
+//! Black box and watchdog beside the gate, in one process: what they see goes to the gate, what the gate has learned is kept
+//! on disk beside the ring, so that a restart of the guard forgets neither.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::gatekeeper::Gatekeeper;
+use crate::guard::gate::GateSnapshot;
+use crate::guard::policy::GuardPolicy;
+use crate::guard::watch::{Watch, WatchError, WatchEvent, run, watch_client};
+use crate::metrics::Metrics;
+
+/// Events on their way to the gate. The watch keeps the latest when they are not taken.
+const EVENTS_BOUND: usize = 256;
+/// How often what the gate knows is written down: so much is forgotten when the guard is killed.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(10);
+/// Name of the file in `black_box.directory`.
+const SNAPSHOT_FILE: &str = "gate.json";
+
+/// A watch that tells the gate, and hears of it which fingerprints are tripped.
+pub(super) fn watch_beside(
+    policy: &GuardPolicy,
+    metrics: Arc<Metrics>,
+) -> Result<(Watch, watch::Sender<BTreeSet<String>>), WatchError> {
+    let (sender, tripped) = watch::channel(BTreeSet::new());
+    Ok((Watch { policy: policy.clone(), client: watch_client(policy)?, metrics, tripped }, sender))
+}
+
+/// Watches until it is told to stop.
+pub(super) async fn watched(
+    watch: Watch,
+    tripped: watch::Sender<BTreeSet<String>>,
+    gatekeeper: Arc<Gatekeeper>,
+    stop: CancellationToken,
+) {
+    let (events, mut told) = mpsc::channel(EVENTS_BOUND);
+    let hearing = async {
+        while let Some(event) = told.recv().await {
+            hear(&event, &gatekeeper, &tripped);
+        }
+    };
+    let (watched, ()) = tokio::join!(run(watch, stop, events), hearing);
+    if let Err(error) = watched {
+        tracing::error!(%error, "the black box and the watchdog do not work; queries are admitted without them");
+    }
+}
+
+fn hear(event: &WatchEvent, gatekeeper: &Gatekeeper, tripped: &watch::Sender<BTreeSet<String>>) {
+    if !matches!(event, WatchEvent::Memory { .. }) {
+        tracing::warn!("{event}");
+    }
+    if let Some(input) = event.gate_input() {
+        gatekeeper.tell(input);
+    }
+    let open: BTreeSet<String> = gatekeeper.status().breakers.into_iter().map(|breaker| breaker.fingerprint).collect();
+    tripped.send_if_modified(|known| {
+        let is_new = *known != open;
+        *known = open;
+        is_new
+    });
+}
+
+/// What an earlier run has left. A file that cannot be read is said, and set aside by the next snapshot.
+pub(super) fn restored(directory: &Path) -> GateSnapshot {
+    let path = directory.join(SNAPSHOT_FILE);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return GateSnapshot::default(),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "cannot read what the gate knew");
+            return GateSnapshot::default();
+        }
+    };
+    serde_json::from_slice(&text).unwrap_or_else(|error| {
+        tracing::warn!(path = %path.display(), %error, "cannot read what the gate knew");
+        GateSnapshot::default()
+    })
+}
+
+/// Writes down what the gate knows, now and then and at the end.
+pub(super) async fn keep_snapshots(directory: PathBuf, gatekeeper: Arc<Gatekeeper>, stop: CancellationToken) {
+    let mut interval = tokio::time::interval(SNAPSHOT_INTERVAL);
+    loop {
+        let is_over = tokio::select! {
+            () = stop.cancelled() => true,
+            _ = interval.tick() => false,
+        };
+        let (snapshot, directory) = (gatekeeper.snapshot(), directory.clone());
+        let written = tokio::task::spawn_blocking(move || write(&directory, &snapshot)).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(%error, "cannot write down what the gate knows");
+        }
+        if is_over {
+            return;
+        }
+    }
+}
+
+/// Beside the file and then in its place, so that a crash leaves the old one or the new one.
+fn write(directory: &Path, snapshot: &GateSnapshot) -> std::io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    serde_json::to_writer(&mut file, snapshot)?;
+    file.flush()?;
+    file.as_file().sync_data()?;
+    file.persist(directory.join(SNAPSHOT_FILE))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::gate::{Gate, GateInput};
+    use crate::model::Timestamp;
+
+    #[test]
+    fn what_the_gate_knows_survives_and_a_damaged_file_is_no_end() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(restored(directory.path()), GateSnapshot::default());
+        let mut gate = Gate::new(GuardPolicy::default(), 1 << 30);
+        let block = GateInput::Block { fingerprint: "f".to_owned(), until: None, reason: "a test".to_owned() };
+        gate.apply(block, Timestamp::from_millis(1_000));
+        write(directory.path(), &gate.snapshot()).unwrap();
+        assert_eq!(restored(directory.path()), gate.snapshot());
+        std::fs::write(directory.path().join(SNAPSHOT_FILE), "{").unwrap();
+        assert_eq!(restored(directory.path()), GateSnapshot::default());
+    }
+}
