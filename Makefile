@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help engines engine-kafka build demo evaluate test test-kafka bench lint docs audit fuzz ci clean check-cargo check-redis nab attribution
+.PHONY: help engines engine-kafka build demo evaluate test test-kafka bench bench-core lint docs audit fuzz ci clean check-cargo check-redis nab attribution
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -39,6 +39,9 @@ test-kafka: check-cargo engine-kafka ## Run the delivery tests on Apache Kafka, 
 bench: check-cargo engines ## Measure Floodmark beside its peers; FLOODMARK_BENCH_RECORDS=n, _BROKER=demo, _ONLY='floodmark table'
 	@for peer in otelcol rsyslog; do benches/peers/build.sh $$peer || echo "floodmark: $$peer is not built and not measured" >&2; done
 	cargo bench --locked --profile release --bench ingest
+
+bench-core: check-cargo ## Measure the core alone: ns an event, time a window and bytes a subscription; ARGS='1000000' for the larger only
+	@cargo bench --locked --profile release --bench core -- $(ARGS)
 
 nab: check-cargo ## Score `floodmark detect`; DATA=checkout of numenta/NAB, CLOUD=of microsoft/cloud-monitoring-dataset
 	@cargo bench --locked --profile dev --bench nab -- $(if $(DATA),'$(DATA)') $(if $(CLOUD),'$(CLOUD)')

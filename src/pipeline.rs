@@ -106,10 +106,12 @@ impl Pipeline {
         self.signals.push(window, self.assembler.names());
         let names = self.assembler.names();
         self.running.push(window);
+        let sources = self.signals.sorted(names);
         let scene = Scene {
             window,
             recent: &self.recent,
             signals: &self.signals,
+            sources: &sources,
             running: &self.running,
             query_texts: self.assembler.query_texts(),
             changes: self.assembler.changes(),

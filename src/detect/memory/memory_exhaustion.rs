@@ -222,7 +222,7 @@ impl Detector for MemoryExhaustion {
         let mut findings = Vec::new();
         let mut since_now = FxHashMap::default();
         let edge = scene.signals.edge();
-        for (source, history) in scene.signals.sorted(scene.names) {
+        for &(source, history) in scene.sources {
             if let Some(approach) = self.approach(history, edge, end) {
                 let since = self.since.get(&source).copied().unwrap_or(scene.window.start);
                 since_now.insert(source, since);

@@ -9,7 +9,7 @@ use crate::detect::change_behind::is_part;
 use crate::detect::edge_harm::edge_harm;
 use crate::detect::words::{count, duration};
 use crate::detect::{Detector, Finding, Role, Scene};
-use crate::flow::{SourceHistory, within};
+use crate::flow::{Name, SourceHistory, within};
 use crate::model::{
     Affected, AlertName, Cause, Change, ChangeKind, Confidence, Dimension, Dimensions, DurationMs, Text, Timestamp,
 };
@@ -121,7 +121,7 @@ fn is_rollout(source: &str, first: Timestamp, scene: &Scene<'_>) -> bool {
 
 impl Detector for RestartLoop {
     fn observe(&mut self, scene: &Scene<'_>) -> Vec<Finding> {
-        let sources = scene.signals.sorted(scene.names);
-        sources.into_iter().filter_map(|(name, history)| self.finding(scene.names.text(name), history, scene)).collect()
+        let finding = |(name, history): &(Name, &SourceHistory)| self.finding(scene.names.text(*name), history, scene);
+        scene.sources.iter().filter_map(finding).collect()
     }
 }

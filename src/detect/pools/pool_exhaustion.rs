@@ -191,7 +191,7 @@ impl Detector for PoolExhaustion {
     fn observe(&mut self, scene: &Scene<'_>) -> Vec<Finding> {
         let mut known = std::mem::take(&mut self.full);
         let mut findings = Vec::new();
-        for (name, history) in scene.signals.sorted(scene.names) {
+        for &(name, history) in scene.sources {
             let Some(pool) = history.pool.as_deref() else { continue };
             let before = known.remove(&name);
             if !history.reported_within(scene.window.end, SILENT_MS) {

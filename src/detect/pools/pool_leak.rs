@@ -59,7 +59,7 @@ impl PoolLeak {
         }
         self.judged_at = Some(moment);
         let known = std::mem::take(&mut self.leaks);
-        for (name, history) in scene.signals.sorted(scene.names) {
+        for &(name, history) in scene.sources {
             let Some(pool) = history.pool.as_deref() else { continue };
             let found = leaking(pool, scene.signals.edge(), scene.window.end);
             let found = found.or_else(|| known.get(&name).and_then(|leak| still_lost(leak, pool)));
@@ -151,7 +151,7 @@ impl Detector for PoolLeak {
             return Vec::new();
         }
         let mut findings = Vec::new();
-        for (name, history) in scene.signals.sorted(scene.names) {
+        for &(name, history) in scene.sources {
             let Some((leak, pool)) = self.leaks.get(&name).zip(history.pool.as_deref()) else { continue };
             if history.reported_within(scene.window.end, SILENT_MS) && self.counts(leak, pool) {
                 findings.push(finding(scene.names.text(name), leak, pool.size));

@@ -188,7 +188,7 @@ impl Detector for Saturation {
     fn observe(&mut self, scene: &Scene<'_>) -> Vec<Finding> {
         let end = scene.window.end;
         let mut findings = Vec::new();
-        for (name, history) in scene.signals.sorted(scene.names) {
+        for &(name, history) in scene.sources {
             let Some(throughput) = history.throughput.as_deref() else { continue };
             if !history.reported_within(end, SILENT_MS) {
                 continue;
