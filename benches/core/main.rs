@@ -17,7 +17,7 @@ static ALLOCATOR: allocator::Counting = allocator::Counting;
 const LOADS: [Load; 3] = [
     Load { subscriptions: 100_000, active: 100_000, failing: 0.000_5, windows: 72 },
     Load { subscriptions: 100_000, active: 100_000, failing: 0.2, windows: 72 },
-    Load { subscriptions: 1_000_000, active: 200_000, failing: 0.000_5, windows: 72 },
+    Load { subscriptions: 1_000_000, active: 190_000, failing: 0.000_5, windows: 72 },
 ];
 
 fn main() -> Result<()> {

@@ -42,8 +42,8 @@ pub use throughput::{Saturation, SaturationSpec};
 pub use words::{bytes, count, duration, percent, rate, rounded};
 
 use crate::flow::{
-    ChangeLog, ClosedWindow, Name, Names, QueryCell, QueryKey, QueryTexts, Recent, RunningQueries, ScanSize, SignalHistory,
-    SourceHistory,
+    ChangeLog, ClosedWindow, Name, Names, QueryCell, QueryKey, QueryTexts, Recent, RunningQueries, ScanSize,
+    SignalHistory, SourceHistory,
 };
 
 /// What a detector sees at the end of a window.

@@ -14,6 +14,12 @@ const RISING_Z: f64 = 2.58;
 const READINGS_TIME_TO_LIMIT_MAX_MS: DurationMs = 180_000;
 const READINGS_SPAN_MS_MIN: DurationMs = 25_000;
 const READINGS_RISE_SHARE_MIN: f64 = 0.1;
+/// Steps that say what is usual, and by how much two in a row must exceed them and this share of the limit.
+const JUMPS_BEFORE_MIN: usize = 4;
+const JUMP_FACTOR: f64 = 3.0;
+const JUMP_SHARE_MIN: f64 = 0.04;
+/// Noise at the foot of a climb.
+const FOOT_FACTOR: f64 = 1.5;
 /// What follows load late climbs in an S: its end flattens out by itself, over five minutes.
 const NEWEST_BUCKETS: usize = 10;
 /// At this share of its pace over this time a climb has stopped.
@@ -67,7 +73,7 @@ impl Climb {
 
     /// Time until the limit at the present pace; nothing where memory does not surely climb, or flattens out before it.
     pub(super) fn time_left(&self, limit_bytes: f64) -> Option<TimeLeft> {
-        self.by_reading(limit_bytes).or_else(|| {
+        self.by_reading(limit_bytes).or_else(|| self.by_jumps(limit_bytes)).or_else(|| {
             let trend = rising(&self.by_minutes).filter(|trend| {
                 let newest = &self.by_minutes[self.by_minutes.len().saturating_sub(NEWEST_BUCKETS)..];
                 let flattens = flattens_out(&self.by_minutes, limit_bytes) || flattens_out(newest, limit_bytes);
@@ -76,6 +82,33 @@ impl Climb {
             let used = self.by_reading.last()?.1;
             TimeLeft::new(limit_bytes - used, trend.slope, trend.slope_lower, trend.slope_upper)
         })
+    }
+
+    /// How long a climb at the present pace stays within `share` of its lowest level, one and a half times.
+    pub(super) fn foot_ms(&self, share: f64, limit_bytes: f64) -> DurationMs {
+        let pace = theil_sen(&self.by_minutes).map_or(0.0, |trend| trend.slope);
+        #[allow(clippy::cast_possible_truncation)] // clamped
+        let foot_ms = (FOOT_FACTOR * share * limit_bytes / pace.max(1e-9) * 1_000.0).clamp(0.0, 3.6e6) as DurationMs;
+        foot_ms
+    }
+
+    /// Two steps in a row that are far greater than any before: what is read every minute would be full before its
+    /// readings make a trend.
+    fn by_jumps(&self, limit_bytes: f64) -> Option<TimeLeft> {
+        let steps: Vec<(f64, f64)> =
+            self.by_minutes.windows(2).map(|pair| (pair[1].0 - pair[0].0, pair[1].1 - pair[0].1)).collect();
+        let (before, newest) = steps.split_at(steps.len().checked_sub(2).filter(|before| *before >= JUMPS_BEFORE_MIN)?);
+        let usual = before.iter().map(|(_, step)| step.abs()).fold(0.0, f64::max);
+        let jump = |(_, step): &(f64, f64)| *step >= (JUMP_FACTOR * usual).max(JUMP_SHARE_MIN * limit_bytes);
+        let goes_on = newest[1].1 >= FLATTENING_RATIO * newest[0].1;
+        if !newest.iter().all(jump) || !goes_on {
+            return None;
+        }
+        let paces = newest.iter().map(|(seconds, step)| step / seconds);
+        let (slowest, fastest) = paces.fold((f64::INFINITY, 0.0), |(low, high), pace| (pace.min(low), pace.max(high)));
+        let used = self.by_reading.last()?.1;
+        TimeLeft::new(limit_bytes - used, f64::midpoint(slowest, fastest), slowest, fastest)
+            .filter(|left| left.likely_ms <= READINGS_TIME_TO_LIMIT_MAX_MS)
     }
 
     fn by_reading(&self, limit_bytes: f64) -> Option<TimeLeft> {

@@ -18,11 +18,9 @@ use crate::model::{Affected, AlertName, Cause, Confidence, Dimension, Dimensions
 const FULL_SHARE: f64 = 0.97;
 /// How far it must have risen, as a share of the limit, to be more than a cache at home.
 const RISE_SHARE_MIN: f64 = 0.05;
-/// A source silent for this long says nothing about now.
-const SILENT_MS: DurationMs = 120_000;
 /// A level is new to a source when it is above what it came down from by this share of the limit.
 const NOVEL_SHARE: f64 = 0.02;
-/// A peak above this share may have ended in a kill: that the level fell afterwards proves nothing.
+/// A peak above this share, read seldom, may have ended in a kill: that the level fell afterwards proves nothing.
 const KILLED_SHARE: f64 = 0.93;
 /// At this share a source that grew for hours is out of memory within minutes.
 const CREPT_SHARE: f64 = 0.985;
@@ -37,6 +35,14 @@ const HOME_BUCKETS_MIN: u32 = 6;
 /// A process this young still fills its heap and its caches; then more must be used.
 const YOUNG_MS: DurationMs = 600_000;
 const YOUNG_SHARE_MIN: f64 = 0.9;
+/// At its foot a climb is above its lowest level by less than this share of the limit.
+const FOOT_SHARE: f64 = 0.03;
+/// A climb must have lasted so long to be believed at any share; a quicker one may be a backup or a batch that ends.
+const SUSTAINED_MS: DurationMs = 2_700_000;
+const QUICK_SHARE_MIN: f64 = 0.87;
+/// The same for one that the log began with, and the time before a climb that tells that it did not.
+const SUSTAINED_UNTAUGHT_MS: DurationMs = 7_200_000;
+const YOUNG_LOG_MS: DurationMs = 150_000;
 /// While load rises, memory rises with it and may stop with it: a crowd that is served wakes nobody.
 const WITH_LOAD_SHARE_MIN: f64 = 0.9;
 /// Load has risen: this factor since before the climb, and this one over the last three minutes.
@@ -92,7 +98,7 @@ impl MemoryExhaustion {
         let limit_bytes = history.limit_bytes?;
         let used_bytes = history.readings.back()?.1;
         let used_share = used_bytes / limit_bytes;
-        if used_share < self.spec.used_share_min || history.evicts || !history.reported_within(end, SILENT_MS) {
+        if used_share < self.spec.used_share_min || history.evicts || !history.is_current(end) {
             return None;
         }
         let climb = Climb::of(history, end, self.spec.trend.as_millis())?;
@@ -103,7 +109,8 @@ impl MemoryExhaustion {
         let with_load = load_rises(edge, climb.first, end);
         let left = climb.time_left(limit_bytes).filter(|left| {
             left.likely_ms <= self.spec.time_to_limit_max.as_millis()
-                && used_share >= urgent_share(history, &climb, with_load)
+                && (used_share >= urgent_share(history, &climb, with_load, end)
+                    || left.likely_ms * 4 <= history.interval_ms() * 5)
         });
         (left.is_some() || used_share >= FULL_SHARE).then_some(Approach {
             used_bytes,
@@ -116,15 +123,42 @@ impl MemoryExhaustion {
     }
 }
 
-/// From which share on a climb is urgent: later where it may well end by itself.
-fn urgent_share(history: &SourceHistory, climb: &Climb, with_load: bool) -> f64 {
-    let born = history.restarts.newest().unwrap_or_else(|| history.first_seen());
+/// From which share on a climb is urgent, if it would not reach the limit before the next reading: later where it may well
+/// end by itself, as what lasts less than an hour does, such as a backup.
+fn urgent_share(history: &SourceHistory, climb: &Climb, with_load: bool, end: Timestamp) -> f64 {
+    let newest = history.restarts.newest();
+    let born = newest.unwrap_or_else(|| history.first_seen());
     let young = climb.first.since(born) < YOUNG_MS && climb.last.since(born) < YOUNG_MS;
-    match (with_load, young) {
-        (true, _) => WITH_LOAD_SHARE_MIN,
-        (_, true) => YOUNG_SHARE_MIN,
-        _ => 0.0,
+    let (foot, limit) = (foot(history), history.limit_bytes.unwrap_or(0.0));
+    // What climbs since the log began may be a collector's first cycle: nothing tells where it ends.
+    let untaught = newest.is_none()
+        && foot.is_none_or(|foot| foot.since(born) < climb.foot_ms(FOOT_SHARE, limit).max(YOUNG_LOG_MS));
+    let climbing_ms = foot.map_or(0, |foot| end.since(foot));
+    if untaught && climbing_ms < SUSTAINED_UNTAUGHT_MS {
+        FULL_SHARE
+    } else if with_load {
+        WITH_LOAD_SHARE_MIN
+    } else if young {
+        YOUNG_SHARE_MIN
+    } else if climbing_ms < SUSTAINED_MS {
+        QUICK_SHARE_MIN
+    } else {
+        0.0
     }
+}
+
+/// Until when memory was as low as it has been in this life and log.
+fn foot(history: &SourceHistory) -> Option<Timestamp> {
+    let limit = history.limit_bytes?;
+    let born = history.restarts.newest();
+    let alive = |bucket: &&Bucket| born.is_none_or(|born| bucket.start > born);
+    let first_fine = history.fine.front()?.start;
+    let long = history.coarse.iter().filter(|bucket| bucket.start.plus(COARSE_MS) <= first_fine);
+    let long = long.filter(alive).map(|bucket| (bucket.start.plus(COARSE_MS), bucket.trough_bytes));
+    let short = history.fine.iter().filter(alive).map(|bucket| (bucket.start.plus(FINE_MS), bucket.trough_bytes));
+    let levels: Vec<(Timestamp, f64)> = long.chain(short).collect();
+    let least = levels.iter().map(|(_, level)| *level).fold(f64::INFINITY, f64::min);
+    levels.iter().rev().find(|(_, level)| *level <= least + FOOT_SHARE * limit).map(|(until, _)| *until)
 }
 
 /// Whether this level is the source's normal life: it came down from it by itself before, as after a garbage collection or
@@ -137,7 +171,8 @@ fn is_normal(history: &SourceHistory, climb: &Climb, used_share: f64) -> bool {
     let coarse = history.coarse.iter().filter(|b| b.start.plus(COARSE_MS) <= climb.least_at);
     let share = |bucket: &Bucket| bucket.peak_bytes / limit;
     // A peak that high may have ended in a kill, where nothing tells of restarts.
-    let survived = |share: &f64| history.restarts.are_told || *share < KILLED_SHARE;
+    let kills_show = history.restarts.are_told || history.interval_ms() <= FINE_MS;
+    let survived = |share: &f64| kills_show || *share < KILLED_SHARE;
     let recovered = fine.chain(coarse.clone()).filter(alive).map(share).filter(survived).fold(0.0, f64::max);
     let (full, all) = coarse.fold((0, 0), |(full, all), b| (full + u32::from(share(b) >= HOME_SHARE), all + 1));
     let at_home = all >= HOME_BUCKETS_MIN && full * 4 > all;

@@ -32,6 +32,11 @@ const INTERVALS_SILENT: DurationMs = 4;
 const INTERVALS_SILENT_MS_MAX: DurationMs = 2 * DAY_MS;
 /// How long a source with one reading is waited for: how often it is read is not known.
 const FIRST_SILENT_MS: DurationMs = 6 * 3_600_000;
+/// A source silent for longer than three of its intervals says nothing about now; within these bounds.
+const INTERVALS_CURRENT: DurationMs = 3;
+const CURRENT_MS_MIN: DurationMs = 120_000;
+const CURRENT_MS_MAX: DurationMs = 900_000;
+const _: () = assert!(CURRENT_MS_MAX < SERIES_SILENT_MS);
 /// Sources remembered; further ones are counted in `overflowed`.
 const SOURCES_MAX: usize = 10_000;
 /// Pools remembered, a day of each; further ones are counted in `overflowed`.
@@ -130,6 +135,20 @@ impl SourceHistory {
     #[must_use]
     pub fn reported_within(&self, end: Timestamp, span_ms: DurationMs) -> bool {
         end.since(self.last_seen) <= span_ms
+    }
+
+    /// Whether its newest readings still tell of `end`: what is read every minute says less often that it goes on.
+    #[must_use]
+    pub fn is_current(&self, end: Timestamp) -> bool {
+        let interval_ms = self.interval_ms.unwrap_or(0);
+        let silent_ms = (INTERVALS_CURRENT * interval_ms).clamp(CURRENT_MS_MIN, CURRENT_MS_MAX);
+        self.reported_within(end, silent_ms)
+    }
+
+    /// Usual time between its readings, in milliseconds; 0 before the second.
+    #[must_use]
+    pub fn interval_ms(&self) -> DurationMs {
+        self.interval_ms.unwrap_or(0)
     }
 
     /// Since when it is followed.
