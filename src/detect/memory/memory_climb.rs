@@ -18,8 +18,6 @@ const READINGS_RISE_SHARE_MIN: f64 = 0.1;
 const JUMPS_BEFORE_MIN: usize = 4;
 const JUMP_FACTOR: f64 = 3.0;
 const JUMP_SHARE_MIN: f64 = 0.04;
-/// Noise at the foot of a climb.
-const FOOT_FACTOR: f64 = 1.5;
 /// What follows load late climbs in an S: its end flattens out by itself, over five minutes.
 const NEWEST_BUCKETS: usize = 10;
 /// At this share of its pace over this time a climb has stopped.
@@ -82,14 +80,6 @@ impl Climb {
             let used = self.by_reading.last()?.1;
             TimeLeft::new(limit_bytes - used, trend.slope, trend.slope_lower, trend.slope_upper)
         })
-    }
-
-    /// How long a climb at the present pace stays within `share` of its lowest level, one and a half times.
-    pub(super) fn foot_ms(&self, share: f64, limit_bytes: f64) -> DurationMs {
-        let pace = theil_sen(&self.by_minutes).map_or(0.0, |trend| trend.slope);
-        #[allow(clippy::cast_possible_truncation)] // clamped
-        let foot_ms = (FOOT_FACTOR * share * limit_bytes / pace.max(1e-9) * 1_000.0).clamp(0.0, 3.6e6) as DurationMs;
-        foot_ms
     }
 
     /// Two steps in a row that are far greater than any before: what is read every minute would be full before its

@@ -11,7 +11,7 @@ use crate::config::Span;
 use crate::detect::time_left::TimeLeft;
 use crate::detect::words::{bytes, percent, rounded};
 use crate::detect::{Detector, Finding, Role, Scene};
-use crate::flow::{Bucket, COARSE_MS, EdgeHistory, FINE_MS, Name, SourceHistory};
+use crate::flow::{Bucket, COARSE_MS, EdgeHistory, FINE_MS, LOW_SHARE, Name, SourceHistory};
 use crate::model::{Affected, AlertName, Cause, Confidence, Dimension, Dimensions, DurationMs, Text, Timestamp};
 
 /// At this share of its limit a source that has risen is out of memory, whatever the trend says.
@@ -35,10 +35,10 @@ const HOME_BUCKETS_MIN: u32 = 6;
 /// A process this young still fills its heap and its caches; then more must be used.
 const YOUNG_MS: DurationMs = 600_000;
 const YOUNG_SHARE_MIN: f64 = 0.9;
-/// At its foot a climb is above its lowest level by less than this share of the limit.
-const FOOT_SHARE: f64 = 0.03;
 /// A climb must have lasted so long to be believed at any share; a quicker one may be a backup or a batch that ends.
 const SUSTAINED_MS: DurationMs = 2_700_000;
+const SUSTAINED_BUCKETS_MIN: usize = 8;
+const SUSTAINED_HALF_SHARE_MIN: f64 = 0.4;
 const QUICK_SHARE_MIN: f64 = 0.87;
 /// The same for one that the log began with, and the time before a climb that tells that it did not.
 const SUSTAINED_UNTAUGHT_MS: DurationMs = 7_200_000;
@@ -48,6 +48,8 @@ const WITH_LOAD_SHARE_MIN: f64 = 0.9;
 /// Load has risen: this factor since before the climb, and this one over the last three minutes.
 const LOAD_RISE: f64 = 1.25;
 const LOAD_STILL_RISE: f64 = 1.1;
+/// ... by more than counts of this size vary by chance, over-dispersed as they are.
+const LOAD_RISE_DEVIATIONS: f64 = 4.0;
 const LOAD_SPAN_MS: DurationMs = 60_000;
 const LOAD_STILL_MS: DurationMs = 120_000;
 
@@ -109,7 +111,7 @@ impl MemoryExhaustion {
         let with_load = load_rises(edge, climb.first, end);
         let left = climb.time_left(limit_bytes).filter(|left| {
             left.likely_ms <= self.spec.time_to_limit_max.as_millis()
-                && (used_share >= urgent_share(history, &climb, with_load, end)
+                && (used_share >= urgent_share(history, &climb, with_load, (end, left.likely_ms, used_share))
                     || left.likely_ms * 4 <= history.interval_ms() * 5)
         });
         (left.is_some() || used_share >= FULL_SHARE).then_some(Approach {
@@ -125,40 +127,45 @@ impl MemoryExhaustion {
 
 /// From which share on a climb is urgent, if it would not reach the limit before the next reading: later where it may well
 /// end by itself, as what lasts less than an hour does, such as a backup.
-fn urgent_share(history: &SourceHistory, climb: &Climb, with_load: bool, end: Timestamp) -> f64 {
+fn urgent_share(
+    history: &SourceHistory,
+    climb: &Climb,
+    with_load: bool,
+    (end, left_ms, used_share): (Timestamp, DurationMs, f64),
+) -> f64 {
     let newest = history.restarts.newest();
     let born = newest.unwrap_or_else(|| history.first_seen());
     let young = climb.first.since(born) < YOUNG_MS && climb.last.since(born) < YOUNG_MS;
-    let (foot, limit) = (foot(history), history.limit_bytes.unwrap_or(0.0));
+    // How long a climb at this pace stays within the foot, one and a half times.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // minutes
+    let foot_ms = (1.5 * LOW_SHARE * left_ms as f64 / (1.0 - used_share).max(LOW_SHARE)) as DurationMs;
     // What climbs since the log began may be a collector's first cycle: nothing tells where it ends.
-    let untaught = newest.is_none()
-        && foot.is_none_or(|foot| foot.since(born) < climb.foot_ms(FOOT_SHARE, limit).max(YOUNG_LOG_MS));
-    let climbing_ms = foot.map_or(0, |foot| end.since(foot));
-    if untaught && climbing_ms < SUSTAINED_UNTAUGHT_MS {
+    let untaught = newest.is_none() && history.low_until.since(born) < foot_ms.max(YOUNG_LOG_MS);
+    if untaught && end.since(born) < SUSTAINED_UNTAUGHT_MS {
         FULL_SHARE
     } else if with_load {
         WITH_LOAD_SHARE_MIN
     } else if young {
         YOUNG_SHARE_MIN
-    } else if climbing_ms < SUSTAINED_MS {
+    } else if !is_sustained(history, end) {
         QUICK_SHARE_MIN
     } else {
         0.0
     }
 }
 
-/// Until when memory was as low as it has been in this life and log.
-fn foot(history: &SourceHistory) -> Option<Timestamp> {
-    let limit = history.limit_bytes?;
+/// Whether memory has climbed steadily for most of an hour.
+fn is_sustained(history: &SourceHistory, end: Timestamp) -> bool {
     let born = history.restarts.newest();
     let alive = |bucket: &&Bucket| born.is_none_or(|born| bucket.start > born);
-    let first_fine = history.fine.front()?.start;
-    let long = history.coarse.iter().filter(|bucket| bucket.start.plus(COARSE_MS) <= first_fine);
-    let long = long.filter(alive).map(|bucket| (bucket.start.plus(COARSE_MS), bucket.trough_bytes));
-    let short = history.fine.iter().filter(alive).map(|bucket| (bucket.start.plus(FINE_MS), bucket.trough_bytes));
-    let levels: Vec<(Timestamp, f64)> = long.chain(short).collect();
-    let least = levels.iter().map(|(_, level)| *level).fold(f64::INFINITY, f64::min);
-    levels.iter().rev().find(|(_, level)| *level <= least + FOOT_SHARE * limit).map(|(until, _)| *until)
+    let recent = history.coarse.iter().filter(alive).filter(|b| end.since(b.start.plus(COARSE_MS)) <= SUSTAINED_MS);
+    let levels: Vec<f64> = recent.map(|bucket| bucket.trough_bytes).collect();
+    let (Some(first), Some(last)) = (levels.first(), levels.last()) else { return false };
+    let rises = levels.windows(2).filter(|pair| pair[1] > pair[0]).count();
+    let half = levels[levels.len() / 2] - first;
+    levels.len() >= SUSTAINED_BUCKETS_MIN
+        && rises + 2 >= levels.len()
+        && half >= SUSTAINED_HALF_SHARE_MIN * (last - first)
 }
 
 /// Whether this level is the source's normal life: it came down from it by itself before, as after a garbage collection or
@@ -205,7 +212,8 @@ fn load_rises(edge: &EdgeHistory, from: Timestamp, end: Timestamp) -> bool {
     let now = load(end.plus(-LOAD_SPAN_MS));
     let lately = load(end.plus(-LOAD_SPAN_MS - LOAD_STILL_MS));
     let before = load(from.plus(-LOAD_SPAN_MS).window_start(FINE_MS));
-    now >= LOAD_RISE * before.max(1.0) && now >= LOAD_STILL_RISE * lately.max(1.0)
+    let surely = now - before >= LOAD_RISE_DEVIATIONS * (now + before).sqrt();
+    surely && now >= LOAD_RISE * before.max(1.0) && now >= LOAD_STILL_RISE * lately.max(1.0)
 }
 
 impl Approach {

@@ -34,6 +34,8 @@ impl Default for RestartLoopSpec {
 
 /// The first restart of a rollout follows its deploy within this, and each further one the one before.
 const ROLLOUT_MS: DurationMs = 180_000;
+/// No rollout lasts longer.
+const ROLLOUT_MS_MAX: DurationMs = 3_600_000;
 /// Readings tell of a restart a little early or late.
 const ROLLOUT_SLACK_MS: DurationMs = 30_000;
 /// Without a restart in this span the loop is over, however long the span it is counted in.
@@ -45,7 +47,7 @@ const LATE_FACTOR: DurationMs = 2;
 /// Restarts further apart than this do not belong to one slow loop.
 const SLOW_GAP_MS_MAX: DurationMs = 1_500_000;
 /// A slow loop is new when the source had run for so many of its lives.
-const QUIET_LIVES: DurationMs = 3;
+const QUIET_LIVES: DurationMs = 2;
 /// Restarts that have their like a day before, this near, are planned.
 const DAILY_MS: DurationMs = 86_400_000;
 const DAILY_SLACK_MS: DurationMs = 1_200_000;
@@ -85,7 +87,7 @@ impl RestartLoop {
         if lately(within_ms).count() >= self.spec.restarts_min {
             let restarts: Vec<Timestamp> = lately(within_ms).collect();
             let kills = within(&history.restarts.oom_kills, end, within_ms);
-            let planned = kills == 0 && (is_rollout(source, restarts[0], scene) || is_daily(&restarts, times));
+            let planned = kills == 0 && (is_rollout(source, &restarts, history, scene) || is_daily(&restarts, times));
             let still = lately(STILL_MS.min(within_ms)).count() > 0;
             let before = times.len() - restarts.len();
             return (still && !planned).then_some(Loop { restarts, before, within_ms, by_memory: false });
@@ -112,15 +114,21 @@ impl RestartLoop {
         if times.len() < self.spec.restarts_min {
             return None;
         }
-        let restarts = chain_from(&without_rollouts(source, times.iter().copied(), scene));
+        let unplanned = without_rollouts(source, times.iter().copied(), history, scene);
+        let restarts = chain_from(&unplanned);
         if restarts.len() < self.spec.restarts_min || !goes_on(&restarts, end) || is_daily(&restarts, times) {
             return None;
         }
         let first = restarts[0];
         let harm = || edge_harm(scene.signals.edge(), first, end).is_some();
-        let new = self.slowly_looping.contains(&name) || ran_before(history, first, usual_ms(&restarts)) || harm();
         let by_memory = !told.are_told;
-        (new && (!by_memory || harm())).then(|| Loop { restarts, before: 0, within_ms: end.since(first), by_memory })
+        let new = || ran_before(history, &unplanned, &restarts) && !by_memory || harm();
+        (self.slowly_looping.contains(&name) || new()).then(|| Loop {
+            restarts,
+            before: 0,
+            within_ms: end.since(first),
+            by_memory,
+        })
     }
 
     fn finding(&mut self, name: Name, history: &SourceHistory, scene: &Scene<'_>) -> Option<Finding> {
@@ -184,12 +192,13 @@ fn goes_on(restarts: &[Timestamp], end: Timestamp) -> bool {
 }
 
 /// Whether the source had run for several lives of the loop before it: workers that are recycled never did.
-fn ran_before(history: &SourceHistory, first: Timestamp, life_ms: DurationMs) -> bool {
-    let told = &history.restarts;
-    let earlier = [&told.counted, &told.uptime_resets, &told.memory_falls];
-    let previous = earlier.into_iter().flatten().copied().filter(|at| *at < first.plus(-ROLLOUT_SLACK_MS)).max();
+fn ran_before(history: &SourceHistory, unplanned: &[Timestamp], restarts: &[Timestamp]) -> bool {
+    let Some(first) = restarts.first().copied() else { return false };
+    let previous = unplanned.len().checked_sub(restarts.len() + 1).map(|place| unplanned[place]);
+    let life_ms = usual_ms(restarts);
     #[allow(clippy::cast_possible_truncation)] // clamped
-    let up_ms = told.first_uptime_seconds.map_or(0, |seconds| (seconds.clamp(0.0, 1e9) * 1_000.0) as DurationMs);
+    let up_ms =
+        history.restarts.first_uptime_seconds.map_or(0, |seconds| (seconds.clamp(0.0, 1e9) * 1_000.0) as DurationMs);
     let ran_ms = previous.map_or(up_ms.max(first.since(history.first_seen())), |previous| first.since(previous));
     ran_ms >= QUIET_LIVES * life_ms
 }
@@ -206,20 +215,39 @@ fn deployed(source: &str, from: Timestamp, until: Timestamp, scene: &Scene<'_>) 
     changes.any(|change| change.kind != ChangeKind::Flag && is_part(&change.service, source))
 }
 
-/// Whether restarts that begin at `first` are a rollout that harms nobody: one source may count those of all its replicas.
-/// Once the span has passed the deploy, what still restarts is a loop.
-fn is_rollout(source: &str, first: Timestamp, scene: &Scene<'_>) -> bool {
-    deployed(source, first.plus(-ROLLOUT_MS), first.plus(ROLLOUT_SLACK_MS), scene)
+/// Whether restarts are a rollout that harms nobody: one source may count those of all its replicas. Once that has lasted
+/// too long, or the span has passed the deploy where there is one process only, what still restarts is a loop.
+fn is_rollout(source: &str, restarts: &[Timestamp], history: &SourceHistory, scene: &Scene<'_>) -> bool {
+    let Some(first) = restarts.first().copied() else { return false };
+    let begins = deployed(source, first.plus(-ROLLOUT_MS), first.plus(ROLLOUT_SLACK_MS), scene);
+    let all = history.restarts.counted.iter().copied();
+    let within = || without_rollouts(source, all, history, scene).iter().all(|at| *at < first);
+    (begins || (!tells_uptime(history) && within()))
         && !edge_harm(scene.signals.edge(), first, scene.window.end).is_some_and(|harm| harm.fails())
 }
 
-/// Restarts that follow no deploy, neither at once nor one after the other.
-fn without_rollouts(source: &str, times: impl Iterator<Item = Timestamp>, scene: &Scene<'_>) -> Vec<Timestamp> {
-    let (mut rolled_out, mut left): (Option<Timestamp>, Vec<Timestamp>) = (None, Vec::new());
+/// Whether it is one process: a count of restarts may be that of all replicas, a time up is that of one.
+fn tells_uptime(history: &SourceHistory) -> bool {
+    !history.restarts.uptime_resets.is_empty()
+}
+
+/// Restarts that follow no deploy: neither at once nor, where all replicas are counted, one after the other.
+fn without_rollouts(
+    source: &str,
+    times: impl Iterator<Item = Timestamp>,
+    history: &SourceHistory,
+    scene: &Scene<'_>,
+) -> Vec<Timestamp> {
+    // When the rollout began, and its newest restart.
+    let (mut rollout, mut left): (Option<(Timestamp, Timestamp)>, Vec<Timestamp>) = (None, Vec::new());
     for at in times {
-        let goes_on = rolled_out.is_some_and(|before| at.since(before) <= ROLLOUT_MS);
-        if goes_on || deployed(source, at.plus(-ROLLOUT_MS), at.plus(ROLLOUT_SLACK_MS), scene) {
-            rolled_out = Some(at);
+        let goes_on = rollout.filter(|(began, newest)| {
+            !tells_uptime(history) && at.since(*newest) <= ROLLOUT_MS && at.since(*began) <= ROLLOUT_MS_MAX
+        });
+        if let Some((began, _)) = goes_on {
+            rollout = Some((began, at));
+        } else if deployed(source, at.plus(-ROLLOUT_MS), at.plus(ROLLOUT_SLACK_MS), scene) {
+            rollout = Some((at, at));
         } else {
             left.push(at);
         }

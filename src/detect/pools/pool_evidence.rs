@@ -127,7 +127,7 @@ impl Look<'_> {
         Criteria { samples_min, z_min, growth_min, limit: self.size, smoothings: &[1.0, 4.0, 10.0] }
     }
 
-    /// Conservation, under whichever convention of the two shows less: a reservation is, or is not, an acquisition.
+    /// Conservation, under whichever convention shows least: a reservation is an acquisition, is in use, or neither.
     fn missing(&self) -> Option<Leaking> {
         // It is missing whatever the load does, and a fall of load does not make it less of a leak.
         let criteria = Criteria { smoothings: &[1.0], limit: Some(0.0), ..self.criteria(6, 2.58, 0.02) };
@@ -138,8 +138,9 @@ impl Look<'_> {
         };
         let plain = growth_of(|bucket| bucket.missing)?;
         let beyond = growth_of(|bucket| bucket.missing_beyond_reserved)?;
+        let with = growth_of(|bucket| bucket.missing_and_reserved)?;
         let grown = |growth: &Growth| growth.level - growth.start_level;
-        let growth = if grown(&plain) <= grown(&beyond) { plain } else { beyond };
+        let growth = [plain, beyond, with].into_iter().min_by(|a, b| grown(a).total_cmp(&grown(b)))?;
         let least = self.buckets.iter().filter_map(|bucket| bucket.missing).map(|gauge| gauge.min);
         let lost = growth.level - least.fold(growth.start_level, f64::min);
         let why = format!(

@@ -10,7 +10,7 @@ use crate::detect::edge_harm::{EdgeHarm, affected_at_the_edge, edge_harm};
 use crate::detect::growth::median_of;
 use crate::detect::words::{duration, percent, rounded};
 use crate::detect::{Detector, Finding, Role, Scene};
-use crate::flow::{FINE_MS, Name, PoolBucket, PoolHistory};
+use crate::flow::{FINE_MS, Gauge, Name, PoolBucket, PoolHistory};
 use crate::model::{Affected, AlertName, Cause, Confidence, Dimension, Dimensions, DurationMs, Text, Timestamp};
 
 /// Full: within this share of its size, or half a member.
@@ -91,7 +91,7 @@ impl PoolExhaustion {
         let why = full.reason(size);
         let suffers = harm.map(|harm| format!("; {harm}")).unwrap_or_default();
         let newest = pool.fine.back()?;
-        let part = |gauge: Option<crate::flow::Gauge>, of: &str| gauge.map(|g| format!("{} {of}", whole(g.last)));
+        let part = |gauge: Option<Gauge>, of: &str| gauge.map(|g| format!("{} {of}", whole(g.last)));
         let parts: Vec<String> =
             [part(newest.in_use, "in use"), part(newest.reserved, "reserved")].into_iter().flatten().collect();
         Some(Finding {
@@ -182,11 +182,13 @@ pub(in crate::detect) fn is_full(pool: &PoolHistory, was_full: bool) -> bool {
         is_at(held, size) || (was_full && (STILL_FULL_SHARE..=STILL_FULL_SHARE_MAX).contains(&(held / size)))
     };
     let all = || pool.coarse.iter().chain(&pool.fine);
-    let floors = |of: fn(&PoolBucket) -> Option<f64>| all().filter_map(of).fold(f64::INFINITY, f64::min);
-    let missing = newest.missing.map_or(0.0, |gauge| gauge.last - floors(|b| b.missing.map(|g| g.min)));
-    let beyond = newest
-        .missing_beyond_reserved
-        .map_or(0.0, |gauge| gauge.last - floors(|b| b.missing_beyond_reserved.map(|g| g.min)));
+    let above_floor = |of: fn(&PoolBucket) -> Option<Gauge>| {
+        let floor = all().filter_map(of).map(|gauge| gauge.min).fold(f64::INFINITY, f64::min);
+        of(newest).map_or(0.0, |gauge| gauge.last - floor)
+    };
+    // Under whichever convention shows least.
+    let missing = above_floor(|bucket| bucket.missing).min(above_floor(|bucket| bucket.missing_and_reserved));
+    let beyond = above_floor(|bucket| bucket.missing_beyond_reserved);
     let alone = in_use.map(|in_use| in_use + missing.max(0.0));
     let beside = held(newest, pool);
     [alone, beside, beside.map(|held| held + missing.min(beyond).max(0.0))].into_iter().flatten().any(meets)
@@ -194,9 +196,11 @@ pub(in crate::detect) fn is_full(pool: &PoolHistory, was_full: bool) -> bool {
 
 /// Whether a pool that was full has a few members free in one reading only: who waits takes them before the next.
 fn hovers(pool: &PoolHistory, full: &Full, end: Timestamp, interval_ms: DurationMs) -> bool {
+    // The sum of gauges that are read seldom may meet the size by chance, once.
+    let confirmed = full.read_at.since(full.since) > interval_ms + interval_ms / 4;
     let one_reading = end.since(full.read_at) <= (READINGS_FREE_MAX * interval_ms).clamp(FINE_MS, FREE_MS_MAX);
     let held = pool.fine.back().and_then(|bucket| held(bucket, pool));
-    one_reading && held.zip(pool.size).is_some_and(|(held, size)| held >= HOVERS_SHARE * size)
+    confirmed && one_reading && held.zip(pool.size).is_some_and(|(held, size)| held >= HOVERS_SHARE * size)
 }
 
 impl Detector for PoolExhaustion {

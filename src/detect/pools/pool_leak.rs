@@ -9,7 +9,7 @@ use crate::detect::growth::Growth;
 use crate::detect::time_left::TimeLeft;
 use crate::detect::words::rounded;
 use crate::detect::{Detector, Finding, Role, Scene};
-use crate::flow::{FINE_MS, Name, PoolHistory};
+use crate::flow::{FINE_MS, Name, PoolBucket, PoolHistory};
 use crate::model::{Affected, AlertName, Cause, Dimension, Dimensions, DurationMs, Text, Timestamp};
 
 /// A pool this full has nothing left to lose: its leak has no trend any more, and goes on.
@@ -91,15 +91,16 @@ impl PoolLeak {
 /// conserved is lost whether or not its trend shows in every half-minute; members in use may come back any time.
 fn still_lost(leak: &Leaking, pool: &PoolHistory, fresh: bool) -> Option<Leaking> {
     let size = pool.size?;
-    let newest = pool.fine.back()?;
-    let gauge = match leak.lost {
-        Lost::Missing => newest.missing,
-        Lost::Reserved => newest.reserved,
-        Lost::InUse => newest.in_use,
+    let of = |bucket: &PoolBucket| match leak.lost {
+        Lost::Missing => bucket.missing,
+        Lost::Reserved => bucket.reserved,
+        Lost::InUse => bucket.in_use,
     };
+    // A half-minute that has just begun may not have been told in full.
+    let gauge = pool.fine.iter().rev().take(2).find_map(of);
     let grown = leak.growth.level - leak.growth.start_level;
     let lost = gauge?.last >= leak.growth.start_level + STILL_LOST_SHARE * grown;
-    let missing = if leak.lost == Lost::Missing { grown } else { 0.0 };
+    let missing = if leak.lost == Lost::Missing { gauge?.last - leak.growth.start_level } else { 0.0 };
     let held = occupied(pool, missing)?;
     let full = held >= FULL_SHARE * size;
     let Growth { slope, slope_lower, slope_upper, .. } = leak.growth;

@@ -95,7 +95,7 @@ fn rises(levels: &[Level], total: f64) -> usize {
     if goes_on { run } else { 0 }
 }
 
-/// Conservation, under whichever convention of the two shows less: a reservation is, or is not, an acquisition.
+/// Conservation, under whichever convention shows least: a reservation is an acquisition, is in use, or neither.
 fn missing(pool: &PoolHistory, buckets: &[&PoolBucket], full: bool) -> Option<Leaking> {
     let size = pool.size.unwrap_or(0.0);
     let beyond_noise = |least: f64, highest: f64| {
@@ -103,7 +103,9 @@ fn missing(pool: &PoolHistory, buckets: &[&PoolBucket], full: bool) -> Option<Le
     };
     let plain = new_level(&levels(buckets, |bucket| bucket.missing), beyond_noise)?;
     let beyond = new_level(&levels(buckets, |bucket| bucket.missing_beyond_reserved), beyond_noise)?;
-    let found = if plain.floor - plain.usual <= beyond.floor - beyond.usual { plain } else { beyond };
+    let with = new_level(&levels(buckets, |bucket| bucket.missing_and_reserved), beyond_noise)?;
+    let risen = |level: &NewLevel| level.floor - level.usual;
+    let found = [plain, beyond, with].into_iter().min_by(|a, b| risen(a).total_cmp(&risen(b)))?;
     let lost = found.last.gauge.last - found.usual;
     let why =
         format!("{} members more than before {} are acquired, not released and not in use", whole(lost), found.since);

@@ -50,8 +50,12 @@ impl Ceiling {
         let now = flat(history, of, end)?;
         let rate = |bucket: &ThroughputBucket| of(bucket).per_second();
         let stands = |bucket: &&ThroughputBucket| rate(bucket).is_none_or(|rate| rate >= STANDING_SHARE * now);
-        let since = history.fine.iter().rev().take_while(stands).last()?.start;
         let first_fine = history.fine.front()?.start;
+        let mut since = history.fine.iter().rev().take_while(stands).last()?.start;
+        if since == first_fine {
+            let older = history.coarse.iter().rev().skip_while(|bucket| bucket.start >= first_fine);
+            since = older.take_while(stands).last().map_or(since, |bucket| bucket.start);
+        }
         let long = history.coarse.iter().filter(|b| b.start.plus(COARSE_MS) <= first_fine.min(since));
         let short = history.fine.iter().filter(|bucket| bucket.start < since);
         let before: Vec<(&ThroughputBucket, DurationMs)> =

@@ -27,6 +27,7 @@ const UNTAUGHT_PER_SECOND_MIN: f64 = 5.0;
 const FLAT_MS: DurationMs = 300_000;
 const FLAT_BUCKETS_MIN: usize = 4;
 const FLAT_VARIATION_MAX: f64 = 0.02;
+const FLAT_RISE_MAX: f64 = 0.015;
 
 /// The newest stretch of throughput.
 #[derive(Debug, Clone, Copy)]
@@ -121,7 +122,11 @@ pub(super) fn flat(history: &ThroughputHistory, of: fn(&ThroughputBucket) -> Flo
     let n = rates.len() as f64;
     let mean = rates.iter().sum::<f64>() / n;
     let deviation = (rates.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>() / n).sqrt();
-    (mean > 0.0 && deviation <= FLAT_VARIATION_MAX * mean).then_some(mean)
+    // Newest first. What still rises is on its way, however evenly.
+    let third = (rates.len() / 3).max(1);
+    let part = |rates: &[f64]| median_of(rates.iter().copied());
+    let rises = part(&rates[..third]) - part(&rates[rates.len() - third..]) > FLAT_RISE_MAX * mean;
+    (mean > 0.0 && deviation <= FLAT_VARIATION_MAX * mean && !rises).then_some(mean)
 }
 
 /// What was normal for a source before a moment.

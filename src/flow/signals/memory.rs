@@ -13,6 +13,8 @@ const READINGS_MS: DurationMs = 180_000;
 /// Of what is read seldom, so many of these at least, from so long ago at most.
 const READINGS_MIN: usize = 8;
 const READINGS_MS_MAX: DurationMs = 1_200_000;
+/// Within this share of the limit above its lowest level memory is low.
+pub const LOW_SHARE: f64 = 0.03;
 /// A process was killed for memory when its use falls by this share of the limit, from so near that one and a half steps
 /// as great as the last would have been above it. A garbage collector stops short of that.
 const KILL_FALL_SHARE: f64 = 0.4;
@@ -71,6 +73,11 @@ impl SourceHistory {
             || age_ms(&self.readings) > READINGS_MS_MAX
         {
             self.readings.pop_front();
+        }
+        let slack = LOW_SHARE * self.limit_bytes.unwrap_or(0.0);
+        self.least_bytes = self.least_bytes.min(used.min);
+        if used.last <= self.least_bytes + slack {
+            self.low_until = used.at;
         }
         if self.fell_from_its_limit() {
             self.restarts.remember_fall(at);

@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 pub use self::buckets::{COARSE_MS, DAY_MS, FINE_MS};
 pub use self::counter::Flow;
 pub use self::edge::{EdgeBucket, EdgeHistory};
-pub use self::memory::Bucket;
+pub use self::memory::{Bucket, LOW_SHARE};
 pub use self::pool::{Gauge, PoolBucket, PoolHistory};
 use self::readings::Readings;
 pub use self::restarts::{Restarts, within};
@@ -57,6 +57,9 @@ pub struct SourceHistory {
     pub evicts: bool,
     /// Newest memory limit, in bytes.
     pub limit_bytes: Option<f64>,
+    /// When its memory was last as low as it has ever been, or nearly.
+    pub low_until: Timestamp,
+    least_bytes: f64,
     /// When it restarted.
     pub restarts: Restarts,
     /// Its pool, where it has one.
@@ -170,6 +173,7 @@ impl SourceHistory {
         let silent_ms = if first { 0 } else { window.end.since(self.last_seen) };
         if first {
             self.first_seen = window.start;
+            self.least_bytes = f64::INFINITY;
             // Counted from its start: it did so before this log began.
             self.evicts = readings.get("evicted_keys_total").is_some_and(|evicted| evicted.last > 0.0);
         } else {

@@ -65,8 +65,8 @@ impl Restarts {
     #[must_use]
     pub fn best_told(&self, end: Timestamp, span_ms: DurationMs) -> &VecDeque<Timestamp> {
         let mut best = &self.counted;
-        for way in self.ways() {
-            // What only memory tells may be a collector: it is looked at where nothing else tells.
+        // What only memory tells may be a collector: it is looked at where nothing else tells.
+        for way in [&self.oom_kills, &self.uptime_resets] {
             if within(way, end, span_ms) > within(best, end, span_ms) {
                 best = way;
             }
