@@ -14,7 +14,9 @@ const RISING_Z: f64 = 2.58;
 const READINGS_TIME_TO_LIMIT_MAX_MS: DurationMs = 180_000;
 const READINGS_SPAN_MS_MIN: DurationMs = 25_000;
 const READINGS_RISE_SHARE_MIN: f64 = 0.1;
-/// Steps that say what is usual, and by how much two in a row must exceed them and this share of the limit.
+/// So many steps in a row, what they are held against, and by how much they must exceed it and this share of the limit.
+const JUMPS_MIN: usize = 2;
+const JUMPS_MAX: usize = 10;
 const JUMPS_BEFORE_MIN: usize = 4;
 const JUMP_FACTOR: f64 = 3.0;
 const JUMP_SHARE_MIN: f64 = 0.04;
@@ -82,16 +84,19 @@ impl Climb {
         })
     }
 
-    /// Two steps in a row that are far greater than any before: what is read every minute would be full before its
+    /// Steps in a row that are far greater than any before: what is read every minute would be full before its
     /// readings make a trend.
     fn by_jumps(&self, limit_bytes: f64) -> Option<TimeLeft> {
         let steps: Vec<(f64, f64)> =
             self.by_minutes.windows(2).map(|pair| (pair[1].0 - pair[0].0, pair[1].1 - pair[0].1)).collect();
-        let (before, newest) = steps.split_at(steps.len().checked_sub(2).filter(|before| *before >= JUMPS_BEFORE_MIN)?);
-        let usual = before.iter().map(|(_, step)| step.abs()).fold(0.0, f64::max);
-        let jump = |(_, step): &(f64, f64)| *step >= (JUMP_FACTOR * usual).max(JUMP_SHARE_MIN * limit_bytes);
-        let goes_on = newest[1].1 >= FLATTENING_RATIO * newest[0].1;
-        if !newest.iter().all(jump) || !goes_on {
+        let jumps = |count: usize| {
+            let (before, newest) = steps.split_at(steps.len().checked_sub(count)?);
+            let usual = before.iter().map(|(_, step)| step.abs()).fold(0.0, f64::max);
+            let jump = |(_, step): &(f64, f64)| *step >= (JUMP_FACTOR * usual).max(JUMP_SHARE_MIN * limit_bytes);
+            (before.len() >= JUMPS_BEFORE_MIN && newest.iter().all(jump)).then_some(newest)
+        };
+        let newest = (JUMPS_MIN..=JUMPS_MAX).find_map(jumps)?;
+        if newest[newest.len() - 1].1 < FLATTENING_RATIO * newest[newest.len() - 2].1 {
             return None;
         }
         let paces = newest.iter().map(|(seconds, step)| step / seconds);

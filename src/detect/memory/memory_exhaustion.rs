@@ -40,6 +40,8 @@ const SUSTAINED_MS: DurationMs = 2_700_000;
 const SUSTAINED_BUCKETS_MIN: usize = 8;
 const SUSTAINED_HALF_SHARE_MIN: f64 = 0.4;
 const QUICK_SHARE_MIN: f64 = 0.87;
+/// What is so near is told at any share: there is no time to wait for more.
+const IMMINENT_MS: DurationMs = 60_000;
 /// The same for one that the log began with, and the time before a climb that tells that it did not.
 const SUSTAINED_UNTAUGHT_MS: DurationMs = 7_200_000;
 const YOUNG_LOG_MS: DurationMs = 150_000;
@@ -147,7 +149,7 @@ fn urgent_share(
         WITH_LOAD_SHARE_MIN
     } else if young {
         YOUNG_SHARE_MIN
-    } else if !is_sustained(history, end) {
+    } else if left_ms > IMMINENT_MS && !is_sustained(history, end) {
         QUICK_SHARE_MIN
     } else {
         0.0

@@ -65,12 +65,17 @@ impl PoolLeak {
         for &(name, history) in scene.sources {
             let Some(pool) = history.pool.as_deref() else { continue };
             let end = scene.window.end;
-            let found = leaking(pool, scene.signals.edge(), end).map(|leak| (end, leak));
+            let found = leaking(pool, scene.signals.edge(), end);
             let still = |(at, leak): &(Timestamp, Leaking)| {
                 let fresh = end.since(*at) <= HIDDEN_MS.max(INTERVALS_HIDDEN * history.interval_ms());
                 still_lost(leak, pool, fresh).map(|leak| (*at, leak))
             };
-            let found = found.or_else(|| known.get(&name).and_then(still));
+            let found = match (found, known.get(&name).and_then(still)) {
+                // The last members of a pool that is full already are no leak of their own.
+                (Some(_), Some((_, still))) if still.left == Some(TimeLeft::NONE) => Some((end, still)),
+                (Some(found), _) => Some((end, found)),
+                (None, still) => still,
+            };
             found.into_iter().for_each(|leak| {
                 self.leaks.insert(name, leak);
             });
