@@ -39,7 +39,7 @@ const YOUNG_SHARE_MIN: f64 = 0.9;
 const SUSTAINED_MS: DurationMs = 2_700_000;
 const SUSTAINED_BUCKETS_MIN: usize = 8;
 const SUSTAINED_HALF_SHARE_MIN: f64 = 0.4;
-const QUICK_SHARE_MIN: f64 = 0.87;
+const QUICK_SHARE_MIN: f64 = 0.86;
 /// What is so near is told at any share: there is no time to wait for more.
 const IMMINENT_MS: DurationMs = 60_000;
 /// The same for one that the log began with, and the time before a climb that tells that it did not.
@@ -113,7 +113,7 @@ impl MemoryExhaustion {
         let with_load = load_rises(edge, climb.first, end);
         let left = climb.time_left(limit_bytes).filter(|left| {
             left.likely_ms <= self.spec.time_to_limit_max.as_millis()
-                && (used_share >= urgent_share(history, &climb, with_load, (end, left.likely_ms, used_share))
+                && (used_share >= urgent_share(history, &climb, with_load, (end, left, used_share))
                     || left.likely_ms * 4 <= history.interval_ms() * 5)
         });
         (left.is_some() || used_share >= FULL_SHARE).then_some(Approach {
@@ -133,14 +133,14 @@ fn urgent_share(
     history: &SourceHistory,
     climb: &Climb,
     with_load: bool,
-    (end, left_ms, used_share): (Timestamp, DurationMs, f64),
+    (end, left, used_share): (Timestamp, &TimeLeft, f64),
 ) -> f64 {
     let newest = history.restarts.newest();
     let born = newest.unwrap_or_else(|| history.first_seen());
     let young = climb.first.since(born) < YOUNG_MS && climb.last.since(born) < YOUNG_MS;
     // How long a climb at this pace stays within the foot, one and a half times.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // minutes
-    let foot_ms = (1.5 * LOW_SHARE * left_ms as f64 / (1.0 - used_share).max(LOW_SHARE)) as DurationMs;
+    let foot_ms = (1.5 * LOW_SHARE * left.likely_ms as f64 / (1.0 - used_share).max(LOW_SHARE)) as DurationMs;
     // What climbs since the log began may be a collector's first cycle: nothing tells where it ends.
     let untaught = newest.is_none() && history.low_until.since(born) < foot_ms.max(YOUNG_LOG_MS);
     if untaught && end.since(born) < SUSTAINED_UNTAUGHT_MS {
@@ -149,7 +149,7 @@ fn urgent_share(
         WITH_LOAD_SHARE_MIN
     } else if young {
         YOUNG_SHARE_MIN
-    } else if left_ms > IMMINENT_MS && !is_sustained(history, end) {
+    } else if left.soonest_ms > IMMINENT_MS && !is_sustained(history, end) {
         QUICK_SHARE_MIN
     } else {
         0.0

@@ -178,6 +178,7 @@ fn what_is_read_once_a_minute_is_told_within_its_readings() {
         for every in [30.0, 60.0] {
             let end = 900.0 + 60.0 * minutes;
             let outcome = run(end + 90.0, every, filling(minutes));
+            println!("{minutes} min, every {every} s");
             let (page, seconds) = outcome.first(AlertName::MemoryExhaustion, Severity::Critical, "redis/cache-2");
             assert!(end - seconds >= before_min - every, "{minutes} min, {every} s: {seconds}: {}", page.summary);
         }
