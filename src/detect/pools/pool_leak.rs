@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::pool_evidence::{Leaking, Lost, leaking, occupied, whole};
+use super::pool_exhaustion::is_full;
 use crate::config::Span;
 use crate::detect::growth::Growth;
 use crate::detect::time_left::TimeLeft;
@@ -107,7 +108,7 @@ fn still_lost(leak: &Leaking, pool: &PoolHistory, fresh: bool) -> Option<Leaking
     let lost = gauge?.last >= leak.growth.start_level + STILL_LOST_SHARE * grown;
     let missing = if leak.lost == Lost::Missing { gauge?.last - leak.growth.start_level } else { 0.0 };
     let held = occupied(pool, missing)?;
-    let full = held >= FULL_SHARE * size;
+    let full = held >= FULL_SHARE * size || is_full(pool, true);
     let Growth { slope, slope_lower, slope_upper, .. } = leak.growth;
     let left = if full { Some(TimeLeft::NONE) } else { TimeLeft::new(size - held, slope, slope_lower, slope_upper) };
     (lost && (full || fresh && leak.lost != Lost::InUse)).then(|| Leaking { occupied: held, left, ..leak.clone() })
