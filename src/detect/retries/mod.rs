@@ -7,6 +7,7 @@ mod retry_amplification;
 mod retry_groups;
 mod retry_scores;
 mod retry_words;
+mod work_done;
 
 pub use feedback_loop::{FeedbackLoop, FeedbackLoopSpec};
 pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};
