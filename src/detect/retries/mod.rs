@@ -3,6 +3,7 @@
 mod dispersion;
 mod feedback_loop;
 mod feedback_words;
+mod onset_demand;
 mod retry_amplification;
 mod retry_groups;
 mod retry_scores;
