@@ -21,7 +21,7 @@ fn storm_log(seed: u64) -> Vec<Event> {
     let mut random = Lcg(seed);
     let mut events = Vec::new();
     for arrival in random.arrivals(0.0, SECONDS, |_| 3.0, 3.0) {
-        let customer = random.times(5.5) + random.times(5.5);
+        let customer = random.below(12);
         let route = if random.next() < 0.7 { "Search" } else { "Open" };
         let (mut time, key) = (arrival, Text::from(format!("key-{}", random.0)));
         for attempt in 1..40_u32 {
@@ -39,7 +39,7 @@ fn storm_log(seed: u64) -> Vec<Event> {
             events.push(Event::Request(repeated));
             for _ in 0..random.times(1.2) {
                 let mut call = request(time, customer, ("api", "store", "Read"));
-                call.request_key = Some(Text::from(format!("item-{}", random.times(9.5))));
+                call.request_key = Some(Text::from(format!("item-{}", random.below(20))));
                 events.push(Event::Request(call));
             }
             time += 0.3 + random.next();

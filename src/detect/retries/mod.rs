@@ -2,6 +2,8 @@
 
 mod dispersion;
 mod feedback_loop;
+#[cfg(test)]
+mod feedback_tests;
 mod feedback_words;
 mod onset_demand;
 mod retry_amplification;
