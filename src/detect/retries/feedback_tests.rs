@@ -6,11 +6,12 @@ use crate::model::{AlertName, Dimension, Event, Severity};
 const TICKS_A_SECOND: usize = 10;
 const TRIGGER_S: usize = 480;
 const END_S: usize = 1_200;
-/// What a client waits for an answer, and a queue lets wait, in seconds.
+/// What a client waits for an answer, in seconds.
 const PATIENCE_S: f64 = 2.0;
-const QUEUE_S_MAX: f64 = 8.0;
+/// A queue has so many places, however slowly it moves: eight seconds at full capacity.
+const PLACES: f64 = 120.0;
 
-/// A service with a queue, and clients that ask it seven times a second.
+/// A service with a queue, and clients that ask it seven times a second, by turns more and less.
 #[derive(Clone, Copy)]
 struct Shop {
     /// Requests a second that it works off, by second.
@@ -34,13 +35,14 @@ impl Shop {
             let (now, ticks_a_second) = (tick as f64 / TICKS_A_SECOND as f64, TICKS_A_SECOND as f64);
             backlog = (backlog - capacity / ticks_a_second).max(0.0);
             let mut tries = std::mem::take(&mut due[tick]);
-            tries.extend((0..random.times(7.0 / ticks_a_second)).map(|_| (random.below(40), 1)));
+            let demand = if second / 15 % 2 == 0 { 5.0 } else { 9.0 };
+            tries.extend((0..random.times(demand / ticks_a_second)).map(|_| (random.below(40), 1)));
             for (customer, attempt) in tries {
                 let wait_s = backlog / capacity;
                 let (share, status) = (self.broken)(second);
                 let (status, duration_s) = if random.next() < share {
                     (status, if status == 504 { PATIENCE_S } else { 0.02 })
-                } else if wait_s > QUEUE_S_MAX {
+                } else if backlog > PLACES {
                     (503, 0.003)
                 } else {
                     backlog += 1.0;
