@@ -29,10 +29,10 @@ fn storm_log(seed: u64) -> Vec<Event> {
             let failed = random.next() < share;
             let repeated = Request {
                 client: Some(Text::from("cli")),
-                client_version: Some(Text::from(if customer % 2 == 0 { "4.0" } else { "3.9" })),
+                client_version: Some(Text::from(if customer.is_multiple_of(2) { "4.0" } else { "3.9" })),
                 status: if failed { 503 } else { 200 },
                 duration_ms: random.duration_ms(40.0),
-                attempt: (customer % 3 == 0).then_some(attempt),
+                attempt: customer.is_multiple_of(3).then_some(attempt),
                 request_key: (customer % 3 == 1).then(|| key.clone()),
                 ..request(time, customer, ("", "api", route))
             };

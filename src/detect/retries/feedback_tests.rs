@@ -35,7 +35,7 @@ impl Shop {
             let (now, ticks_a_second) = (tick as f64 / TICKS_A_SECOND as f64, TICKS_A_SECOND as f64);
             backlog = (backlog - capacity / ticks_a_second).max(0.0);
             let mut tries = std::mem::take(&mut due[tick]);
-            let demand = if second / 15 % 2 == 0 { 5.0 } else { 9.0 };
+            let demand = if (second / 15).is_multiple_of(2) { 5.0 } else { 9.0 };
             tries.extend((0..random.times(demand / ticks_a_second)).map(|_| (random.below(40), 1)));
             for (customer, attempt) in tries {
                 let wait_s = backlog / capacity;
