@@ -11,6 +11,8 @@ mod finding;
 mod growth;
 mod latency_regression;
 mod memory;
+#[cfg(test)]
+mod order_tests;
 mod pools;
 mod queries;
 mod rates;
