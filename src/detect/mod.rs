@@ -21,6 +21,7 @@ mod series;
 #[cfg(test)]
 mod signal_tests;
 pub mod statistics;
+#[cfg(test)]
 mod test_logs;
 #[cfg(test)]
 mod test_traffic;
