@@ -10,7 +10,7 @@ use crate::support::clickhouse::{client, options};
 use crate::support::guard::{Guarded, LIMIT_BYTES, ask, desired, engine, fill, policy_text};
 
 /// Setting, value, code: what a reader tries, and how it is refused. 164: not with readonly; 452: not within the range.
-const WAYS_OUT: [(&str, &str, u32); 22] = [
+const WAYS_OUT: [(&str, &str, u32); 23] = [
     ("max_memory_usage", "0", 452),
     ("max_memory_usage", "1000000000", 452),
     ("max_memory_usage_for_user", "0", 164),
@@ -19,6 +19,7 @@ const WAYS_OUT: [(&str, &str, u32); 22] = [
     ("max_untracked_memory", "1000000000", 164),
     ("max_bytes_before_external_group_by", "0", 452),
     ("max_bytes_before_external_sort", "0", 452),
+    ("max_temporary_data_on_disk_size_for_query", "0", 452),
     ("max_rows_to_read", "0", 452),
     ("max_bytes_to_read", "0", 452),
     ("max_result_rows", "0", 452),
@@ -90,6 +91,8 @@ async fn each_cap_refuses_with_its_own_code() {
             159,
         ),
         ("grafana", "SELECT number FROM numbers(2000)", 396),
+        // It spills, and further than it may.
+        ("grafana", "SELECT count() FROM (SELECT number AS k, count() FROM numbers(2000000) GROUP BY k)", 396),
     ] {
         let answer = guarded.ask(user, sql, &[]).await;
         assert!(is_refused(&answer, code), "{code} of {sql}: {answer}");
