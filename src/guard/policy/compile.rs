@@ -117,6 +117,7 @@ fn held(class: &ClassPolicy, facts: &ServerFacts, set: &mut impl FnMut(&str, Set
     }
     let counts = [
         ("max_rows_to_read", class.read_rows_max),
+        ("max_temporary_data_on_disk_size_for_query", class.temporary_bytes_max.map(|bytes| bytes.0.as_u64())),
         ("max_bytes_to_read", class.read_bytes_max.map(|bytes| bytes.0.as_u64())),
         ("max_result_rows", class.result_rows_max),
         ("max_execution_time", class.duration_max.map(|span| span.0.as_secs())),

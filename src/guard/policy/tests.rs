@@ -124,6 +124,7 @@ query_memory_share_max = 0.5
 user_memory_share_max = 0.2
 spill_share_min = 0.3
 read_rows_max = 0
+temporary_bytes_max = 0
 duration_max = '500ms'
 threads_max = 0
 slots = 8
