@@ -6,6 +6,7 @@ mod block;
 mod drift;
 mod plan;
 mod postmortem;
+mod preflight;
 mod proxy;
 mod report;
 mod safe_mode;
@@ -31,7 +32,8 @@ Examples:
   floodmark guard postmortem                          after a crash: who did it
   floodmark guard plan  --policy config/guard.toml    what the policy would change on ClickHouse
   floodmark guard apply --policy config/guard.toml    do it
-  floodmark guard drift --policy config/guard.toml    is it still so? (exit code 1: no)")]
+  floodmark guard drift --policy config/guard.toml    is it still so? (exit code 1: no)
+  floodmark guard preflight queries/named             in CI: does a query read or take more than it did?")]
 pub struct Args {
     /// Policy file.
     #[arg(
@@ -68,6 +70,8 @@ enum Command {
     Apply(apply::Args),
     /// Say whether ClickHouse is still as the policy says; exit code 1 when it is not
     Drift(drift::Args),
+    /// Hold the queries of a folder to their budgets, on seeded data; for CI
+    Preflight(preflight::Args),
 }
 
 /// Runs a subcommand.
@@ -87,5 +91,6 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         Command::Plan(plan) => plan::run(plan, &args.policy, globals),
         Command::Apply(apply) => apply::run(apply, &args.policy, globals),
         Command::Drift(drift) => drift::run(drift, &args.policy, globals),
+        Command::Preflight(preflight) => preflight::run(preflight, globals),
     }
 }

@@ -27,7 +27,7 @@ mod test_logs;
 mod test_traffic;
 mod throughput;
 mod time_left;
-mod words;
+pub(crate) mod words;
 
 pub use calls::{CacheCollapse, CacheCollapseSpec, RequestAmplification, RequestAmplificationSpec};
 pub use data_delayed::{DataDelayed, DataDelayedSpec};

@@ -16,6 +16,7 @@ mod evaluate;
 mod guard_gate;
 mod guard_policy;
 mod guard_policy_sql;
+mod guard_preflight;
 mod guard_proxy;
 mod guard_proxy_clients;
 mod guard_proxy_smuggling;
