@@ -273,9 +273,10 @@ async fn a_full_server_is_still_looked_at() {
     watch.looks(8).await;
     let full = |event: &WatchEvent| matches!(event, WatchEvent::Memory { used_bytes, .. } if *used_bytes > 850 * MIB);
     assert!(watch.events.last().is_some_and(full), "{:?}", watch.events.last());
-    let away = watch.events.iter().find(|event| matches!(event, WatchEvent::Unreachable { .. }));
-    assert_eq!(away, None);
     watch.stop().await;
+    // A busy machine may make a look late; but none is refused because memory is short.
+    let refused = |entry: &Entry| matches!(entry, Entry::LookFailed { code, .. } if code == "memory_limit");
+    assert!(!read_entries(&engine.black_box()).unwrap().0.iter().any(refused));
     engine.engine.shutdown().await.unwrap();
 }
 
