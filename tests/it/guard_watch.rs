@@ -250,6 +250,36 @@ async fn in_shadow_mode_nothing_is_killed_and_the_audit_says_what_would_have_bee
     engine.engine.shutdown().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_server_is_still_looked_at() {
+    let engine = GuardedEngine::start(1_024 * MIB).await;
+    let mut watch = RunningWatch::start(&engine.policy_file(false));
+    let mut holding = Vec::new();
+    for (number, mib) in [150, 150, 150, 150, 100, 60, 40, 30, 20, 20].into_iter().enumerate() {
+        let id = format!("fill-{number}");
+        let fill = export(&engine, &id, mib, 100_000).begin();
+        // The last ones may be too much already.
+        until("it holds its part", async || {
+            let held = engine.memory_of(&id).await.unwrap_or(0) >= mib * MIB * 8 / 10;
+            (held || fill.is_finished()).then_some(())
+        })
+        .await;
+        holding.push(fill);
+    }
+    let reader = &engine.engine.users().reader;
+    let sql = "SELECT uniqExact(number) FROM numbers(3000000) SETTINGS max_threads = 1";
+    let refusal = statement(&engine, reader, "victim", "dashboard", "1.0", sql).send().await.unwrap_err();
+    assert!(refusal.contains("MEMORY_LIMIT_EXCEEDED"), "the server is full: {refusal}");
+    watch.looks(8).await;
+    let full = |event: &WatchEvent| matches!(event, WatchEvent::Memory { used_bytes, .. } if *used_bytes > 850 * MIB);
+    assert!(watch.events.last().is_some_and(full), "{:?}", watch.events.last());
+    watch.stop().await;
+    // A busy machine may make a look late; but none is refused because memory is short.
+    let refused = |entry: &Entry| matches!(entry, Entry::LookFailed { code, .. } if code == "memory_limit");
+    assert!(!read_entries(&engine.black_box()).unwrap().0.iter().any(refused));
+    engine.engine.shutdown().await.unwrap();
+}
+
 #[tokio::test]
 async fn the_black_box_survives_kill_9_of_the_guard_and_has_one_writer() {
     let directory = tempfile::tempdir().unwrap();
