@@ -34,6 +34,7 @@ impl Server {
             directory: directory.join("clickhouse"),
             memory_bytes_max: MEMORY_BYTES_MAX,
             databases: "bench*".to_owned(),
+            guard: None,
             start_timeout: Duration::from_secs(60),
             stop_timeout: Duration::from_secs(30),
         })

@@ -5,7 +5,10 @@ SELECT
     minute, subscription, client, client_version, toString(service) AS service, caller, route,
     sum(requests) AS requests, sum(failures) AS failures, sum(resends) AS resends
 FROM {database}.requests_by_minute
-WHERE minute >= toDateTime({from:DateTime64(3, 'UTC')}, 'UTC') AND minute < toDateTime({until:DateTime64(3, 'UTC')}, 'UTC')
+-- The day is first in the key and the minute last: without the day, every granule of the month is read.
+WHERE toDate(minute) BETWEEN toDate({from:DateTime64(3, 'UTC')}, 'UTC') AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
+    AND minute >= toDateTime({from:DateTime64(3, 'UTC')}, 'UTC')
+    AND minute < toDateTime({until:DateTime64(3, 'UTC')}, 'UTC')
     AND (empty({service:String}) OR requests_by_minute.service = {service:String})
 GROUP BY minute, subscription, client, client_version, service, caller, route
 ORDER BY minute DESC, subscription, client, client_version, service, caller, route

@@ -2,8 +2,8 @@
 SELECT
     toUnixTimestamp64Micro(event_time_microseconds) AS time_us,
     query_id,
-    substringUTF8(query, 1, 2000) AS text,
-    leftPad(lower(hex(normalized_query_hash)), 16, '0') AS fingerprint,
+    substringUTF8(query, 1, 8000) AS text,
+    leftPad(lower(hex(normalized_query_hash)), 16, '0') AS normalized_query_hash,
     user,
     multiIf(type = 'QueryFinish', 'finished', exception_code = 394, 'killed', 'failed') AS state,
     toFloat64(query_duration_ms) AS duration_ms,

@@ -1,8 +1,8 @@
 -- Queries that run now, the largest first, without Floodmark's own and the engine's.
 SELECT
     query_id,
-    substringUTF8(query, 1, 2000) AS text,
-    leftPad(lower(hex(normalized_query_hash)), 16, '0') AS fingerprint,
+    substringUTF8(query, 1, 8000) AS text,
+    leftPad(lower(hex(normalized_query_hash)), 16, '0') AS normalized_query_hash,
     user,
     'running' AS state,
     elapsed * 1000 AS duration_ms,

@@ -1,10 +1,16 @@
 //! `floodmark guard`: the query guard, a file a subcommand.
 
 mod admin_client;
+mod apply;
 mod block;
+mod drift;
+mod plan;
 mod postmortem;
+mod preflight;
 mod proxy;
+mod report;
 mod safe_mode;
+mod situation;
 mod status;
 mod unblock;
 mod watch;
@@ -23,7 +29,11 @@ use crate::guard::policy::GuardPolicy;
 Examples:
   floodmark guard proxy --policy config/guard.toml    admit queries, remember what runs, act before memory ends
   floodmark guard watch --policy config/guard.toml    the same without the way in
-  floodmark guard postmortem                          after a crash: who did it")]
+  floodmark guard postmortem                          after a crash: who did it
+  floodmark guard plan  --policy config/guard.toml    what the policy would change on ClickHouse
+  floodmark guard apply --policy config/guard.toml    do it
+  floodmark guard drift --policy config/guard.toml    is it still so? (exit code 1: no)
+  floodmark guard preflight queries/named             in CI: does a query read or take more than it did?")]
 pub struct Args {
     /// Policy file.
     #[arg(
@@ -54,6 +64,14 @@ enum Command {
     Watch(watch::Args),
     /// After a crash: what ran, and who took the memory
     Postmortem(postmortem::Args),
+    /// Show what would have to be changed on ClickHouse so that the policy holds
+    Plan(plan::Args),
+    /// Change ClickHouse so that the policy holds
+    Apply(apply::Args),
+    /// Say whether ClickHouse is still as the policy says; exit code 1 when it is not
+    Drift(drift::Args),
+    /// Hold the queries of a folder to their budgets, on seeded data; for CI
+    Preflight(preflight::Args),
 }
 
 /// Runs a subcommand.
@@ -70,5 +88,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         Command::SafeMode(safe_mode) => safe_mode::run(safe_mode, &policy()?),
         Command::Watch(watch) => watch::run(watch, &args.policy, globals),
         Command::Postmortem(postmortem) => postmortem::run(postmortem, &args.policy, globals),
+        Command::Plan(plan) => plan::run(plan, &args.policy, globals),
+        Command::Apply(apply) => apply::run(apply, &args.policy, globals),
+        Command::Drift(drift) => drift::run(drift, &args.policy, globals),
+        Command::Preflight(preflight) => preflight::run(preflight, globals),
     }
 }

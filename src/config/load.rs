@@ -230,7 +230,7 @@ fn is_identifier(text: &str) -> bool {
 }
 
 /// A parser's message, which quotes the line at fault, without the value of a key that may be a secret, misspelt or not.
-fn without_secrets(message: &str) -> String {
+pub(crate) fn without_secrets(message: &str) -> String {
     let line = |line: &str| match line.split_once('=') {
         Some((key, _))
             if ["pas", "pwd", "token", "secret"].iter().any(|part| key.to_ascii_lowercase().contains(part)) =>

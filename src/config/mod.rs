@@ -28,6 +28,7 @@ pub use flow::FlowConfig;
 pub use http::{HttpConfig, Scope, TlsConfig, TokenConfig};
 pub use kafka::{KafkaConfig, TopicsConfig};
 pub use kafka_security::{KafkaSaslConfig, KafkaTlsConfig, SaslMechanism};
+pub(crate) use load::without_secrets;
 pub use load::{ConfigError, Problem};
 pub use local::LocalConfig;
 pub use notify::{AlertmanagerConfig, NotifyConfig, WebhookConfig};

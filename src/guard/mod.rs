@@ -4,6 +4,7 @@
 pub mod black_box;
 pub mod gate;
 pub mod policy;
+pub mod preflight;
 pub mod proxy;
 pub mod sql;
 pub mod trial;

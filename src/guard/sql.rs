@@ -8,6 +8,30 @@ pub const KILL: &str = include_str!("../../queries/guard/kill.sql");
 pub const KILL_LEFT: &str = include_str!("../../queries/guard/kill_left.sql");
 /// The server's memory limit and cores.
 pub const LIMITS: &str = include_str!("../../queries/guard/limits.sql");
+/// What a policy is compiled for.
+pub const POLICY_FACTS: &str = include_str!("../../queries/guard/policy_facts.sql");
+/// Grants of the guard's roles and of its users.
+pub const POLICY_GRANTS: &str = include_str!("../../queries/guard/policy_grants.sql");
+/// Settings of the guard's profiles and of its users.
+pub const POLICY_PROFILE_SETTINGS: &str = include_str!("../../queries/guard/policy_profile_settings.sql");
+/// The guard's settings profiles.
+pub const POLICY_PROFILES: &str = include_str!("../../queries/guard/policy_profiles.sql");
+/// The guard's quotas with their limits.
+pub const POLICY_QUOTAS: &str = include_str!("../../queries/guard/policy_quotas.sql");
+/// All resources.
+pub const POLICY_RESOURCES: &str = include_str!("../../queries/guard/policy_resources.sql");
+/// Who holds roles.
+pub const POLICY_ROLE_GRANTS: &str = include_str!("../../queries/guard/policy_role_grants.sql");
+/// The guard's roles.
+pub const POLICY_ROLES: &str = include_str!("../../queries/guard/policy_roles.sql");
+/// Settings of the server itself that the guard cannot change with SQL.
+pub const POLICY_SERVER_SETTINGS: &str = include_str!("../../queries/guard/policy_server_settings.sql");
+/// Names of all settings that the server knows.
+pub const POLICY_SETTINGS: &str = include_str!("../../queries/guard/policy_settings.sql");
+/// The users of a policy that exist.
+pub const POLICY_USERS: &str = include_str!("../../queries/guard/policy_users.sql");
+/// All workloads.
+pub const POLICY_WORKLOADS: &str = include_str!("../../queries/guard/policy_workloads.sql");
 /// What runs.
 pub const PROCESSES: &str = include_str!("../../queries/guard/processes.sql");
 /// How the server is.
@@ -28,6 +52,8 @@ pub const TRIAL_SEED: &str = include_str!("../../queries/guard/trial_seed.sql");
 pub const TRIAL_TABLE: &str = include_str!("../../queries/guard/trial_table.sql");
 /// The workloads there are.
 pub const WORKLOADS: &str = include_str!("../../queries/guard/workloads.sql");
+/// What the machine or the container allows, for a server without a limit of its own; the probes ask the same.
+pub const MEMORY_TOTAL: &str = include_str!("../../queries/probes/memory_total.sql");
 
 /// Names of the files, without extension, and their texts.
 pub const ALL: &[(&str, &str)] = &[
@@ -35,6 +61,18 @@ pub const ALL: &[(&str, &str)] = &[
     ("kill", KILL),
     ("kill_left", KILL_LEFT),
     ("limits", LIMITS),
+    ("policy_facts", POLICY_FACTS),
+    ("policy_grants", POLICY_GRANTS),
+    ("policy_profile_settings", POLICY_PROFILE_SETTINGS),
+    ("policy_profiles", POLICY_PROFILES),
+    ("policy_quotas", POLICY_QUOTAS),
+    ("policy_resources", POLICY_RESOURCES),
+    ("policy_role_grants", POLICY_ROLE_GRANTS),
+    ("policy_roles", POLICY_ROLES),
+    ("policy_server_settings", POLICY_SERVER_SETTINGS),
+    ("policy_settings", POLICY_SETTINGS),
+    ("policy_users", POLICY_USERS),
+    ("policy_workloads", POLICY_WORKLOADS),
     ("processes", PROCESSES),
     ("server", SERVER),
     ("settable", SETTABLE),

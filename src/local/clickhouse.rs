@@ -33,10 +33,22 @@ pub struct LocalClickHouseOptions {
     pub memory_bytes_max: u64,
     /// What `writer` and `reader` have rights on: a database name, or the common start of several followed by `*`.
     pub databases: String,
+    /// A guard's policy that holds users of this engine.
+    pub guard: Option<LocalGuard>,
     /// An engine that does not listen by then has failed.
     pub start_timeout: Duration,
     /// An engine that has not ended by then is killed.
     pub stop_timeout: Duration,
+}
+
+/// A compiled policy of the query guard, as this engine takes it: it cannot make users with SQL, and forgets workloads
+/// when it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalGuard {
+    /// Profiles, quotas, roles and users, beside those of [`Users`].
+    pub users_xml: String,
+    /// Sent by the user `admin` after each start.
+    pub workload_statements: Vec<String>,
 }
 
 impl LocalClickHouseOptions {
@@ -49,6 +61,7 @@ impl LocalClickHouseOptions {
             directory: local.data_dir.join("clickhouse"),
             memory_bytes_max: local.clickhouse_memory_max.0.as_u64(),
             databases: database.to_owned(),
+            guard: None,
             start_timeout: Duration::from_secs(60),
             stop_timeout: Duration::from_secs(20),
         }
@@ -81,11 +94,13 @@ impl LocalClickHouse {
         let directory = EngineDirectory::take(&options.directory)?;
         let users = Users::generate().map_err(LocalError::files("/dev/urandom".as_ref()))?;
         directory.write_configuration(&users, &options.databases, options.memory_bytes_max)?;
+        directory.write_guard(options.guard.as_ref())?;
         let (state, state_receiver) = watch::channel(EngineState::Starting);
         let supervisor = Supervisor {
             program: options.program,
             shared_library,
             directory,
+            workloads: options.guard.map(|guard| (users.admin.clone(), guard.workload_statements)),
             start_timeout: options.start_timeout,
             stop_timeout: options.stop_timeout,
             state,

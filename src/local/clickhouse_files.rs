@@ -4,6 +4,7 @@
 //! ```text
 //! DIR/lock        held while a Floodmark process owns the directory
 //! DIR/config.xml  DIR/users.xml   written at start, mode 0600
+//! DIR/users.d/guard.xml           users of a guard's policy, if there is one; mode 0600
 //! DIR/reader      the password of the user `reader`, for commands beside the service; mode 0600
 //! DIR/port        written by the engine once it listens
 //! DIR/stderr      what the engine said in its latest run
@@ -15,7 +16,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::{LocalError, Users};
+use super::{LocalError, LocalGuard, Users};
 
 /// How much of the end of the engine's standard error an error message carries.
 const STDERR_TAIL_BYTES_MAX: u64 = 2_000;
@@ -65,6 +66,26 @@ impl EngineDirectory {
         write_private(&self.config_path(), &config_xml(memory_bytes_max))
     }
 
+    /// Writes the users of a guard's policy beside the engine's own, or takes away those of an earlier start.
+    pub(super) fn write_guard(&self, guard: Option<&LocalGuard>) -> Result<(), LocalError> {
+        let directory = self.path.join("users.d");
+        let path = directory.join("guard.xml");
+        match guard {
+            Some(guard) => {
+                let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+                made.map_err(LocalError::files(&directory))?;
+                write_private(&path, &guard.users_xml)
+            }
+            None => remove_if_there(fs::remove_file(&path), &path),
+        }
+    }
+
+    /// Removes the workloads that an earlier run left: the engine does not read them again, and refuses to make them anew.
+    pub(super) fn forget_workloads(&self) -> Result<(), LocalError> {
+        let path = self.path.join("data/workload");
+        remove_if_there(fs::remove_dir_all(&path), &path)
+    }
+
     pub(super) fn config_path(&self) -> PathBuf {
         self.path.join("config.xml")
     }
@@ -79,12 +100,7 @@ impl EngineDirectory {
 
     /// Removes the port that an earlier run left.
     pub(super) fn forget_port(&self) -> Result<(), LocalError> {
-        match fs::remove_file(self.port_path()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(LocalError::Files { path: self.port_path(), source: error })
-            }
-            _ => Ok(()),
-        }
+        remove_if_there(fs::remove_file(self.port_path()), &self.port_path())
     }
 
     /// The port, once the engine has written the whole line.
@@ -129,6 +145,14 @@ pub(super) fn reader_access(directory: &Path) -> Option<(u16, String)> {
 
 fn read_port(path: &Path) -> Option<u16> {
     fs::read_to_string(path).ok()?.strip_suffix('\n')?.parse().ok()
+}
+
+/// What was not there needs no removing.
+fn remove_if_there(removed: std::io::Result<()>, path: &Path) -> Result<(), LocalError> {
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LocalError::files(path)(error)),
+        _ => Ok(()),
+    }
 }
 
 fn write_private(path: &Path, text: &str) -> Result<(), LocalError> {

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use super::LocalError;
 use super::clickhouse_child::{EngineChild, Launch};
 use super::clickhouse_files::EngineDirectory;
+use super::{Credentials, LocalError};
+use crate::config::Secret;
 use crate::model::Timestamp;
+use crate::store::{ClickHouse, Endpoint};
 
 /// First pause before a restart; doubles with each failure in a row.
 const RESTART_PAUSE_MIN: Duration = Duration::from_millis(200);
@@ -46,6 +48,8 @@ pub(super) struct Supervisor {
     pub(super) program: PathBuf,
     pub(super) shared_library: PathBuf,
     pub(super) directory: EngineDirectory,
+    /// Who makes which workloads after each start: the engine forgets them.
+    pub(super) workloads: Option<(Credentials, Vec<String>)>,
     pub(super) start_timeout: Duration,
     pub(super) stop_timeout: Duration,
     pub(super) state: watch::Sender<EngineState>,
@@ -60,10 +64,31 @@ impl Supervisor {
             port,
             start_timeout: self.start_timeout,
         };
+        if self.workloads.is_some() {
+            self.directory.forget_workloads()?;
+        }
         let child = EngineChild::start(launch, &self.directory).await?;
         let url = format!("http://127.0.0.1:{}", child.port);
+        self.make_workloads(&url).await?;
         self.state.send_replace(EngineState::Running { url, pid: child.pid });
         Ok(child)
+    }
+
+    async fn make_workloads(&self, url: &str) -> Result<(), LocalError> {
+        let Some((admin, statements)) = &self.workloads else { return Ok(()) };
+        let clickhouse = ClickHouse::new(&Endpoint {
+            url: url.to_owned(),
+            database: "default".to_owned(),
+            user: admin.user.to_owned(),
+            password: Secret::new(admin.password.as_str()),
+            timeout: self.start_timeout,
+            tls: None,
+        });
+        for statement in statements {
+            let refused = |error: crate::store::StoreError| LocalError::Workloads(error.to_string());
+            clickhouse.execute(statement).await.map_err(refused)?;
+        }
+        Ok(())
     }
 
     /// Runs until `stop` is sent or its sender is dropped.

@@ -39,6 +39,9 @@ pub enum LocalError {
         /// The end of its standard error.
         stderr: String,
     },
+    /// The engine refused the workloads of the guard's policy.
+    #[error("the engine refused the guard's workloads: {0}")]
+    Workloads(String),
     /// The engine was killed because it did not end in time.
     #[error("the engine did not stop within {0:?} and was killed")]
     StopTimedOut(Duration),
@@ -55,6 +58,7 @@ impl LocalError {
             Self::Spawn { .. } => "spawn",
             Self::EndedEarly(_) => "ended_early",
             Self::NotListening { .. } => "not_listening",
+            Self::Workloads(_) => "workloads",
             Self::StopTimedOut(_) => "stop_timed_out",
         }
     }

@@ -13,7 +13,7 @@ mod clickhouse_supervisor;
 mod error;
 mod users;
 
-pub use clickhouse::{LocalClickHouse, LocalClickHouseOptions};
+pub use clickhouse::{LocalClickHouse, LocalClickHouseOptions, LocalGuard};
 pub use clickhouse_supervisor::EngineState;
 pub use error::LocalError;
 pub use users::{Credentials, Users};

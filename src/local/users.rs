@@ -39,6 +39,9 @@ impl Credentials {
 }
 
 impl Users {
+    /// Names that are taken in every local engine.
+    pub const NAMES: [&str; 4] = ["default", "admin", "writer", "reader"];
+
     /// Makes passwords from the operating system's random source.
     pub(super) fn generate() -> std::io::Result<Self> {
         Ok(Self {

@@ -9,7 +9,10 @@ use super::Text;
 #[serde(default)]
 pub struct LogComment {
     app: Option<String>,
+    service: Option<String>,
     endpoint: Option<String>,
+    feature: Option<String>,
+    flag: Option<String>,
     subscription: Option<String>,
     request_id: Option<String>,
     version: Option<String>,
@@ -22,12 +25,13 @@ impl LogComment {
         serde_json::from_str(text).unwrap_or_default()
     }
 
-    /// Product feature or dashboard: the application and its endpoint.
+    /// Product feature or dashboard: the application (or service) and its endpoint (or feature).
     #[must_use]
     pub fn origin(&self) -> Option<Text> {
-        match (present(self.app.as_deref()), present(self.endpoint.as_deref())) {
-            (Some(app), Some(endpoint)) => Some(Text::from(format!("{app} {endpoint}"))),
-            (app, endpoint) => app.or(endpoint),
+        let either = |a: &Option<String>, b: &Option<String>| present(a.as_deref()).or_else(|| present(b.as_deref()));
+        match (either(&self.app, &self.service), either(&self.endpoint, &self.feature)) {
+            (Some(program), Some(part)) => Some(Text::from(format!("{program} {part}"))),
+            (program, part) => program.or(part),
         }
     }
 
@@ -41,6 +45,12 @@ impl LogComment {
     #[must_use]
     pub fn version(&self) -> Option<Text> {
         present(self.version.as_deref())
+    }
+
+    /// Feature flag that switched it on.
+    #[must_use]
+    pub fn flag(&self) -> Option<&str> {
+        self.flag.as_deref()
     }
 
     /// Request that it belongs to.

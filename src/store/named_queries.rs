@@ -163,6 +163,8 @@ mod tests {
     fn registry_and_files_are_the_same() {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/queries/named");
         let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        // Their budgets are beside them.
+        let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "sql"));
         let files: BTreeSet<(String, String)> = paths
             .map(|path| {
                 (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read_to_string(path).unwrap())

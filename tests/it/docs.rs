@@ -149,6 +149,15 @@ fn every_command_line_is_one() {
     assert!(count > 20, "only {count} command lines were found");
 }
 
+/// Objects of ClickHouse that the guard makes: they begin like its metrics, and are none.
+const GUARD_OBJECTS: [&str; 5] = [
+    "floodmark_guard",
+    "floodmark_guard_CLASS",
+    "floodmark_guard_TENANT",
+    "floodmark_guard_reads",
+    "floodmark_guard_query",
+];
+
 #[test]
 fn every_metric_is_served() {
     // A scrape leaves out what has not happened yet; this snapshot, which a unit test holds to the code, has them all.
@@ -159,6 +168,9 @@ fn every_metric_is_served() {
     for (document, text) in documents() {
         for (at, _) in text.match_indices("floodmark_") {
             let name: String = text[at..].chars().take_while(|c| is_one_of(*c, "_")).collect();
+            if GUARD_OBJECTS.contains(&name.as_str()) {
+                continue;
+            }
             let family = name.strip_suffix("_total").or_else(|| name.strip_suffix("_info"));
             assert!(is_served(&name) || family.is_some_and(is_served), "{document} names {name}");
             count += 1;

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ByteCount, Secret, Span};
+use super::nearest::did_you_mean;
+use super::setting::SettingPolicy;
+use crate::config::{ByteCount, Secret, Span, without_secrets};
 
 /// A guard's policy, as written.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
@@ -75,6 +77,8 @@ pub struct ClassPolicy {
     pub user_memory_share_max: Option<f64>,
     /// GROUP BY and ORDER BY go to disk from here, share of S; at most a quarter of `query_memory_share_max`.
     pub spill_share_min: Option<f64>,
+    /// Bytes one query may have on disk when it spills. Absent: no limit but the disk's.
+    pub temporary_bytes_max: Option<ByteCount>,
     /// Rows one query may read.
     pub read_rows_max: Option<u64>,
     /// Bytes one query may read.
@@ -93,6 +97,10 @@ pub struct ClassPolicy {
     pub wait_max: Option<Span>,
     /// Whether the watchdog takes this class before others, and safe mode switches it off.
     pub expendable: bool,
+    /// Further ClickHouse settings of the class, each fixed, or with the range within which users may choose.
+    pub settings: BTreeMap<String, SettingPolicy>,
+    /// Settings that users of a class that reads may set freely, besides `log_comment`.
+    pub settings_changeable: Vec<String>,
 }
 
 /// Who asks: one user of ClickHouse, or several behind the proxy.
@@ -283,7 +291,7 @@ impl GuardPolicy {
         let shown = path.display().to_string();
         let text =
             std::fs::read_to_string(path).map_err(|source| PolicyError::Unreadable { path: shown.clone(), source })?;
-        Self::parse(&text).map_err(|error| PolicyError::Syntax { path: shown, message: error.to_string() })
+        Self::parse(&text).map_err(|error| PolicyError::Syntax { path: shown, message: explained(&error) })
     }
 
     /// From the text of a policy file.
@@ -292,5 +300,39 @@ impl GuardPolicy {
     /// What the parser says, with line and key.
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
+    }
+}
+
+/// The parser's message, without the secrets of the line it quotes, and with the key that was probably meant.
+fn explained(error: &toml::de::Error) -> String {
+    let message = without_secrets(error.to_string().trim_end());
+    let names: Vec<&str> = error.message().split('`').skip(1).step_by(2).collect();
+    let meant = match names.split_first() {
+        Some((written, known)) if error.message().starts_with("unknown field") => {
+            did_you_mean(written, known.iter().copied())
+        }
+        _ => None,
+    };
+    match meant {
+        Some(known) => format!("{message}\ndid you mean `{known}`?"),
+        None => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_answered_with_the_one_that_was_meant() {
+        let explain = |text: &str| explained(&GuardPolicy::parse(text).unwrap_err());
+        assert!(explain("[classes.a]\nslotz = 3\n").contains("did you mean `slots`?"));
+        assert!(!explain("[classes.a]\nxyzzy = 3\n").contains("did you mean"));
+    }
+
+    #[test]
+    fn a_message_never_quotes_a_password() {
+        let error = GuardPolicy::parse("[server]\npassword = hunter2\n").unwrap_err();
+        assert!(!explained(&error).contains("hunter2"), "{}", explained(&error));
     }
 }

@@ -128,7 +128,7 @@ proptest! {
         let decisions = decide(&look, &rules, &known);
         let kills: Vec<&Kill> = decisions
             .iter()
-            .filter_map(|decision| match decision { Decision::Kill(kill) => Some(kill), Decision::Warn(_) => None })
+            .filter_map(|decision| match decision { Decision::Kill(kill) => Some(&**kill), Decision::Warn(_) => None })
             .collect();
         prop_assert!(kills.len() <= n);
         for kill in &kills {

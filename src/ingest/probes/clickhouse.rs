@@ -21,8 +21,9 @@ const MEMORY_TOTAL: &str = include_str!("../../../queries/probes/memory_total.sq
 const QUERIES_FINISHED: &str = include_str!("../../../queries/probes/queries_finished.sql");
 const QUERIES_RUNNING: &str = include_str!("../../../queries/probes/queries_running.sql");
 
-/// Longest answer that is read: a page of queries, each with up to 2,000 characters of text and of comment.
-const BODY_BYTES_MAX: usize = 32 * 1_024 * 1_024;
+/// Longest answer that is read: a page of queries, each with up to 8,000 characters of text and 2,000 of comment,
+/// six bytes each at most (`\u0001`).
+const BODY_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 /// Rows of a page, as in `queries_finished.sql`.
 const PAGE_ROWS: usize = 1_000;
 /// Most pages of one look; the next goes on from there.

@@ -4,7 +4,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::signal;
-use crate::model::{Attributes, Event, LogComment, QueryRun, QueryState, Text, Timestamp};
+use crate::model::{
+    Attributes, Event, LogComment, QueryRun, QueryState, Text, Timestamp, normalise_sql, sql_fingerprint,
+};
+
+/// Characters of a text that are read, as in `queries_*.sql`: one as long may have been cut.
+const TEXT_CHARS_READ: usize = 8_000;
+/// Characters of a text that an event keeps.
+const TEXT_CHARS_KEPT: usize = 2_000;
 
 /// A query, finished or running, as `queries/probes/queries_*.sql` name its columns. Numbers may be written as text:
 /// the server's setting decides.
@@ -15,7 +22,7 @@ pub(super) struct QueryRow {
     pub time_us: Option<f64>,
     pub query_id: String,
     text: String,
-    fingerprint: String,
+    normalized_query_hash: String,
     user: String,
     state: String,
     #[serde(deserialize_with = "number")]
@@ -55,16 +62,23 @@ impl QueryRow {
     /// The event, at `timestamp`.
     pub fn event(self, node: &str, timestamp: Timestamp) -> Event {
         let comment = LogComment::parse(&self.comment);
+        let fingerprint = self.fingerprint();
         let mut attributes = Attributes::default();
         attributes.insert("query_id", &self.query_id);
-        if let Some(request_id) = comment.request_id() {
-            attributes.insert("request_id", request_id);
+        let hash = Some(self.normalized_query_hash.as_str()).filter(|hash| !hash.is_empty());
+        let further = [
+            ("request_id", comment.request_id()),
+            ("flag", comment.flag()),
+            ("normalized_query_hash", hash),
+        ];
+        for (name, value) in further.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            attributes.insert(name, value);
         }
         Event::Query(Box::new(QueryRun {
             timestamp,
             node: Text::from(node),
-            query: present(Some(self.text)),
-            fingerprint: present(Some(self.fingerprint)),
+            fingerprint,
+            query: present(Some(cut(self.text))),
             user: present(Some(self.user)),
             origin: comment.origin(),
             version: comment.version(),
@@ -79,6 +93,25 @@ impl QueryRow {
             attributes,
         }))
     }
+}
+
+impl QueryRow {
+    /// Of the text, as the guard names it too. ClickHouse's own hash changes with the case of keywords and the length of
+    /// a list, and stands in only where the text was cut.
+    fn fingerprint(&self) -> Option<Text> {
+        let is_whole = self.text.len() < TEXT_CHARS_READ || self.text.chars().count() < TEXT_CHARS_READ;
+        if is_whole && !self.text.is_empty() {
+            return Some(sql_fingerprint(&normalise_sql(&self.text)));
+        }
+        present(Some(self.normalized_query_hash.clone()))
+    }
+}
+
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(TEXT_CHARS_KEPT) {
+        text.truncate(end);
+    }
+    text
 }
 
 fn present(text: Option<String>) -> Option<Text> {
@@ -129,6 +162,28 @@ mod tests {
             let run = event(&format!(r#"{{"query_id":"q","comment":"{comment}","exception_code":0}}"#));
             assert_eq!((run.origin, run.subscription, run.exception_code), (None, None, None), "{comment}");
         }
+    }
+
+    #[test]
+    fn a_service_a_feature_and_a_flag_tell_the_origin_too() {
+        let comment =
+            r#"{\"service\":\"reports\",\"feature\":\"sessions\",\"flag\":\"new-report\",\"version\":\"2.0.0\"}"#;
+        let run = event(&format!(r#"{{"query_id":"q","text":"SELECT 1","comment":"{comment}"}}"#));
+        assert_eq!((run.origin.as_deref(), run.version.as_deref()), (Some("reports sessions"), Some("2.0.0")));
+        assert_eq!(run.attributes.get("flag"), Some("new-report"));
+    }
+
+    #[test]
+    fn a_fingerprint_is_that_of_the_text_unless_the_text_was_cut() {
+        let of = |text: &str| {
+            event(&format!(r#"{{"query_id":"q","text":"{text}","normalized_query_hash":"00000000000000ab"}}"#))
+        };
+        let (one, other) = (of("SELECT a FROM t WHERE b IN (1)"), of("select a from t where b in (1, 2)"));
+        assert_eq!(one.fingerprint, other.fingerprint);
+        assert_eq!(one.attributes.get("normalized_query_hash"), Some("00000000000000ab"));
+        let long = of(&"é".repeat(TEXT_CHARS_READ));
+        assert_eq!(long.fingerprint.as_deref(), Some("00000000000000ab"));
+        assert_eq!(long.query.unwrap().chars().count(), TEXT_CHARS_KEPT);
     }
 
     #[test]

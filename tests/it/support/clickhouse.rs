@@ -25,6 +25,7 @@ pub fn options(directory: &Path) -> LocalClickHouseOptions {
         directory: directory.to_owned(),
         memory_bytes_max: 2 << 30,
         databases: format!("{DATABASE_PREFIX}*"),
+        guard: None,
         start_timeout: Duration::from_secs(60),
         stop_timeout: Duration::from_secs(30),
     }

@@ -6,6 +6,7 @@ pub mod clickhouse;
 pub mod cube;
 pub mod events;
 pub mod guard;
+pub mod guard_policy;
 pub mod guard_proxy;
 pub mod intake;
 pub mod probes;

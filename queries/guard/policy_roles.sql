@@ -1,0 +1,2 @@
+-- The guard's roles.
+SELECT name, storage FROM system.roles WHERE startsWith(name, {prefix:String})

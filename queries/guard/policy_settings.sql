@@ -1,0 +1,2 @@
+-- Names of all settings that the server knows.
+SELECT name FROM system.settings

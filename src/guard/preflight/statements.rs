@@ -1,0 +1,172 @@
+//! SQL files as text: statements, parameters, and a query without the format it is asked in. No dialect is validated.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// The text with the contents of quotes and comments blanked: of the same length, so that places in one are places in the
+/// other.
+fn mask(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut masked = bytes.to_vec();
+    let mut at = 0;
+    while at < bytes.len() {
+        let length = match bytes[at] {
+            quote @ (b'\'' | b'"' | b'`') => quoted_length(&bytes[at..], quote),
+            b'-' if bytes[at..].starts_with(b"--") => find(&bytes[at..], b"\n").unwrap_or(bytes.len() - at),
+            b'/' if bytes[at..].starts_with(b"/*") => {
+                find(&bytes[at + 2..], b"*/").map_or(bytes.len() - at, |length| length + 4)
+            }
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        // Quotes stay as they are words of the statement; comments are nothing.
+        let is_comment = matches!(bytes[at], b'-' | b'/');
+        masked[at..at + length].fill(if is_comment { b' ' } else { b'x' });
+        at += length;
+    }
+    masked
+}
+
+fn quoted_length(bytes: &[u8], quote: u8) -> usize {
+    let mut at = 1;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' => at += 2,
+            byte if byte == quote && bytes.get(at + 1) == Some(&quote) => at += 2,
+            byte if byte == quote => return at + 1,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
+
+/// The statements of a file, without those that are nothing but comments.
+#[must_use]
+pub(super) fn statements(text: &str) -> Vec<&str> {
+    let masked = mask(text);
+    let mut start = 0;
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for (at, _) in masked.iter().enumerate().filter(|(_, byte)| **byte == b';') {
+        ranges.push(start..at);
+        start = at + 1;
+    }
+    ranges.push(start..text.len());
+    ranges.retain(|range| !masked[range.clone()].trim_ascii().is_empty());
+    // Statements end at bytes of ASCII, so the ranges are those of characters.
+    ranges.into_iter().filter_map(|range| text.get(range)).collect()
+}
+
+/// Parameters of a query, `{name:Type}`, by name with their type.
+#[must_use]
+pub(super) fn parameters(text: &str) -> BTreeMap<&str, &str> {
+    let masked = mask(text);
+    let mut found = BTreeMap::new();
+    for (open, _) in masked.iter().enumerate().filter(|(_, byte)| **byte == b'{') {
+        let Some(length) = find(&masked[open..], b"}") else { break };
+        let inside = text.get(open + 1..open + length).and_then(|inside| inside.split_once(':'));
+        let Some((name, kind)) = inside else { continue };
+        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if is_name {
+            found.insert(name, kind.trim());
+        }
+    }
+    found
+}
+
+/// The query without what follows its last word of SQL: a semicolon, comments, and `FORMAT …`, which says how the answer
+/// is written and not what it takes.
+#[must_use]
+pub(super) fn without_format(text: &str) -> &str {
+    let masked = mask(text);
+    let trimmed = |end: usize| {
+        let is_end = |byte: &u8| byte.is_ascii_whitespace() || *byte == b';';
+        masked[..end].iter().rposition(|byte| !is_end(byte)).map_or(0, |last| last + 1)
+    };
+    let word_before = |end: usize| {
+        let start = masked[..end].iter().rposition(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'_'));
+        start.map_or(0, |before| before + 1)
+    };
+    let end = trimmed(text.len());
+    let format_name = word_before(end);
+    let format_end = trimmed(format_name);
+    let format_word = word_before(format_end);
+    let is_format = format_name < end && masked[format_word..format_end].eq_ignore_ascii_case(b"format");
+    text.get(..if is_format { trimmed(format_word) } else { end }).unwrap_or(text)
+}
+
+/// A value that a parameter of this type gets where nobody gives one. `None`: it has to be given.
+#[must_use]
+pub(super) fn default_value(kind: &str) -> Option<&'static str> {
+    let inner = ["LowCardinality(", "Nullable("].into_iter().find_map(|outer| kind.strip_prefix(outer));
+    if let Some(inner) = inner {
+        return default_value(inner.trim_end_matches(')'));
+    }
+    let (name, _) = kind.split_once('(').unwrap_or((kind, ""));
+    match name.trim() {
+        "String" | "FixedString" => Some(""),
+        "Bool" => Some("false"),
+        "Date" | "Date32" => Some("2026-01-01"),
+        "DateTime" | "DateTime64" => Some("2026-01-01 00:00:00"),
+        "UUID" => Some("00000000-0000-0000-0000-000000000000"),
+        "Array" => Some("[]"),
+        name if ["UInt", "Int", "Float", "Decimal"].iter().any(|number| name.starts_with(number)) => Some("1"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_end_at_semicolons_of_the_statement_alone() {
+        let text = "-- first; not here\nCREATE TABLE a (x String DEFAULT 'a;''b\\';') ; /* ; */ INSERT INTO a SELECT ';'\n;;-- end";
+        let found = statements(text);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[1].trim().ends_with("INSERT INTO a SELECT ';'"), "{found:?}");
+        assert!(statements(" -- nothing\n/* ; */").is_empty());
+        assert_eq!(statements("SELECT 'é;").len(), 1);
+    }
+
+    #[test]
+    fn parameters_have_names_and_types_and_maps_and_texts_are_none() {
+        let text =
+            "SELECT {a:UInt32}, '{b:String}', {'k': 1}, {from:DateTime64(3, 'UTC')} -- {c:Date}\n FROM {database}.t";
+        let expected = BTreeMap::from([("a", "UInt32"), ("from", "DateTime64(3, 'UTC')")]);
+        assert_eq!(parameters(text), expected);
+    }
+
+    #[test]
+    fn a_format_at_the_end_is_left_out_and_nothing_else() {
+        for (text, query) in [
+            ("SELECT 1 FORMAT JSONEachRow", "SELECT 1"),
+            ("SELECT 1\nformat Null ; -- so\n", "SELECT 1"),
+            ("SELECT format", "SELECT format"),
+            ("SELECT 'FORMAT x'", "SELECT 'FORMAT x'"),
+            ("SELECT 1 LIMIT 5;", "SELECT 1 LIMIT 5"),
+            ("", ""),
+            ("FORMAT", "FORMAT"),
+        ] {
+            assert_eq!(without_format(text), query, "{text}");
+        }
+    }
+
+    #[test]
+    fn types_have_values() {
+        for (kind, value) in [
+            ("UInt32", Some("1")),
+            ("LowCardinality(Nullable(String))", Some("")),
+            ("DateTime64(3, 'UTC')", Some("2026-01-01 00:00:00")),
+            ("Array(String)", Some("[]")),
+            ("Identifier", None),
+        ] {
+            assert_eq!(default_value(kind), value, "{kind}");
+        }
+    }
+}
