@@ -66,11 +66,7 @@ impl QueryRow {
         let mut attributes = Attributes::default();
         attributes.insert("query_id", &self.query_id);
         let hash = Some(self.normalized_query_hash.as_str()).filter(|hash| !hash.is_empty());
-        let further = [
-            ("request_id", comment.request_id()),
-            ("flag", comment.flag()),
-            ("normalized_query_hash", hash),
-        ];
+        let further = [("request_id", comment.request_id()), ("flag", comment.flag()), ("normalized_query_hash", hash)];
         for (name, value) in further.into_iter().filter_map(|(name, value)| Some((name, value?))) {
             attributes.insert(name, value);
         }
