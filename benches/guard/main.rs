@@ -118,6 +118,7 @@ async fn server(directory: &Path) -> Result<Server, Box<dyn std::error::Error>> 
         directory: directory.join("clickhouse"),
         memory_bytes_max: 2 << 30,
         databases: "bench_*".to_owned(),
+        guard: None,
         start_timeout: Duration::from_secs(60),
         stop_timeout: Duration::from_secs(20),
     })
