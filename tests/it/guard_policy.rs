@@ -83,7 +83,7 @@ async fn each_cap_refuses_with_its_own_code() {
     let guarded = Guarded::shared();
     for (user, sql, code) in [
         ("jupyter", "SELECT length(groupArray(toString(number))) FROM numbers(3000000)", 241),
-        ("grafana", "SELECT sum(number) FROM numbers(6000000)", 158),
+        ("jupyter", "SELECT sum(number) FROM numbers(6000000)", 158),
         ("grafana", "SELECT sum(number) FROM numbers(4500000)", 307),
         (
             "grafana",
