@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help preflight engines engine-kafka build demo evaluate test test-kafka bench bench-guard lint docs audit fuzz ci clean check-cargo check-redis nab attribution
+.PHONY: help preflight engines engine-kafka build demo evaluate test test-kafka bench bench-guard lint docs audit fuzz ci clean check-cargo check-redis nab attribution bench-core
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -42,6 +42,9 @@ bench: check-cargo engines ## Measure Floodmark beside its peers; FLOODMARK_BENC
 
 bench-guard: check-cargo engines ## Measure what the guard's proxy adds; FLOODMARK_BENCH_SECONDS=n, _PEER=http://host:port of another proxy
 	cargo bench --locked --profile release --bench guard
+
+bench-core: check-cargo ## Measure the core alone: ns an event, time a window and bytes a subscription; ARGS='1000000' for the larger only
+	@cargo bench --locked --profile release --bench core -- $(ARGS)
 
 nab: check-cargo ## Score `floodmark detect`; DATA=checkout of numenta/NAB, CLOUD=of microsoft/cloud-monitoring-dataset
 	@cargo bench --locked --profile dev --bench nab -- $(if $(DATA),'$(DATA)') $(if $(CLOUD),'$(CLOUD)')

@@ -6,12 +6,10 @@
 use crate::alert::{AlertChange, AlertStates, Rule, Rules};
 use crate::config::FlowConfig;
 use crate::detect::{Detector, Limits, Scene};
-use crate::flow::{
-    Assembler, ClosedWindow, FlowCounts, Recent, RunningQueries, SERIES_SILENT_MS, SignalHistory, StreamId,
-};
+use crate::flow::{Assembler, ClosedWindow, FlowCounts, Recent, RunningQueries, SignalHistory, StreamId};
 use crate::incident::Incidents;
 use crate::model::{
-    Dimension, Dimensions, DurationMs, Event, IncidentReport, Output, Summary, Timestamp, Transition, TransitionEvent,
+    Dimension, Dimensions, Event, IncidentReport, Output, Summary, Timestamp, Transition, TransitionEvent,
 };
 
 /// Everything the core is told at the start.
@@ -106,10 +104,12 @@ impl Pipeline {
         self.signals.push(window, self.assembler.names());
         let names = self.assembler.names();
         self.running.push(window);
+        let sources = self.signals.sorted(names);
         let scene = Scene {
             window,
             recent: &self.recent,
             signals: &self.signals,
+            sources: &sources,
             running: &self.running,
             query_texts: self.assembler.query_texts(),
             changes: self.assembler.changes(),
@@ -198,9 +198,5 @@ fn judged(labels: &Dimensions, scene: &Scene<'_>) -> bool {
     };
     let history = scene.names.known(source).and_then(|name| scene.signals.get(name));
     // A source that is forgotten was removed: its alerts end.
-    history.is_none_or(|history| history.reported_within(scene.window.end, SOURCE_SILENT_MS))
+    history.is_none_or(|history| history.is_current(scene.window.end))
 }
-
-/// A source silent for this long says nothing about now; after [`SERIES_SILENT_MS`] it is forgotten.
-const SOURCE_SILENT_MS: DurationMs = 120_000;
-const _: () = assert!(SOURCE_SILENT_MS < SERIES_SILENT_MS);

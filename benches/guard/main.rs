@@ -77,10 +77,15 @@ async fn measure() -> Result<(), Box<dyn std::error::Error>> {
         direct.query(sql).await?;
     }
     println!("load average at the start: {}", load());
+    let cpu_before = cpu(proxy.0.id());
     small(&mut ways, &server).await?;
+    let cpu_of_proxy = cpu(proxy.0.id()) - cpu_before;
     large(&mut ways, &server).await?;
     println!("load average at the end: {}", load());
     report(&mut ways);
+    // Unlike times, it does not depend on what else the machine does.
+    let queries = ways[1].latencies.len() + WARM_QUERIES as usize / ways.len();
+    println!("cpu of the proxy: {:.3} ms a small query", cpu_of_proxy.as_secs_f64() * 1_000.0 / queries as f64);
     drop(proxy);
     if let Some(engine) = server.engine {
         engine.shutdown().await?;
@@ -113,6 +118,7 @@ async fn server(directory: &Path) -> Result<Server, Box<dyn std::error::Error>> 
         directory: directory.join("clickhouse"),
         memory_bytes_max: 2 << 30,
         databases: "bench_*".to_owned(),
+        guard: None,
         start_timeout: Duration::from_secs(60),
         stop_timeout: Duration::from_secs(20),
     })
@@ -124,8 +130,8 @@ async fn server(directory: &Path) -> Result<Server, Box<dyn std::error::Error>> 
 
 /// Starts `floodmark guard proxy` as a process of its own, as it runs in production.
 async fn start_proxy(server: &Server, directory: &Path) -> Result<(RunningProxy, String), Box<dyn std::error::Error>> {
-    let free = |_| std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let (listen, admin_listen) = (free(())?, free(())?);
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let (listen, admin_listen) = (free()?, free()?);
     let policy = directory.join("guard.toml");
     let text = format!(
         "[server]\nurl = \"{}\"\nuser = \"{}\"\npassword = \"{}\"\nmemory_bytes_max = \"2GiB\"\n\
@@ -186,6 +192,16 @@ async fn large(ways: &mut [Way], server: &Server) -> Result<(), Box<dyn std::err
         }
     }
     Ok(())
+}
+
+/// CPU time of a process so far.
+fn cpu(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    // SAFETY: asks for a constant of the system.
+    let per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100);
+    Duration::from_millis(ticks * 1_000 / per_second)
 }
 
 fn load() -> String {

@@ -1,6 +1,6 @@
 -- Queries that the server saw end, well or not, in the time around a restart: those of the last look that are missing here
 -- died with the server.
-SELECT DISTINCT query_id
+SELECT DISTINCT substringUTF8(query_id, 1, 200) AS query_id
 FROM system.query_log
 WHERE event_date >= toDate(fromUnixTimestamp64Milli({from_ms:Int64})) - 1
     AND event_time_microseconds >= fromUnixTimestamp64Milli({from_ms:Int64})

@@ -1,6 +1,7 @@
 -- Queries that run now: the largest, the newest, those being killed; without the looks themselves and the engine's own.
 SELECT
-    query_id,
+    -- A client chooses it, and its length.
+    substringUTF8(query_id, 1, 200) AS query_id,
     -- As much as makes the fingerprint; of an INSERT the rest is data.
     substring(query, 1, if(query_kind = 'Insert', 2000, 65536)) AS text,
     user,

@@ -11,6 +11,8 @@ mod finding;
 mod growth;
 mod latency_regression;
 mod memory;
+#[cfg(test)]
+mod order_tests;
 mod pools;
 mod queries;
 mod rates;
@@ -42,7 +44,8 @@ pub use throughput::{Saturation, SaturationSpec};
 pub use words::{bytes, count, duration, percent, rate, rounded};
 
 use crate::flow::{
-    ChangeLog, ClosedWindow, Names, QueryCell, QueryKey, QueryTexts, Recent, RunningQueries, ScanSize, SignalHistory,
+    ChangeLog, ClosedWindow, Name, Names, QueryCell, QueryKey, QueryTexts, Recent, RunningQueries, ScanSize,
+    SignalHistory, SourceHistory,
 };
 
 /// What a detector sees at the end of a window.
@@ -54,6 +57,8 @@ pub struct Scene<'a> {
     pub recent: &'a Recent,
     /// Signals over time, this window included.
     pub signals: &'a SignalHistory,
+    /// The same, in the order of their names.
+    pub sources: &'a [(Name, &'a SourceHistory)],
     /// Queries that run at the window's end.
     pub running: &'a RunningQueries,
     /// What fingerprints of queries stand for.

@@ -63,6 +63,12 @@ impl Lcg {
         }
     }
 
+    /// A whole number below `count`, each as likely.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    pub fn below(&mut self, count: u32) -> u32 {
+        (self.next() * f64::from(count)) as u32
+    }
+
     /// A whole number with this mean: the fraction by chance.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     pub fn times(&mut self, mean: f64) -> u32 {

@@ -30,8 +30,8 @@ pub use repeats::Inferred;
 pub use request_keys::RequestKeys;
 pub use running_queries::{Run, RunningQueries};
 pub use signals::{
-    Bucket, COARSE_MS, DAY_MS, EdgeBucket, EdgeHistory, FINE_MS, Flow, Gauge, PoolBucket, PoolHistory, Restarts,
-    SERIES_SILENT_MS, SignalHistory, SourceHistory, ThroughputBucket, ThroughputHistory, within,
+    Bucket, COARSE_MS, DAY_MS, EdgeBucket, EdgeHistory, FINE_MS, Flow, Gauge, LOW_SHARE, PoolBucket, PoolHistory,
+    Restarts, SERIES_SILENT_MS, SignalHistory, SourceHistory, ThroughputBucket, ThroughputHistory, within,
 };
 pub use watermark::{StreamId, Watermark};
 pub use window::{Cell, CellKey, ClosedWindow, Hop, HopSums, LateCounts, SignalCell, Window, ratio};

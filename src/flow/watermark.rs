@@ -63,10 +63,12 @@ impl StreamClock {
     }
 
     fn advance(&mut self, credible_max: Timestamp, timestamp: Timestamp) {
-        let step_ms = timestamp.since(credible_max).max(0);
-        #[allow(clippy::cast_precision_loss)]
-        let step = step_ms as f64;
-        self.gap_ms_mean += GAP_WEIGHT * (step - self.gap_ms_mean);
+        let step_ms = timestamp.since(credible_max);
+        if step_ms != 0 {
+            #[allow(clippy::cast_precision_loss)]
+            let step = step_ms.max(0) as f64;
+            self.gap_ms_mean += GAP_WEIGHT * (step - self.gap_ms_mean);
+        }
         self.credible_max = Some(credible_max.max(timestamp));
     }
 
@@ -80,13 +82,12 @@ impl StreamClock {
         }
         self.beyond_len = 0;
         self.beyond.sort_unstable();
-        let mut gaps: [DurationMs; CONFIRMATIONS - 1] = [0; CONFIRMATIONS - 1];
-        for (gap, pair) in gaps.iter_mut().zip(self.beyond.windows(2)) {
-            *gap = pair[1].since(pair[0]);
-        }
+        // Signals come several at one moment, and then not for a minute: the usual gap is that between moments.
+        let gaps = self.beyond.windows(2).map(|pair| pair[1].since(pair[0]));
+        let mut gaps: Vec<DurationMs> = gaps.filter(|gap| *gap > 0).collect();
         gaps.sort_unstable();
         #[allow(clippy::cast_precision_loss)]
-        let gap_median = gaps[gaps.len() / 2] as f64;
+        let gap_median = gaps.get(gaps.len() / 2).map_or(0.0, |gap| *gap as f64);
         self.gap_ms_mean = self.gap_ms_mean.max(gap_median);
         let mut credible_max = self.beyond[0];
         for next in self.beyond {
@@ -217,6 +218,17 @@ mod tests {
             watermark.observe(A, at(if skewed { i + 86_400 } else { i }));
         }
         assert_eq!(watermark.current(), Some(at(1_995)));
+    }
+
+    #[test]
+    fn many_signals_at_one_moment_every_minute_are_followed() {
+        let mut watermark = Watermark::new(4_000);
+        for minute in 0..60 {
+            for _ in 0..12 {
+                watermark.observe(A, at(60 * minute));
+            }
+        }
+        assert_eq!(watermark.current(), Some(at(60 * 59 - 4)));
     }
 
     #[test]

@@ -9,6 +9,11 @@ use crate::model::{DurationMs, QueryRun, Request, Signal, Timestamp};
 /// Attempts a well-behaved client makes of one request (Google SRE book, ch. 21; AWS SDK standard mode: 3).
 pub const ATTEMPTS_COMPLIANT_MAX: u32 = 3;
 
+/// A failure that took longer was not simply turned away.
+const TURNED_AWAY_MS_MAX: f64 = 1_000.0;
+/// 504.
+const STATUS_GATEWAY_TIMEOUT: u16 = 504;
+
 /// What requests are counted by. Absent fields are [`Name::ABSENT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CellKey {
@@ -89,6 +94,8 @@ pub struct Cell {
     pub failures: u64,
     /// Of these, 5xx.
     pub server_errors: u64,
+    /// Of the failures, those that were worked on or waited for before they failed: work done for nobody.
+    pub expired: u64,
     /// Of these, not the first attempt of a logical request, as told or as inferred.
     pub resends: u64,
     /// Of these, attempts that no well-behaved client makes (the fourth and later), as told.
@@ -109,6 +116,7 @@ impl Cell {
         self.requests += other.requests;
         self.failures += other.failures;
         self.server_errors += other.server_errors;
+        self.expired += other.expired;
         self.resends += other.resends;
         self.resends_beyond_budget += other.resends_beyond_budget;
         self.attempts_known += other.attempts_known;
@@ -122,6 +130,7 @@ impl Cell {
         self.requests -= other.requests;
         self.failures -= other.failures;
         self.server_errors -= other.server_errors;
+        self.expired -= other.expired;
         self.resends -= other.resends;
         self.resends_beyond_budget -= other.resends_beyond_budget;
         self.attempts_known -= other.attempts_known;
@@ -198,6 +207,8 @@ pub struct KeySighting {
     pub hash: u64,
     /// When.
     pub timestamp: Timestamp,
+    /// Whether it was served: whoever uses the key again then means something else.
+    pub served: bool,
     /// Where it was counted.
     pub cell: CellKey,
 }
@@ -266,6 +277,7 @@ impl Window {
         cell.requests += 1;
         cell.failures += u64::from(request.failed());
         cell.server_errors += u64::from(request.status >= 500);
+        cell.expired += u64::from(expired(request));
         cell.duration_us_sum += duration_us(request.duration_ms);
         cell.response_bytes += request.response_bytes.unwrap_or(0).min(RESPONSE_BYTES_MAX);
         let attempt = request.attempt.unwrap_or(1);
@@ -284,7 +296,8 @@ impl Window {
         if let Some(request_key) = request.request_key.as_ref().filter(|_| attempt <= 1) {
             if self.sightings.len() < sightings_max {
                 let hash = hash_key(request, request_key);
-                self.sightings.push(KeySighting { hash, timestamp: request.timestamp, cell: key });
+                let served = is_served(request);
+                self.sightings.push(KeySighting { hash, timestamp: request.timestamp, served, cell: key });
             } else {
                 self.sightings_overflowed += 1;
             }
@@ -295,7 +308,7 @@ impl Window {
     /// Counts how long an answer took. Refusals and errors are left out: they are fast (or time out), and say nothing of
     /// how fast the work is done.
     fn add_latency(&mut self, request: &Request, mut group: (Name, Name)) {
-        if !(100..400).contains(&request.status) {
+        if !is_served(request) {
             return;
         }
         if self.latencies.len() >= LATENCY_GROUPS_MAX && !self.latencies.contains_key(&group) {
@@ -358,6 +371,16 @@ impl Default for Window {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn is_served(request: &Request) -> bool {
+    (100..400).contains(&request.status)
+}
+
+/// Whether a request failed after it was worked on or waited for, and not because it was turned away.
+fn expired(request: &Request) -> bool {
+    let told = request.status == STATUS_GATEWAY_TIMEOUT || request.duration_ms >= TURNED_AWAY_MS_MAX;
+    request.failed() && told
 }
 
 fn duration_us(duration_ms: f64) -> u64 {

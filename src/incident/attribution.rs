@@ -1,10 +1,12 @@
-//! What failing requests have in common: an exact search over one and two dimensions.
+//! What failing requests have in common: an exact search of up to three dimensions, and who is held against it.
 //!
-//! A slice explains failures when it holds most of them (explanatory power, Adtributor, NSDI'14: T_EP = 0.67) and fails
-//! far more often than the rest (risk ratio, MacroBase, SIGMOD'17: 3). Fewer dimensions win; then the smaller slice.
+//! The search is that of `floodmark attribute` (docs/attribution.md). What it finds is told when it fails far more often
+//! than what is left (risk ratio, MacroBase, SIGMOD'17: 3) and, with the others found, explains most failures
+//! (explanatory power, Adtributor, NSDI'14: T_EP = 0.67).
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::ranked::{Counted, ranked_causes};
 use crate::detect::statistics::{wilson_lower, wilson_upper};
 use crate::detect::{percent, rounded};
 use crate::flow::{Cell, CellKey, Name, Names, Recent, ratio};
@@ -16,31 +18,31 @@ const RISK_RATIO_MIN: f64 = 3.0;
 const INTERVAL_Z: f64 = 1.96;
 /// Fewer failures have nothing in common but chance.
 const FAILURES_MIN: u64 = 10;
-
-/// A slice: one or two dimensions with their values.
-type Slice = [Option<(Dimension, Name)>; 2];
+/// A value with fewer of the failures is no cause (a further cause explains a tenth of them): it is not told apart, so that
+/// the search stays small, with at most twenty values in each dimension.
+const VALUE_SHARE_MIN: f64 = 0.05;
 
 /// The dimensions of a request that a cause can be narrowed to.
-fn dimensions_of(key: &CellKey) -> [(Dimension, Name); 5] {
-    [
-        (Dimension::Subscription, key.subscription),
-        (Dimension::ClientVersion, key.client_version),
-        (Dimension::Client, key.client),
-        (Dimension::Caller, key.caller),
-        (Dimension::Route, key.route),
-    ]
+const DIMENSIONS: [Dimension; 5] =
+    [Dimension::Subscription, Dimension::Client, Dimension::ClientVersion, Dimension::Caller, Dimension::Route];
+
+fn values_of(key: &CellKey) -> [Name; 5] {
+    [key.subscription, key.client, key.client_version, key.caller, key.route]
 }
 
-/// Causes of the failures (5xx) of one service over the last minute. Without a narrower culprit the one cause has empty
-/// dimensions and says so.
+/// Ranked causes of the failures (5xx) of one service over the last minute. Without a narrower culprit the one cause has
+/// empty dimensions and says so.
 #[must_use]
 pub fn failing_slices(recent: &Recent, service: Option<&str>, names: &Names) -> Vec<Cause> {
     let of_service = |key: &CellKey| names.text(key.service) == service.unwrap_or("");
     let cells: Vec<(&CellKey, &Cell)> = recent.cells().filter(|(key, _)| of_service(key)).collect();
     let mut all = Cell::default();
     cells.iter().for_each(|(_, cell)| all.add(cell));
-    let narrowest = (all.server_errors >= FAILURES_MIN).then(|| narrowest(&cells, &all, names)).flatten();
-    vec![narrowest.unwrap_or_else(|| Cause {
+    let found = if all.server_errors >= FAILURES_MIN { narrower(&cells, &all, names) } else { Vec::new() };
+    if !found.is_empty() {
+        return found;
+    }
+    vec![Cause {
         dimensions: Dimensions::default(),
         share: 1.0,
         confidence: Confidence::Low,
@@ -48,51 +50,74 @@ pub fn failing_slices(recent: &Recent, service: Option<&str>, names: &Names) -> 
             "no narrower culprit: {} of all requests fail, spread over subscriptions, versions and routes",
             percent(ratio(all.server_errors, all.requests))
         ),
-    })]
+    }]
 }
 
-fn narrowest(cells: &[(&CellKey, &Cell)], all: &Cell, names: &Names) -> Option<Cause> {
-    let mut slices: FxHashMap<Slice, Cell> = FxHashMap::default();
+fn narrower(cells: &[(&CellKey, &Cell)], all: &Cell, names: &Names) -> Vec<Cause> {
+    let counted = counted(cells, all, names);
+    let mut causes = ranked_causes(&counted);
+    causes.retain(|cause| !cause.dimensions.is_empty());
+    let describes = |cause: &Cause, one: &Counted| {
+        cause.dimensions.0.iter().all(|(dimension, value)| one.dimensions.get(*dimension) == Some(value))
+    };
+    let sums = |of: &dyn Fn(&Counted) -> bool| {
+        let those = counted.iter().filter(|one| of(one));
+        those.fold((0, 0), |(bad, total), one| (bad + one.bad, total + one.total))
+    };
+    let (bad, total) = sums(&|one| !causes.iter().any(|cause| describes(cause, one)));
+    if ratio(all.server_errors - bad, all.server_errors) < EXPLANATORY_POWER_MIN {
+        return Vec::new();
+    }
+    let others = wilson_upper(bad, total, INTERVAL_Z);
+    let told = causes.iter().filter_map(|cause| {
+        let (failures, requests) = sums(&|one| describes(cause, one));
+        // Little outside to compare with says little: the interval's ends are compared, not the ratios.
+        let stands_out = wilson_lower(failures, requests, INTERVAL_Z) >= RISK_RATIO_MIN * others;
+        let share = ratio(failures, all.server_errors);
+        stands_out.then(|| Cause {
+            dimensions: cause.dimensions.clone(),
+            share: rounded(share),
+            confidence: Confidence::Medium,
+            evidence: format!(
+                "{} of the failures; {} of its requests fail, {} of all others",
+                percent(share),
+                percent(ratio(failures, requests)),
+                percent(ratio(bad, total))
+            ),
+        })
+    });
+    told.collect()
+}
+
+/// The cells with only those values told apart that can make a cause: with enough failures, and not those of all requests.
+fn counted(cells: &[(&CellKey, &Cell)], all: &Cell, names: &Names) -> Vec<Counted> {
+    let mut failures: [FxHashMap<Name, u64>; 5] = Default::default();
     for (key, cell) in cells {
-        let present: Vec<_> = dimensions_of(key).into_iter().filter(|(_, name)| !name.is_absent()).collect();
-        for (i, first) in present.iter().enumerate() {
-            slices.entry([Some(*first), None]).or_default().add(cell);
-            for second in &present[i + 1..] {
-                slices.entry([Some(*first), Some(*second)]).or_default().add(cell);
-            }
+        for (failures, name) in failures.iter_mut().zip(values_of(key)) {
+            *failures.entry(name).or_default() += cell.server_errors;
         }
     }
-    let mut explaining: Vec<(usize, u64, Dimensions, Cell)> = slices
-        .into_iter()
-        .filter(|(_, inside)| explains(inside, all))
-        .map(|(slice, inside)| {
-            let pairs = slice.into_iter().flatten();
-            let dimensions = Dimensions::new(pairs.map(|(dimension, name)| (dimension, names.text(name).clone())));
-            (dimensions.0.len(), inside.requests, dimensions, inside)
-        })
-        .collect();
-    explaining.sort_by(|a, b| (a.0, a.1, &a.2).cmp(&(b.0, b.1, &b.2)));
-    let (_, _, dimensions, inside) = explaining.into_iter().next()?;
-    let outside_ratio = ratio(all.server_errors - inside.server_errors, all.requests - inside.requests);
-    Some(Cause {
-        evidence: format!(
-            "{} of the failures; {} of its requests fail, {} of all others",
-            percent(ratio(inside.server_errors, all.server_errors)),
-            percent(ratio(inside.server_errors, inside.requests)),
-            percent(outside_ratio)
-        ),
-        dimensions,
-        share: rounded(ratio(inside.server_errors, all.server_errors)),
-        confidence: Confidence::Medium,
-    })
-}
-
-fn explains(inside: &Cell, all: &Cell) -> bool {
-    let (failures, requests) = (all.server_errors - inside.server_errors, all.requests - inside.requests);
-    // Little outside to compare with says little: the interval's ends are compared, not the ratios.
-    ratio(inside.server_errors, all.server_errors) >= EXPLANATORY_POWER_MIN
-        && wilson_lower(inside.server_errors, inside.requests, INTERVAL_Z)
-            >= RISK_RATIO_MIN * wilson_upper(failures, requests, INTERVAL_Z)
+    let enough = |failures: &u64| ratio(*failures, all.server_errors) >= VALUE_SHARE_MIN;
+    failures.iter_mut().for_each(|failures| failures.retain(|_, failures| enough(failures)));
+    let mut values: [FxHashSet<Name>; 5] = Default::default();
+    let mut sums: FxHashMap<[Name; 5], (u64, u64)> = FxHashMap::default();
+    for (key, cell) in cells {
+        let mut own = values_of(key);
+        for ((name, failures), values) in own.iter_mut().zip(&failures).zip(&mut values) {
+            *name = if failures.contains_key(name) { *name } else { Name::ABSENT };
+            values.insert(*name);
+        }
+        let sum = sums.entry(own).or_default();
+        *sum = (sum.0 + cell.server_errors, sum.1 + cell.requests);
+    }
+    let differs = values.map(|values| values.len() > 1);
+    let as_counted = |(own, (bad, total)): ([Name; 5], (u64, u64))| {
+        let present = DIMENSIONS.into_iter().zip(own).zip(differs);
+        let present = present.filter(|((_, name), differs)| *differs && !name.is_absent());
+        let dimensions = Dimensions::new(present.map(|((dimension, name), _)| (dimension, names.text(name).clone())));
+        Counted { dimensions, bad, total }
+    };
+    sums.into_iter().map(as_counted).collect()
 }
 
 /// Share of a service's requests over the last minute that a culprit makes.

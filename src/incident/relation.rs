@@ -68,7 +68,9 @@ fn of_cause(open: &[Incident], change: &AlertChange, at: Timestamp, failing_shar
     };
     if let Some(place) = find(&related) {
         let earlier = |root: &Root| root.since.since(change.since) > EARLIER_MS;
-        let leads = severity == Severity::Critical && open[place].root().is_some_and(earlier);
+        // Whoever was only suspected, of less, and told to nobody, does not lead a page.
+        let suspected = !open[place].has_fired() && open[place].severity() < severity;
+        let leads = severity == Severity::Critical && (suspected || open[place].root().is_some_and(earlier));
         return Some(if leads { Place::Leads(place) } else { Place::Joins(place) });
     }
     let symptoms = |incident: &Incident| {
@@ -283,6 +285,17 @@ mod tests {
         let retries = page(AlertName::RetryAmplification, Role::Cause, &VERSION, 0);
         assert_eq!(place(&open, &retries, minute(1), 0.5), Some(Place::Leads(1)));
         assert_eq!(place(&open[..1], &retries, minute(1), 0.5), Some(Place::Joins(0)));
+    }
+
+    #[test]
+    fn a_customer_who_was_only_suspected_does_not_lead_the_page_about_its_version() {
+        let customer = [(Dimension::Subscription, "org-1")];
+        let mut suspected = alert(AlertName::RetryAmplification, Role::Cause, Severity::Warning, &customer, 0);
+        suspected.event = TransitionEvent::Pending;
+        let retries = page(AlertName::RetryAmplification, Role::Cause, &VERSION, 0);
+        assert_eq!(place(&opened_by(&suspected), &retries, minute(1), 0.5), Some(Place::Leads(0)));
+        suspected.event = TransitionEvent::Firing;
+        assert_eq!(place(&opened_by(&suspected), &retries, minute(1), 0.5), Some(Place::Joins(0)), "told before");
     }
 
     #[test]

@@ -16,4 +16,4 @@ mod users;
 pub use clickhouse::{LocalClickHouse, LocalClickHouseOptions, LocalGuard};
 pub use clickhouse_supervisor::EngineState;
 pub use error::LocalError;
-pub use users::{Credentials, Users};
+pub use users::{Credentials, Users, random_password};

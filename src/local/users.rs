@@ -89,7 +89,10 @@ fn user(xml: &mut String, name: &str, password: &str, profile: &str, grants: &[&
 }
 
 /// 128 random bits as hexadecimal text.
-fn random_password() -> std::io::Result<String> {
+///
+/// # Errors
+/// The random source of the operating system cannot be read.
+pub fn random_password() -> std::io::Result<String> {
     let mut bytes = [0; 16];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(hex(&bytes))

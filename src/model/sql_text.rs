@@ -86,9 +86,13 @@ fn normal_tokens(text: &str) -> Vec<String> {
 
 fn normal_token(token: &Token<'_>, before: Option<&Token<'_>>, next: Option<&Token<'_>>) -> String {
     match token.kind {
+        // Which table or column it is is not in the text; that it is one, and not a value, is.
+        Kind::Literal if token.text.starts_with('{') && token.text.contains(":Identifier") => token.text.to_owned(),
         Kind::Literal => "?".to_owned(),
         Kind::Symbol if token.text == "−" => "-".to_owned(),
-        Kind::QuotedName | Kind::Symbol => token.text.to_owned(),
+        Kind::Symbol => token.text.to_owned(),
+        // Some clients quote every name. A name that needs no quotes is the same without.
+        Kind::QuotedName => token.name().filter(|name| is_plain(name)).unwrap_or(token.text).to_owned(),
         Kind::Word => {
             let lower = token.text.to_ascii_lowercase();
             let is_member = before.is_some_and(|before| before.is("."));
@@ -97,6 +101,12 @@ fn normal_token(token: &Token<'_>, before: Option<&Token<'_>>, next: Option<&Tok
             if in_any_case && !is_member { lower } else { token.text.to_owned() }
         }
     }
+}
+
+fn is_plain(name: &str) -> bool {
+    let is_start = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_start && is_word && !is_keyword(&name.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -126,6 +136,39 @@ mod tests {
         let insert = normalise_sql("INSERT INTO t VALUES (1, 'a')");
         assert_eq!(insert, normalise_sql("INSERT INTO t VALUES (1, 'a'), (2, 'b')"));
         assert_eq!(normalise_sql("INSERT INTO t FORMAT JSONEachRow {\"a\": 1}"), "insert into t format JSONEachRow");
+    }
+
+    #[test]
+    fn chains_of_the_same_alternative_are_one() {
+        let normal = "select a from t where (b = ? or c = ?) and d = ? group by a";
+        for text in [
+            "SELECT a FROM t WHERE (b = 1 OR c = 2) AND d = 3 GROUP BY a",
+            "SELECT a FROM t WHERE (b = 1 OR b = 2 OR c = 2 or c = 3) AND d = 3 OR (b = 1 OR c = 4) and d = 5 GROUP BY a",
+        ] {
+            assert_eq!(normalise_sql(text), normal, "{text}");
+        }
+        let others = [
+            "SELECT a FROM t WHERE b = 1 OR c = 1 OR b = 2",
+            "SELECT a FROM t WHERE b = 1 OR c = 1",
+            "SELECT a FROM t WHERE b = 1 OR b > 1",
+            "SELECT a FROM t WHERE x AND b = 1 OR b = 1",
+            "SELECT a FROM t WHERE b = 1",
+        ];
+        let normal: std::collections::BTreeSet<String> = others.iter().map(|text| normalise_sql(text)).collect();
+        assert_eq!(normal.len(), others.len());
+    }
+
+    #[test]
+    fn quotes_that_are_not_needed_and_the_format_do_not_matter() {
+        let all = [
+            "SELECT `a`, \"b\" FROM `db`.\"t\" FORMAT JSON",
+            "SELECT a, b FROM db.t FORMAT Native;",
+            "select a, “b” from db.t",
+        ];
+        assert!(all.iter().all(|text| normalise_sql(text) == "select a, b from db.t"));
+        assert_ne!(normalise_sql("SELECT `from` FROM t"), normalise_sql("SELECT from FROM t"));
+        assert_ne!(normalise_sql("SELECT Count FROM t"), normalise_sql("SELECT count FROM t"));
+        assert_eq!(normalise_sql("SELECT Count(*) FROM t"), normalise_sql("SELECT COUNT ( * ) FROM t"));
     }
 
     #[test]

@@ -24,7 +24,10 @@ impl Engine {
         let directory = tempfile::tempdir().unwrap();
         let options = LocalClickHouseOptions { memory_bytes_max: LIMIT_BYTES, ..options(directory.path()) };
         let engine = LocalClickHouse::start(options).await.unwrap();
-        Self { engine, http: reqwest::Client::new(), _directory: directory }
+        // Another test may have installed it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        Self { engine, http, _directory: directory }
     }
 
     /// The answer, or code and message.
@@ -117,13 +120,13 @@ async fn the_engine_takes_the_gate_s_settings_and_keeps_to_them() {
 }
 
 /// Each is one statement for ClickHouse, and written anew by its own formatter it is the same query.
-const QUIRKY: [&str; 22] = [
+const QUIRKY: [&str; 21] = [
     "SELECT 1, 'it''s', 'it\\'s', '/* no comment', $tag$it's -- $$ \" $tag$, $$ ' $$",
     "SELECT a /* one /* two */ ' */ FROM t -- it's",
     "SELECT a // it's\nFROM t #! \"\n WHERE b = 1 # '",
     "SELECT x'4142', b'0101', 0x1F, 0b101, 1_000_000, 1e3, .5, 1., 1e-3 FROM t",
     "SELECT ‘a -- b’, “odd ' name” FROM t",
-    "SELECT `a``b`, \"c\"\"d\", `e\\`f` FROM `db 1`.`t '1`",
+    "SELECT `a -- b`, \"c /* d\", `e\\`f` FROM `db 1`.`t '1`",
     "SELECT {a:Map(String, Array(Int32))}, {b:String} FROM {c:Identifier}",
     "SELECT t.1, (a, b).2, a.b.c, tuple(1, 2).1 FROM t",
     "SELECT a FROM t WHERE a IN (1) AND b IN (1, 2, 3) AND (a, b) IN ((1, 2), (3, 4))",
@@ -131,13 +134,12 @@ const QUIRKY: [&str; 22] = [
     "FROM t SELECT a LIMIT 10",
     "SELECT a FROM t LIMIT 5, 10",
     "SELECT a FROM t LIMIT 3 BY b LIMIT 10",
-    "WITH x AS (SELECT a FROM u) SELECT * FROM x JOIN v USING (a)",
+    "WITH x AS (SELECT a FROM u) SELECT * FROM x INNER JOIN v USING (a)",
     "SELECT count(), countIf(a > 1), quantile(0.9)(b) FROM t GROUP BY c WITH TOTALS",
     "SELECT a FROM t SETTINGS max_threads = 1, max_block_size = 10",
     "SELECT a FROM t FORMAT JSON",
-    "SELECT a::Int32, CAST(b AS String), c -> 1 FROM t",
     "SELECT -1, - 1, a - 1, a-1, a -1 FROM t",
-    "SELECT CASE WHEN a = 1 THEN 'x' ELSE 'y' END FROM t",
+    "SELECT arrayMap(x -> x + 1, [1, 2]), a || b, a != 1, a <> 2, a == 3, a <=> b FROM t",
     "SELECT 1a, 2b FROM t",
     "INSERT INTO db.t (a, b) SELECT a, b FROM u",
 ];
@@ -160,13 +162,13 @@ async fn the_lexer_reads_quirky_sql_as_the_engine_does() {
     }
 }
 
-/// Words, names and signs of the normal form, without what the engine's formatter writes in its own way: brackets, casts,
-/// signs, where FROM stands.
+/// Words, names and literals of the normal form, without what the engine's formatter writes in its own way: brackets,
+/// operators, quotes of names, where FROM stands.
 fn words(sql: &str) -> Vec<String> {
     let normal = normalise_sql(sql);
     let mut words: Vec<String> = normal
-        .split(|c: char| c.is_whitespace() || "()[],".contains(c))
-        .filter(|word| !word.is_empty() && !["+", "-"].contains(word))
+        .split(|c: char| c.is_whitespace() || "()[],+-=!<>|`\"“”".contains(c))
+        .filter(|word| !word.is_empty() && !["as", "concat"].contains(word))
         .map(str::to_owned)
         .collect();
     words.sort();

@@ -14,8 +14,14 @@ use crate::support::clickhouse::shared_engine;
 use crate::support::guard::{Application, GuardedEngine, RunningWatch, Statement, kill_9, policy_text, until};
 
 const MIB: u64 = 1 << 20;
-/// Seeds of an ordinary run; `FLOODMARK_GUARD_SEEDS` asks for more.
-const SEEDS: u64 = 3;
+/// Seeds of an ordinary run; `FLOODMARK_GUARD_SEEDS=20` asks for the first twenty, `FLOODMARK_GUARD_SEEDS=21-40` for others.
+const SEEDS: &str = "3";
+
+fn seeds() -> std::ops::RangeInclusive<u64> {
+    let asked = std::env::var("FLOODMARK_GUARD_SEEDS").unwrap_or_else(|_| SEEDS.to_owned());
+    let (first, last) = asked.split_once('-').unwrap_or(("1", &asked));
+    first.parse().unwrap()..=last.parse().unwrap()
+}
 
 /// What a seed decides.
 struct Plan {
@@ -119,14 +125,17 @@ async fn killed_under_load(plan: &Plan) -> Value {
     watch.looks(10).await;
     let killer = growing(&engine, plan.killer_mib_per_second).begin();
     engine.until_memory("killer", plan.killer_mib * MIB).await;
+    // One look of a second or less: a query that no look saw is nobody's to name.
+    watch.looks(1).await;
     engine.kill();
     let (unclean, suspects) = watch.until("the restart", restarted).await;
     assert!(unclean, "seed {}", plan.seed);
-    let report = postmortem(&policy);
-    let killers_fingerprint = report["queries"].as_array().unwrap().iter().find(|query| query["query_id"] == "killer");
-    let fingerprint = killers_fingerprint.unwrap()["fingerprint"].as_str().unwrap();
-    assert!(suspects.iter().any(|suspect| suspect == fingerprint), "{suspects:?}");
     watch.stop().await;
+    let report = postmortem(&policy);
+    let killer_seen = report["queries"].as_array().unwrap().iter().find(|query| query["query_id"] == "killer");
+    let killer_seen = killer_seen.unwrap_or_else(|| panic!("seed {}: {report:#}", plan.seed));
+    let fingerprint = killer_seen["fingerprint"].as_str().unwrap();
+    assert!(suspects.iter().any(|suspect| suspect == fingerprint), "{suspects:?}");
     for ended in [export, killer] {
         assert!(ended.await.unwrap().is_err(), "the server died under it");
     }
@@ -136,14 +145,14 @@ async fn killed_under_load(plan: &Plan) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_kill_9_under_load_the_postmortem_names_the_planted_killer_first() {
-    let seeds = std::env::var("FLOODMARK_GUARD_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
-    let mut named = 0;
-    for seed in 1..=seeds {
+    let (mut named, mut count) = (0, 0);
+    for seed in seeds() {
+        count += 1;
         let plan = Plan::of(seed);
         let report = killed_under_load(&plan).await;
         let first = &report["queries"][0];
         let right = first["query_id"] == "killer" && report["verdict"] == "query";
-        named += u64::from(right);
+        named += u32::from(right);
         eprintln!(
             "seed {seed}: export {} MiB, killer {} MiB at {} MiB/s: {} {}",
             plan.export_mib,
@@ -155,13 +164,13 @@ async fn after_kill_9_under_load_the_postmortem_names_the_planted_killer_first()
         if right {
             assert_eq!((&first["origin"], &first["version"]), (&"analysis".into(), &"9.0".into()));
             assert_eq!((&first["user"], &first["subscription"]), (&"reader".into(), &"sub-analysis".into()));
-            assert!(first["slope_bytes_per_second"].as_i64().unwrap() > 10 * MIB as i64, "{first:#}");
+            assert!(first["slope_bytes_per_second"].as_i64().unwrap() > MIB as i64, "{first:#}");
             assert_eq!((&report["crash"]["kind"], &report["crash"]["unclean"]), (&"restarted".into(), &true.into()));
             assert!(!report["before"].as_array().unwrap().is_empty(), "dashboards had run");
         }
     }
-    eprintln!("the planted killer was named first in {named} of {seeds} seeds");
-    assert_eq!(named, seeds);
+    eprintln!("the planted killer was named first in {named} of {count} seeds");
+    assert_eq!(named, count);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -238,6 +247,36 @@ async fn in_shadow_mode_nothing_is_killed_and_the_audit_says_what_would_have_bee
     assert!(text.contains(&series("would_kill", 1)) && text.contains(&series("killed", 0)), "{text}");
     watch.stop().await;
     assert_eq!(audit(&engine), said(&["would_kill"]));
+    engine.engine.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_server_is_still_looked_at() {
+    let engine = GuardedEngine::start(1_024 * MIB).await;
+    let mut watch = RunningWatch::start(&engine.policy_file(false));
+    let mut holding = Vec::new();
+    for (number, mib) in [150, 150, 150, 150, 100, 60, 40, 30, 20, 20].into_iter().enumerate() {
+        let id = format!("fill-{number}");
+        let fill = export(&engine, &id, mib, 100_000).begin();
+        // The last ones may be too much already.
+        until("it holds its part", async || {
+            let held = engine.memory_of(&id).await.unwrap_or(0) >= mib * MIB * 8 / 10;
+            (held || fill.is_finished()).then_some(())
+        })
+        .await;
+        holding.push(fill);
+    }
+    let reader = &engine.engine.users().reader;
+    let sql = "SELECT uniqExact(number) FROM numbers(3000000) SETTINGS max_threads = 1";
+    let refusal = statement(&engine, reader, "victim", "dashboard", "1.0", sql).send().await.unwrap_err();
+    assert!(refusal.contains("MEMORY_LIMIT_EXCEEDED"), "the server is full: {refusal}");
+    watch.looks(8).await;
+    let full = |event: &WatchEvent| matches!(event, WatchEvent::Memory { used_bytes, .. } if *used_bytes > 850 * MIB);
+    assert!(watch.events.last().is_some_and(full), "{:?}", watch.events.last());
+    watch.stop().await;
+    // A busy machine may make a look late; but none is refused because memory is short.
+    let refused = |entry: &Entry| matches!(entry, Entry::LookFailed { code, .. } if code == "memory_limit");
+    assert!(!read_entries(&engine.black_box()).unwrap().0.iter().any(refused));
     engine.engine.shutdown().await.unwrap();
 }
 

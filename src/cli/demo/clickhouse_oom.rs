@@ -12,8 +12,10 @@ use serde::Serialize;
 use super::temporary_directory;
 use crate::cli::output::{OutputFormat, table};
 use crate::config::Config;
-use crate::guard::trial::{Access, Account, Container, ContainerReport, Load, LoadOptions, Share, Tally, prepare};
-use crate::local::{Credentials, LocalClickHouse, LocalClickHouseOptions};
+use crate::guard::trial::{
+    Access, Account, Container, ContainerReport, Load, LoadOptions, Share, Tally, TrialPolicy, prepare,
+};
+use crate::local::{Credentials, LocalClickHouse, LocalClickHouseOptions, LocalGuard};
 
 /// Name of the demo.
 pub const NAME: &str = "clickhouse-oom";
@@ -21,6 +23,8 @@ pub const NAME: &str = "clickhouse-oom";
 const CONTAINER_BYTES_MAX: u64 = 2_000_000_000;
 /// What an engine believes it may take that nobody told of its container.
 const UNTOLD_BYTES_MAX: u64 = 6_000_000_000;
+/// What the policy lets it take: four fifths of its container, because some memory is not counted.
+const TOLD_BYTES_MAX: u64 = CONTAINER_BYTES_MAX / 5 * 4;
 /// How long dashboards and inserts run alone first, to know how fast they are.
 const QUIET: Duration = Duration::from_secs(30);
 
@@ -45,7 +49,9 @@ struct Run {
 /// An engine that is missing or does not start; a table that cannot be filled.
 pub async fn run(config: &Config, duration: Duration, output: OutputFormat) -> anyhow::Result<ExitCode> {
     let directory = temporary_directory(config)?;
-    let runs = [without_guard(config, &directory.path().join("without"), duration).await?];
+    let without = without_guard(config, &directory.path().join("without"), duration).await?;
+    let with = with_guard(config, &directory.path().join("with"), duration).await?;
+    let runs = [without, with];
     let mut out = std::io::stdout().lock();
     match output {
         OutputFormat::Json => serde_json::to_writer_pretty(&mut out, &runs)?,
@@ -56,7 +62,7 @@ pub async fn run(config: &Config, duration: Duration, output: OutputFormat) -> a
 }
 
 async fn without_guard(config: &Config, directory: &Path, duration: Duration) -> anyhow::Result<Run> {
-    let engine = start_engine(config, directory, UNTOLD_BYTES_MAX).await?;
+    let engine = start_engine(config, directory, UNTOLD_BYTES_MAX, None).await?;
     let users = engine.users();
     let access = Access {
         url: engine.url().to_owned(),
@@ -70,10 +76,32 @@ async fn without_guard(config: &Config, directory: &Path, duration: Duration) ->
     Ok(run)
 }
 
-async fn start_engine(config: &Config, directory: &Path, memory_bytes_max: u64) -> anyhow::Result<LocalClickHouse> {
+async fn with_guard(config: &Config, directory: &Path, duration: Duration) -> anyhow::Result<Run> {
+    let policy = TrialPolicy::new(TOLD_BYTES_MAX, &directory.join("guard"))?;
+    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let guard = policy
+        .compile(TOLD_BYTES_MAX, cores)?
+        .local_guard()
+        .map_err(|names| anyhow::anyhow!("names of the engine's own users: {names:?}"))?;
+    let engine = start_engine(config, &directory.join("clickhouse"), TOLD_BYTES_MAX, Some(guard)).await?;
+    fill(&engine).await?;
+    let (proxy, access) = policy.guard(engine.url(), &engine.users().admin).await?;
+    let run = measure(&engine, &access, duration, true).await?;
+    proxy.stop().await;
+    engine.shutdown().await?;
+    Ok(run)
+}
+
+async fn start_engine(
+    config: &Config,
+    directory: &Path,
+    memory_bytes_max: u64,
+    guard: Option<LocalGuard>,
+) -> anyhow::Result<LocalClickHouse> {
     let mut options = LocalClickHouseOptions::new(std::env::current_exe()?, &config.local, "trial");
     options.directory = directory.to_owned();
     options.memory_bytes_max = memory_bytes_max;
+    options.guard = guard;
     Ok(LocalClickHouse::start(options).await?)
 }
 

@@ -9,6 +9,11 @@ use crate::guard::proxy::BlockRequest;
 
 /// Arguments of `block`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Queries of the fingerprint are refused with the reason, those that run go on. It survives a restart of the proxy.
+
+Examples:
+  floodmark guard block 8f2a61c09d3e75b4 --for 2h --reason \"session report, see the incident\"")]
 pub struct Args {
     /// Fingerprint, as `guard status`, refusals and postmortems name it
     fingerprint: String,

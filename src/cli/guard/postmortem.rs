@@ -17,7 +17,7 @@ use crate::telemetry;
 /// Arguments of `guard postmortem`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Reads the black box that `floodmark guard watch` or `floodmark guard proxy` keeps; ClickHouse need not run, nor the guard.
+Reads the black box that the guard keeps; ClickHouse need not run, nor the guard.
 The queries of the last look come ranked, the likeliest culprit first, each with why. It says so, too, when nothing that
 ran explains the crash: then look at the kernel's log, the container's limits, and who has stopped it.
 

@@ -9,6 +9,12 @@ use crate::guard::proxy::SafeModeRequest;
 
 /// Arguments of `safe-mode`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+While it is on, fewer queries run, with smaller caps, and classes that are expendable not at all.
+
+Examples:
+  floodmark guard safe-mode on --for 10m
+  floodmark guard safe-mode off")]
 pub struct Args {
     /// On or off
     #[arg(value_enum)]
@@ -29,7 +35,7 @@ enum Switch {
 /// Switches.
 pub fn run(args: &Args, policy: &GuardPolicy) -> Result<ExitCode, CliError> {
     let duration = args.duration.map_or(policy.safe_mode.duration.0, std::convert::Into::into);
-    let seconds = (args.switch == Switch::On).then(|| duration.as_secs());
+    let seconds = (args.switch == Switch::On).then_some(duration.as_secs());
     admin_client::ask(policy, "/safe-mode", Some(&SafeModeRequest { seconds }))?;
     Ok(ExitCode::SUCCESS)
 }

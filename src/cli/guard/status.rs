@@ -13,6 +13,12 @@ use crate::guard::proxy::Status;
 
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Asks the running proxy at proxy.admin_listen of the policy.
+
+Examples:
+  floodmark guard status
+  floodmark guard status --output json")]
 pub struct Args {
     #[command(flatten)]
     output: OutputArgs,

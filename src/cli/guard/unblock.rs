@@ -9,6 +9,11 @@ use crate::guard::proxy::UnblockRequest;
 
 /// Arguments of `unblock`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Takes a block back, and closes the breaker of the fingerprint.
+
+Examples:
+  floodmark guard unblock 8f2a61c09d3e75b4")]
 pub struct Args {
     /// Fingerprint: its block is taken back and its breaker closed
     fingerprint: String,

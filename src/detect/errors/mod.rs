@@ -1,5 +1,7 @@
 //! Error budgets: burnt fast, or slowly over thirty days.
 
+#[cfg(test)]
+mod cause_tests;
 mod error_budget_burn;
 mod outcome_sums;
 mod slow_burn;

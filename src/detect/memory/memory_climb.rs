@@ -14,6 +14,12 @@ const RISING_Z: f64 = 2.58;
 const READINGS_TIME_TO_LIMIT_MAX_MS: DurationMs = 180_000;
 const READINGS_SPAN_MS_MIN: DurationMs = 25_000;
 const READINGS_RISE_SHARE_MIN: f64 = 0.1;
+/// So many steps in a row, what they are held against, and by how much they must exceed it and this share of the limit.
+const JUMPS_MIN: usize = 2;
+const JUMPS_MAX: usize = 10;
+const JUMPS_BEFORE_MIN: usize = 4;
+const JUMP_FACTOR: f64 = 3.0;
+const JUMP_SHARE_MIN: f64 = 0.04;
 /// What follows load late climbs in an S: its end flattens out by itself, over five minutes.
 const NEWEST_BUCKETS: usize = 10;
 /// At this share of its pace over this time a climb has stopped.
@@ -67,7 +73,7 @@ impl Climb {
 
     /// Time until the limit at the present pace; nothing where memory does not surely climb, or flattens out before it.
     pub(super) fn time_left(&self, limit_bytes: f64) -> Option<TimeLeft> {
-        self.by_reading(limit_bytes).or_else(|| {
+        self.by_reading(limit_bytes).or_else(|| self.by_jumps(limit_bytes)).or_else(|| {
             let trend = rising(&self.by_minutes).filter(|trend| {
                 let newest = &self.by_minutes[self.by_minutes.len().saturating_sub(NEWEST_BUCKETS)..];
                 let flattens = flattens_out(&self.by_minutes, limit_bytes) || flattens_out(newest, limit_bytes);
@@ -76,6 +82,28 @@ impl Climb {
             let used = self.by_reading.last()?.1;
             TimeLeft::new(limit_bytes - used, trend.slope, trend.slope_lower, trend.slope_upper)
         })
+    }
+
+    /// Steps in a row that are far greater than any before: what is read every minute would be full before its
+    /// readings make a trend.
+    fn by_jumps(&self, limit_bytes: f64) -> Option<TimeLeft> {
+        let steps: Vec<(f64, f64)> =
+            self.by_minutes.windows(2).map(|pair| (pair[1].0 - pair[0].0, pair[1].1 - pair[0].1)).collect();
+        let jumps = |count: usize| {
+            let (before, newest) = steps.split_at(steps.len().checked_sub(count)?);
+            let usual = before.iter().map(|(_, step)| step.abs()).fold(0.0, f64::max);
+            let jump = |(_, step): &(f64, f64)| *step >= (JUMP_FACTOR * usual).max(JUMP_SHARE_MIN * limit_bytes);
+            (before.len() >= JUMPS_BEFORE_MIN && newest.iter().all(jump)).then_some(newest)
+        };
+        let newest = (JUMPS_MIN..=JUMPS_MAX).find_map(jumps)?;
+        if newest[newest.len() - 1].1 < FLATTENING_RATIO * newest[newest.len() - 2].1 {
+            return None;
+        }
+        let paces = newest.iter().map(|(seconds, step)| step / seconds);
+        let (slowest, fastest) = paces.fold((f64::INFINITY, 0.0), |(low, high), pace| (pace.min(low), pace.max(high)));
+        let used = self.by_reading.last()?.1;
+        TimeLeft::new(limit_bytes - used, f64::midpoint(slowest, fastest), slowest, fastest)
+            .filter(|left| left.likely_ms <= READINGS_TIME_TO_LIMIT_MAX_MS)
     }
 
     fn by_reading(&self, limit_bytes: f64) -> Option<TimeLeft> {

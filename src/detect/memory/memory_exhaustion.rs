@@ -11,18 +11,16 @@ use crate::config::Span;
 use crate::detect::time_left::TimeLeft;
 use crate::detect::words::{bytes, percent, rounded};
 use crate::detect::{Detector, Finding, Role, Scene};
-use crate::flow::{Bucket, COARSE_MS, EdgeHistory, FINE_MS, Name, SourceHistory};
+use crate::flow::{Bucket, COARSE_MS, EdgeHistory, FINE_MS, LOW_SHARE, Name, SourceHistory};
 use crate::model::{Affected, AlertName, Cause, Confidence, Dimension, Dimensions, DurationMs, Text, Timestamp};
 
 /// At this share of its limit a source that has risen is out of memory, whatever the trend says.
 const FULL_SHARE: f64 = 0.97;
 /// How far it must have risen, as a share of the limit, to be more than a cache at home.
 const RISE_SHARE_MIN: f64 = 0.05;
-/// A source silent for this long says nothing about now.
-const SILENT_MS: DurationMs = 120_000;
 /// A level is new to a source when it is above what it came down from by this share of the limit.
 const NOVEL_SHARE: f64 = 0.02;
-/// A peak above this share may have ended in a kill: that the level fell afterwards proves nothing.
+/// A peak above this share, read seldom, may have ended in a kill: that the level fell afterwards proves nothing.
 const KILLED_SHARE: f64 = 0.93;
 /// At this share a source that grew for hours is out of memory within minutes.
 const CREPT_SHARE: f64 = 0.985;
@@ -37,11 +35,23 @@ const HOME_BUCKETS_MIN: u32 = 6;
 /// A process this young still fills its heap and its caches; then more must be used.
 const YOUNG_MS: DurationMs = 600_000;
 const YOUNG_SHARE_MIN: f64 = 0.9;
+/// A climb must have lasted so long to be believed at any share; a quicker one may be a backup or a batch that ends.
+const SUSTAINED_MS: DurationMs = 2_700_000;
+const SUSTAINED_BUCKETS_MIN: usize = 8;
+const SUSTAINED_HALF_SHARE_MIN: f64 = 0.4;
+const QUICK_SHARE_MIN: f64 = 0.86;
+/// What is so near is told at any share: there is no time to wait for more.
+const IMMINENT_MS: DurationMs = 60_000;
+/// The same for one that the log began with, and the time before a climb that tells that it did not.
+const SUSTAINED_UNTAUGHT_MS: DurationMs = 7_200_000;
+const YOUNG_LOG_MS: DurationMs = 150_000;
 /// While load rises, memory rises with it and may stop with it: a crowd that is served wakes nobody.
 const WITH_LOAD_SHARE_MIN: f64 = 0.9;
 /// Load has risen: this factor since before the climb, and this one over the last three minutes.
 const LOAD_RISE: f64 = 1.25;
 const LOAD_STILL_RISE: f64 = 1.1;
+/// ... by more than counts of this size vary by chance, over-dispersed as they are.
+const LOAD_RISE_DEVIATIONS: f64 = 4.0;
 const LOAD_SPAN_MS: DurationMs = 60_000;
 const LOAD_STILL_MS: DurationMs = 120_000;
 
@@ -92,7 +102,7 @@ impl MemoryExhaustion {
         let limit_bytes = history.limit_bytes?;
         let used_bytes = history.readings.back()?.1;
         let used_share = used_bytes / limit_bytes;
-        if used_share < self.spec.used_share_min || history.evicts || !history.reported_within(end, SILENT_MS) {
+        if used_share < self.spec.used_share_min || history.evicts || !history.is_current(end) {
             return None;
         }
         let climb = Climb::of(history, end, self.spec.trend.as_millis())?;
@@ -103,7 +113,8 @@ impl MemoryExhaustion {
         let with_load = load_rises(edge, climb.first, end);
         let left = climb.time_left(limit_bytes).filter(|left| {
             left.likely_ms <= self.spec.time_to_limit_max.as_millis()
-                && used_share >= urgent_share(history, &climb, with_load)
+                && (used_share >= urgent_share(history, &climb, with_load, (end, left, used_share))
+                    || left.likely_ms * 4 <= history.interval_ms() * 5)
         });
         (left.is_some() || used_share >= FULL_SHARE).then_some(Approach {
             used_bytes,
@@ -116,15 +127,47 @@ impl MemoryExhaustion {
     }
 }
 
-/// From which share on a climb is urgent: later where it may well end by itself.
-fn urgent_share(history: &SourceHistory, climb: &Climb, with_load: bool) -> f64 {
-    let born = history.restarts.newest().unwrap_or_else(|| history.first_seen());
+/// From which share on a climb is urgent, if it would not reach the limit before the next reading: later where it may well
+/// end by itself, as what lasts less than an hour does, such as a backup.
+fn urgent_share(
+    history: &SourceHistory,
+    climb: &Climb,
+    with_load: bool,
+    (end, left, used_share): (Timestamp, &TimeLeft, f64),
+) -> f64 {
+    let newest = history.restarts.newest();
+    let born = newest.unwrap_or_else(|| history.first_seen());
     let young = climb.first.since(born) < YOUNG_MS && climb.last.since(born) < YOUNG_MS;
-    match (with_load, young) {
-        (true, _) => WITH_LOAD_SHARE_MIN,
-        (_, true) => YOUNG_SHARE_MIN,
-        _ => 0.0,
+    // How long a climb at this pace stays within the foot, one and a half times.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // minutes
+    let foot_ms = (1.5 * LOW_SHARE * left.likely_ms as f64 / (1.0 - used_share).max(LOW_SHARE)) as DurationMs;
+    // What climbs since the log began may be a collector's first cycle: nothing tells where it ends.
+    let untaught = newest.is_none() && history.low_until.since(born) < foot_ms.max(YOUNG_LOG_MS);
+    if untaught && end.since(born) < SUSTAINED_UNTAUGHT_MS {
+        FULL_SHARE
+    } else if with_load {
+        WITH_LOAD_SHARE_MIN
+    } else if young {
+        YOUNG_SHARE_MIN
+    } else if left.soonest_ms > IMMINENT_MS && !is_sustained(history, end) {
+        QUICK_SHARE_MIN
+    } else {
+        0.0
     }
+}
+
+/// Whether memory has climbed steadily for most of an hour.
+fn is_sustained(history: &SourceHistory, end: Timestamp) -> bool {
+    let born = history.restarts.newest();
+    let alive = |bucket: &&Bucket| born.is_none_or(|born| bucket.start > born);
+    let recent = history.coarse.iter().filter(alive).filter(|b| end.since(b.start.plus(COARSE_MS)) <= SUSTAINED_MS);
+    let levels: Vec<f64> = recent.map(|bucket| bucket.trough_bytes).collect();
+    let (Some(first), Some(last)) = (levels.first(), levels.last()) else { return false };
+    let rises = levels.windows(2).filter(|pair| pair[1] > pair[0]).count();
+    let half = levels[levels.len() / 2] - first;
+    levels.len() >= SUSTAINED_BUCKETS_MIN
+        && rises + 2 >= levels.len()
+        && half >= SUSTAINED_HALF_SHARE_MIN * (last - first)
 }
 
 /// Whether this level is the source's normal life: it came down from it by itself before, as after a garbage collection or
@@ -137,7 +180,8 @@ fn is_normal(history: &SourceHistory, climb: &Climb, used_share: f64) -> bool {
     let coarse = history.coarse.iter().filter(|b| b.start.plus(COARSE_MS) <= climb.least_at);
     let share = |bucket: &Bucket| bucket.peak_bytes / limit;
     // A peak that high may have ended in a kill, where nothing tells of restarts.
-    let survived = |share: &f64| history.restarts.are_told || *share < KILLED_SHARE;
+    let kills_show = history.restarts.are_told || history.interval_ms() <= FINE_MS;
+    let survived = |share: &f64| kills_show || *share < KILLED_SHARE;
     let recovered = fine.chain(coarse.clone()).filter(alive).map(share).filter(survived).fold(0.0, f64::max);
     let (full, all) = coarse.fold((0, 0), |(full, all), b| (full + u32::from(share(b) >= HOME_SHARE), all + 1));
     let at_home = all >= HOME_BUCKETS_MIN && full * 4 > all;
@@ -170,7 +214,8 @@ fn load_rises(edge: &EdgeHistory, from: Timestamp, end: Timestamp) -> bool {
     let now = load(end.plus(-LOAD_SPAN_MS));
     let lately = load(end.plus(-LOAD_SPAN_MS - LOAD_STILL_MS));
     let before = load(from.plus(-LOAD_SPAN_MS).window_start(FINE_MS));
-    now >= LOAD_RISE * before.max(1.0) && now >= LOAD_STILL_RISE * lately.max(1.0)
+    let surely = now - before >= LOAD_RISE_DEVIATIONS * (now + before).sqrt();
+    surely && now >= LOAD_RISE * before.max(1.0) && now >= LOAD_STILL_RISE * lately.max(1.0)
 }
 
 impl Approach {
@@ -222,7 +267,7 @@ impl Detector for MemoryExhaustion {
         let mut findings = Vec::new();
         let mut since_now = FxHashMap::default();
         let edge = scene.signals.edge();
-        for (source, history) in scene.signals.sorted(scene.names) {
+        for &(source, history) in scene.sources {
             if let Some(approach) = self.approach(history, edge, end) {
                 let since = self.since.get(&source).copied().unwrap_or(scene.window.start);
                 since_now.insert(source, since);

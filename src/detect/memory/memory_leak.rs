@@ -97,7 +97,7 @@ impl MemoryLeak {
         self.judged_at = Some(moment);
         let (edge, now) = (scene.signals.edge(), scene.window.end);
         let known = std::mem::take(&mut self.judged);
-        for (name, history) in scene.signals.sorted(scene.names) {
+        for &(name, history) in scene.sources {
             let found = self.leak(Look { history, edge, now }).map(|leak| (now, leak));
             // A collection hides a leak for some minutes.
             let hidden =
@@ -272,9 +272,8 @@ impl Detector for MemoryLeak {
         if self.judged.is_empty() {
             return Vec::new();
         }
-        let sources = scene.signals.sorted(scene.names);
         let leaking =
-            sources.into_iter().filter_map(|(name, history)| Some((name, history, &self.judged.get(&name)?.1)));
+            scene.sources.iter().filter_map(|(name, history)| Some((*name, history, &self.judged.get(name)?.1)));
         leaking.map(|(name, history, leak)| leak.finding(scene.names.text(name), history.limit_bytes)).collect()
     }
 }

@@ -4,6 +4,7 @@
 //! and longer (Little's law: reserved / rate of acquisitions) while nothing follows; members in use beyond what load and
 //! the time requests take explain. A pool that is merely slow or busy follows these, and comes down with them.
 
+use super::stranded::stranded;
 use crate::detect::growth::{Criteria, Growth, Sample, growth, median_of, seconds_between};
 use crate::detect::time_left::TimeLeft;
 use crate::detect::words::{duration, rate};
@@ -14,6 +15,8 @@ use crate::model::{Confidence, DurationMs, Timestamp};
 const MEMBERS_MIN: f64 = 3.0;
 /// Buckets before the growth that teach what is normal.
 const BASELINE_MIN: usize = 6;
+/// Or so many five-minute ones.
+const LONG_BASELINE_MIN: usize = 3;
 /// Without them growth must last so many buckets longer to be more than a pool that fills after a start.
 const UNTAUGHT_SAMPLES: usize = 24;
 /// A reservation this much older than usual is not waiting any more.
@@ -83,7 +86,8 @@ pub(super) fn leaking(pool: &PoolHistory, edge: &EdgeHistory, until: Timestamp) 
         Look { buckets: newest, length_ms, size: pool.size, pool, edge }
     });
     let missing = looks.iter().find_map(Look::missing);
-    missing.or_else(|| looks.iter().find_map(Look::reserved)).or_else(|| looks.iter().find_map(Look::in_use))
+    let reserved = || missing.or_else(|| looks.iter().find_map(Look::reserved));
+    reserved().or_else(|| stranded(pool, edge, until)).or_else(|| looks.iter().find_map(Look::in_use))
 }
 
 /// Members held now: in use, reserved beside it, and lost; over the last two minutes, because single readings vary.
@@ -111,7 +115,8 @@ impl Look<'_> {
     #[allow(clippy::cast_precision_loss)] // far below 2^52 requests
     fn load(&self, bucket: &PoolBucket) -> f64 {
         if self.pool.counts_acquisitions() {
-            bucket.acquired.count
+            // A flow, not a count: readings a minute apart tell of a minute in one half-minute, and of none in the next.
+            bucket.acquired.per_second().unwrap_or(0.0) * self.length_ms as f64 / 1_000.0
         } else {
             self.edge.requests(bucket.start, self.length_ms) as f64
         }
@@ -122,7 +127,7 @@ impl Look<'_> {
         Criteria { samples_min, z_min, growth_min, limit: self.size, smoothings: &[1.0, 4.0, 10.0] }
     }
 
-    /// Conservation, under whichever convention of the two shows less: a reservation is, or is not, an acquisition.
+    /// Conservation, under whichever convention shows least: a reservation is an acquisition, is in use, or neither.
     fn missing(&self) -> Option<Leaking> {
         // It is missing whatever the load does, and a fall of load does not make it less of a leak.
         let criteria = Criteria { smoothings: &[1.0], limit: Some(0.0), ..self.criteria(6, 2.58, 0.02) };
@@ -133,8 +138,9 @@ impl Look<'_> {
         };
         let plain = growth_of(|bucket| bucket.missing)?;
         let beyond = growth_of(|bucket| bucket.missing_beyond_reserved)?;
+        let with = growth_of(|bucket| bucket.missing_and_reserved)?;
         let grown = |growth: &Growth| growth.level - growth.start_level;
-        let growth = if grown(&plain) <= grown(&beyond) { plain } else { beyond };
+        let growth = [plain, beyond, with].into_iter().min_by(|a, b| grown(a).total_cmp(&grown(b)))?;
         let least = self.buckets.iter().filter_map(|bucket| bucket.missing).map(|gauge| gauge.min);
         let lost = growth.level - least.fold(growth.start_level, f64::min);
         let why = format!(
@@ -219,11 +225,12 @@ impl Look<'_> {
     fn normal(&self, gauge: fn(&PoolBucket) -> Option<Gauge>, growth: &Growth) -> Option<Normal> {
         let samples = self.samples(|bucket| gauge(bucket).map(|gauge| gauge.last));
         let before = &samples[..samples.len() - growth.samples];
-        let taught = before.len() >= BASELINE_MIN;
-        if !taught && growth.samples < UNTAUGHT_SAMPLES {
+        let longer = || self.long_before(gauge, growth.since);
+        let taught = if before.len() >= BASELINE_MIN { Some(before.to_vec()) } else { longer() };
+        if taught.is_none() && growth.samples < UNTAUGHT_SAMPLES {
             return None;
         }
-        let first = if taught { before } else { &samples[..BASELINE_MIN] };
+        let first = &taught.unwrap_or_else(|| samples[..BASELINE_MIN.min(samples.len())].to_vec())[..];
         let last = &samples[samples.len() - 3..];
         let level_of = |part: &[Sample]| median_of(part.iter().map(|sample| sample.level));
         let load_of = |part: &[Sample]| median_of(part.iter().map(|sample| sample.load));
@@ -237,6 +244,22 @@ impl Look<'_> {
             age_seconds: (load_before > 0.0).then(|| level_of(first) / per_second(load_before)),
             acquired_per_second: per_second(load_now),
         })
+    }
+
+    /// The long memory before a growth that fills the short one, as happens where readings are a minute apart; loads are
+    /// those of a bucket of this look.
+    #[allow(clippy::cast_precision_loss)] // lengths of buckets
+    fn long_before(&self, gauge: fn(&PoolBucket) -> Option<Gauge>, since: Timestamp) -> Option<Vec<Sample>> {
+        let within = |b: &&PoolBucket| b.start >= self.pool.begun_at && b.start.plus(COARSE_MS) <= since;
+        let share = self.length_ms as f64 / COARSE_MS as f64;
+        let counted = self.pool.counts_acquisitions();
+        let sample = |b: &PoolBucket| {
+            let acquired = || b.acquired.per_second().unwrap_or(0.0) * self.length_ms as f64 / 1_000.0;
+            let load = if counted { acquired() } else { self.edge.requests(b.start, COARSE_MS) as f64 * share };
+            gauge(b).map(|gauge| Sample { at: b.start, level: gauge.last, load })
+        };
+        let samples: Vec<Sample> = self.pool.coarse.iter().filter(within).filter_map(sample).collect();
+        (samples.len() >= LONG_BASELINE_MIN).then_some(samples)
     }
 
     /// The level that a load went with: in proportion, as a rule; over hours, at most (but for a tenth of the time).
@@ -253,7 +276,8 @@ impl Look<'_> {
         let span = |part: &[Sample]| -> Option<EdgeBucket> {
             let (from, until) = (part.first()?.at, part.last()?.at.plus(self.length_ms));
             let fine = self.edge.between(from, until);
-            Some(if self.length_ms == FINE_MS { fine } else { self.edge.long_between(from, until) })
+            let short = self.length_ms == FINE_MS && fine.requests > 0;
+            Some(if short { fine } else { self.edge.long_between(from, until) })
         };
         let mean = |part: &[Sample]| span(part).map_or(0.0, |sum| ratio(sum.duration_us_sum, sum.requests));
         let (before, now) = (mean(before), mean(now));

@@ -10,11 +10,9 @@ use crate::detect::edge_harm::{EdgeHarm, affected_at_the_edge, edge_harm};
 use crate::detect::growth::median_of;
 use crate::detect::words::{duration, percent, rounded};
 use crate::detect::{Detector, Finding, Role, Scene};
-use crate::flow::{FINE_MS, Name, PoolBucket, PoolHistory};
+use crate::flow::{FINE_MS, Gauge, Name, PoolBucket, PoolHistory};
 use crate::model::{Affected, AlertName, Cause, Confidence, Dimension, Dimensions, DurationMs, Text, Timestamp};
 
-/// A pool silent for this long says nothing about now.
-const SILENT_MS: DurationMs = 120_000;
 /// Full: within this share of its size, or half a member.
 const FULL_TOLERANCE_SHARE: f64 = 0.01;
 /// A fast leak shows in whole half-minutes only when the pool is full already; later, nothing grows any more.
@@ -23,6 +21,10 @@ const LEAK_SHOWS_MS: DurationMs = 300_000;
 const HARM_MS: DurationMs = 300_000;
 /// A pool that was full still is above this share of its size.
 const STILL_FULL_SHARE: f64 = 0.95;
+/// One above this share still hovers at it: so many readings in a row, within these bounds, say that it does not.
+const HOVERS_SHARE: f64 = 0.85;
+const READINGS_FREE_MAX: DurationMs = 2;
+const FREE_MS_MAX: DurationMs = 300_000;
 /// Reservations that queue for a full pool may be counted beside its members.
 const STILL_FULL_SHARE_MAX: f64 = 1.1;
 /// Fullness that is this share of a pool's history is how it works: a worker pool with a queue before it.
@@ -55,6 +57,8 @@ pub struct PoolExhaustion {
 #[derive(Debug, Clone)]
 struct Full {
     since: Timestamp,
+    /// The newest reading that said so.
+    read_at: Timestamp,
     /// Since when requests fail or wait.
     harmed_since: Option<Timestamp>,
     by_design: bool,
@@ -87,7 +91,7 @@ impl PoolExhaustion {
         let why = full.reason(size);
         let suffers = harm.map(|harm| format!("; {harm}")).unwrap_or_default();
         let newest = pool.fine.back()?;
-        let part = |gauge: Option<crate::flow::Gauge>, of: &str| gauge.map(|g| format!("{} {of}", whole(g.last)));
+        let part = |gauge: Option<Gauge>, of: &str| gauge.map(|g| format!("{} {of}", whole(g.last)));
         let parts: Vec<String> =
             [part(newest.in_use, "in use"), part(newest.reserved, "reserved")].into_iter().flatten().collect();
         Some(Finding {
@@ -130,6 +134,7 @@ impl Full {
         let often = full as f64 > BY_DESIGN_SHARE * held.len() as f64;
         Self {
             since,
+            read_at: scene.window.end,
             harmed_since: None,
             // What has been full since the log began may always have been.
             by_design: often || held.len() < HISTORY_MIN,
@@ -166,7 +171,7 @@ fn held_at_most(bucket: &PoolBucket, pool: &PoolHistory) -> Option<f64> {
 
 /// Whether no member is left. Which gauge includes which is not told: in use alone, with reserved beside it, and with
 /// what is missing. A sum that stops exactly at the size has met it; one that passes it counts something twice.
-fn is_full(pool: &PoolHistory, was_full: bool) -> bool {
+pub(in crate::detect) fn is_full(pool: &PoolHistory, was_full: bool) -> bool {
     let (Some(size), Some(newest)) = (pool.size, pool.fine.back()) else { return false };
     let in_use = newest.in_use.map(|gauge| gauge.last);
     if in_use.is_some_and(|in_use| in_use >= size - (FULL_TOLERANCE_SHARE * size).min(0.5)) {
@@ -177,30 +182,47 @@ fn is_full(pool: &PoolHistory, was_full: bool) -> bool {
         is_at(held, size) || (was_full && (STILL_FULL_SHARE..=STILL_FULL_SHARE_MAX).contains(&(held / size)))
     };
     let all = || pool.coarse.iter().chain(&pool.fine);
-    let floors = |of: fn(&PoolBucket) -> Option<f64>| all().filter_map(of).fold(f64::INFINITY, f64::min);
-    let missing = newest.missing.map_or(0.0, |gauge| gauge.last - floors(|b| b.missing.map(|g| g.min)));
-    let beyond = newest
-        .missing_beyond_reserved
-        .map_or(0.0, |gauge| gauge.last - floors(|b| b.missing_beyond_reserved.map(|g| g.min)));
+    let above_floor = |of: fn(&PoolBucket) -> Option<Gauge>| {
+        let floor = all().filter_map(of).map(|gauge| gauge.min).fold(f64::INFINITY, f64::min);
+        of(newest).map_or(0.0, |gauge| gauge.last - floor)
+    };
+    // Under whichever convention shows least.
+    let missing = above_floor(|bucket| bucket.missing).min(above_floor(|bucket| bucket.missing_and_reserved));
+    let beyond = above_floor(|bucket| bucket.missing_beyond_reserved);
     let alone = in_use.map(|in_use| in_use + missing.max(0.0));
     let beside = held(newest, pool);
     [alone, beside, beside.map(|held| held + missing.min(beyond).max(0.0))].into_iter().flatten().any(meets)
+}
+
+/// Whether a pool that was full has a few members free in one reading only: who waits takes them before the next.
+fn hovers(pool: &PoolHistory, full: &Full, end: Timestamp, interval_ms: DurationMs) -> bool {
+    // The sum of gauges that are read seldom may meet the size by chance, once.
+    let confirmed = full.read_at.since(full.since) > interval_ms + interval_ms / 4;
+    let one_reading = end.since(full.read_at) <= (READINGS_FREE_MAX * interval_ms).clamp(FINE_MS, FREE_MS_MAX);
+    let held = pool.fine.back().and_then(|bucket| held(bucket, pool));
+    confirmed && one_reading && held.zip(pool.size).is_some_and(|(held, size)| held >= HOVERS_SHARE * size)
 }
 
 impl Detector for PoolExhaustion {
     fn observe(&mut self, scene: &Scene<'_>) -> Vec<Finding> {
         let mut known = std::mem::take(&mut self.full);
         let mut findings = Vec::new();
-        for (name, history) in scene.signals.sorted(scene.names) {
+        for &(name, history) in scene.sources {
             let Some(pool) = history.pool.as_deref() else { continue };
             let before = known.remove(&name);
-            if !history.reported_within(scene.window.end, SILENT_MS) {
+            if !history.is_current(scene.window.end) {
                 // Silence is no member given back.
                 before.into_iter().for_each(|full| {
                     self.full.insert(name, full);
                 });
             } else if is_full(pool, before.is_some()) {
                 let mut full = before.unwrap_or_else(|| Full::of(pool, scene));
+                full.read_at = scene.window.end;
+                findings.extend(self.finding(scene, scene.names.text(name), pool, &mut full));
+                self.full.insert(name, full);
+            } else if let Some(mut full) =
+                before.filter(|full| hovers(pool, full, scene.window.end, history.interval_ms()))
+            {
                 findings.extend(self.finding(scene, scene.names.text(name), pool, &mut full));
                 self.full.insert(name, full);
             }

@@ -4,19 +4,22 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::pool_evidence::{Leaking, Lost, leaking, occupied, whole};
+use super::pool_exhaustion::is_full;
 use crate::config::Span;
+use crate::detect::growth::Growth;
 use crate::detect::time_left::TimeLeft;
 use crate::detect::words::rounded;
 use crate::detect::{Detector, Finding, Role, Scene};
-use crate::flow::{FINE_MS, Name, PoolHistory};
+use crate::flow::{FINE_MS, Name, PoolBucket, PoolHistory};
 use crate::model::{Affected, AlertName, Cause, Dimension, Dimensions, DurationMs, Text, Timestamp};
 
-/// A pool silent for this long says nothing about now.
-const SILENT_MS: DurationMs = 120_000;
 /// A pool this full has nothing left to lose: its leak has no trend any more, and goes on.
 const FULL_SHARE: f64 = 0.97;
 /// While this share of what was lost is not back, it is still lost.
 const STILL_LOST_SHARE: f64 = 0.7;
+/// So long, or so many of its readings' intervals, a leak is remembered that does not show.
+const HIDDEN_MS: DurationMs = 600_000;
+const INTERVALS_HIDDEN: DurationMs = 6;
 /// Members in use may have a reason that nothing shows; below this share of the pool nobody is woken for them.
 const IN_USE_SHARE_MIN: f64 = 0.5;
 
@@ -40,7 +43,8 @@ impl Default for PoolLeakSpec {
 #[derive(Debug)]
 pub struct PoolLeak {
     spec: PoolLeakSpec,
-    leaks: FxHashMap<Name, Leaking>,
+    /// Leaks, and when each was last seen to grow.
+    leaks: FxHashMap<Name, (Timestamp, Leaking)>,
     judged_at: Option<Timestamp>,
 }
 
@@ -59,10 +63,20 @@ impl PoolLeak {
         }
         self.judged_at = Some(moment);
         let known = std::mem::take(&mut self.leaks);
-        for (name, history) in scene.signals.sorted(scene.names) {
+        for &(name, history) in scene.sources {
             let Some(pool) = history.pool.as_deref() else { continue };
-            let found = leaking(pool, scene.signals.edge(), scene.window.end);
-            let found = found.or_else(|| known.get(&name).and_then(|leak| still_lost(leak, pool)));
+            let end = scene.window.end;
+            let found = leaking(pool, scene.signals.edge(), end);
+            let still = |(at, leak): &(Timestamp, Leaking)| {
+                let fresh = end.since(*at) <= HIDDEN_MS.max(INTERVALS_HIDDEN * history.interval_ms());
+                still_lost(leak, pool, fresh).map(|leak| (*at, leak))
+            };
+            let found = match (found, known.get(&name).and_then(still)) {
+                // The last members of a pool that is full already are no leak of their own.
+                (Some(_), Some((_, still))) if still.left == Some(TimeLeft::NONE) => Some((end, still)),
+                (Some(found), _) => Some((end, found)),
+                (None, still) => still,
+            };
             found.into_iter().for_each(|leak| {
                 self.leaks.insert(name, leak);
             });
@@ -79,20 +93,25 @@ impl PoolLeak {
     }
 }
 
-/// A leak of a pool that is full, and whose members have not come back.
-fn still_lost(leak: &Leaking, pool: &PoolHistory) -> Option<Leaking> {
+/// A leak whose members have not come back: of a pool that is full, or one that was `fresh`ly seen to grow. What is
+/// conserved is lost whether or not its trend shows in every half-minute; members in use may come back any time.
+fn still_lost(leak: &Leaking, pool: &PoolHistory, fresh: bool) -> Option<Leaking> {
     let size = pool.size?;
-    let newest = pool.fine.back()?;
-    let gauge = match leak.lost {
-        Lost::Missing => newest.missing,
-        Lost::Reserved => newest.reserved,
-        Lost::InUse => newest.in_use,
+    let of = |bucket: &PoolBucket| match leak.lost {
+        Lost::Missing => bucket.missing,
+        Lost::Reserved => bucket.reserved,
+        Lost::InUse => bucket.in_use,
     };
+    // A half-minute that has just begun may not have been told in full.
+    let gauge = pool.fine.iter().rev().take(2).find_map(of);
     let grown = leak.growth.level - leak.growth.start_level;
     let lost = gauge?.last >= leak.growth.start_level + STILL_LOST_SHARE * grown;
-    let missing = if leak.lost == Lost::Missing { grown } else { 0.0 };
+    let missing = if leak.lost == Lost::Missing { gauge?.last - leak.growth.start_level } else { 0.0 };
     let held = occupied(pool, missing)?;
-    (lost && held >= FULL_SHARE * size).then(|| Leaking { occupied: held, left: Some(TimeLeft::NONE), ..leak.clone() })
+    let full = held >= FULL_SHARE * size || is_full(pool, true);
+    let Growth { slope, slope_lower, slope_upper, .. } = leak.growth;
+    let left = if full { Some(TimeLeft::NONE) } else { TimeLeft::new(size - held, slope, slope_lower, slope_upper) };
+    (lost && (full || fresh && leak.lost != Lost::InUse)).then(|| Leaking { occupied: held, left, ..leak.clone() })
 }
 
 /// What is lost, as one says it.
@@ -151,9 +170,9 @@ impl Detector for PoolLeak {
             return Vec::new();
         }
         let mut findings = Vec::new();
-        for (name, history) in scene.signals.sorted(scene.names) {
-            let Some((leak, pool)) = self.leaks.get(&name).zip(history.pool.as_deref()) else { continue };
-            if history.reported_within(scene.window.end, SILENT_MS) && self.counts(leak, pool) {
+        for &(name, history) in scene.sources {
+            let Some(((_, leak), pool)) = self.leaks.get(&name).zip(history.pool.as_deref()) else { continue };
+            if history.is_current(scene.window.end) && self.counts(leak, pool) {
                 findings.push(finding(scene.names.text(name), leak, pool.size));
             }
         }

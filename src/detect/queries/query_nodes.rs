@@ -138,14 +138,13 @@ pub fn read_signals(nodes: &mut FxHashMap<Name, NodeLoad>, scene: &Scene<'_>) {
     for node in nodes.keys() {
         by_part.entry(last_part(scene.names.text(*node))).or_default().push(*node);
     }
-    let sources = scene.signals.sorted(scene.names);
     let rank = |source: &str, node: &str| match source {
         _ if source == node => 0,
         _ if source.starts_with("clickhouse/") => 1,
         _ => 2,
     };
     let mut found: Vec<(Name, usize, &SourceHistory)> = Vec::new();
-    for (source, history) in sources {
+    for &(source, history) in scene.sources {
         let source = scene.names.text(source);
         for node in by_part.get(&last_part(source)).into_iter().flatten() {
             found.push((*node, rank(source, scene.names.text(*node)), history));

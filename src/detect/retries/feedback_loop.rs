@@ -1,15 +1,19 @@
 //! `FeedbackLoop`: load is kept up by its own failures, with no more demand than the service has carried before.
 //!
 //! A metastable failure (Bronson et al., HotOS '21; Huang et al., OSDI '22): whatever began it, repeats of failed requests
-//! are now what overloads the service, and it does not recover by itself. Evidence: most of the load is repeats, many of
-//! them beyond any budget; the load is more than the service ever carried, the demand in it is not; less is served than
-//! usual, on routes that do work. A service that answers nothing at all is called so only at a load that it could not carry
-//! even if nothing else were wrong.
+//! are now what overloads the service, and it does not recover by itself. Evidence: most of the load is repeats; the load is
+//! more than the service ever carried, the demand in it is not; less is served than usual. Then one of two:
+//!
+//! - Many repeats are beyond any budget, on routes that do work. A service that answers nothing at all is called so only at
+//!   a load that it could not carry even if nothing else were wrong.
+//! - Clients give up after three attempts, but the service was held back, is so no more, and works off more than its whole
+//!   demand, however much comes: the rest is turned away, and what it works on, nobody waits for any more.
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::feedback_words::{Moment, finding};
+use super::work_done::WorkDone;
 use crate::config::Span;
 use crate::detect::{Detector, Finding, Scene};
 use crate::flow::{Cell, Name, ratio};
@@ -27,6 +31,8 @@ const PAUSE_MS_MAX: DurationMs = 60_000;
 const HEALTHY_S_MIN: f64 = 120.0;
 /// A minute with a greater share of failures, or of repeats, is not healthy.
 const HEALTHY_SHARE_MAX: f64 = 0.05;
+/// Work for nobody, as a share of the load: with less the service is not busy with what has expired.
+const EXPIRED_SHARE_MIN: f64 = 0.2;
 /// Length of the span that is looked at.
 const MINUTE_S: f64 = 60.0;
 /// Requests of a minute that say something.
@@ -36,6 +42,8 @@ const BEYOND_SHARE_MIN: f64 = 0.1;
 /// Served, as a share of normal: less, beyond chance, is a collapse. Where failures do not depend on load, clients that
 /// repeat until they are served are served as much as ever.
 const SERVED_SHARE_MAX: f64 = 0.7;
+/// The same where a capacity is seen to be exhausted.
+const SERVED_SHARE_MAX_AT_CAPACITY: f64 = 0.9;
 /// Standard deviations of what a minute serves.
 const SERVED_Z: f64 = 2.0;
 /// Served, as a share of normal: less is an outage, whatever began it.
@@ -87,6 +95,7 @@ struct Normal {
 #[derive(Debug, Default)]
 struct Service {
     normal: Normal,
+    work: WorkDone,
     /// First and newest moment of the state.
     looping: Option<(Timestamp, Timestamp)>,
 }
@@ -113,16 +122,25 @@ impl FeedbackLoop {
         Self { spec, services: FxHashMap::default(), overflowed: 0 }
     }
 
-    /// Whether a minute shows the loop.
-    fn loops(&self, minute: &Minute, moment: &Moment) -> bool {
+    /// The moment, if it shows the loop.
+    fn looping(&self, minute: &Minute, moment: Moment, work: &WorkDone) -> Option<Moment> {
         let cell = &minute.cell;
-        cell.requests >= REQUESTS_MIN
+        let at_capacity = work.is_at_capacity();
+        let served_max = if at_capacity { SERVED_SHARE_MAX_AT_CAPACITY } else { SERVED_SHARE_MAX };
+        let beyond_any_budget =
+            ratio(cell.beyond_budget(), cell.requests) >= BEYOND_SHARE_MIN && overloaded(minute, &moment);
+        let for_nobody = || {
+            2 * cell.attempts_known >= cell.requests
+                && ratio(cell.expired, cell.requests) >= EXPIRED_SHARE_MIN
+                && work.is_let_go(moment.demand())
+        };
+        let kept_up = cell.requests >= REQUESTS_MIN
             && moment.repeats >= self.spec.repeats_share_min * moment.load
-            && ratio(cell.beyond_budget(), cell.requests) >= BEYOND_SHARE_MIN
-            && moment.served + SERVED_Z * (moment.served / MINUTE_S).sqrt() <= SERVED_SHARE_MAX * moment.served_normal
+            && moment.served + SERVED_Z * (moment.served / MINUTE_S).sqrt() <= served_max * moment.served_normal
             && moment.demand() <= (DEMAND_FACTOR_MAX * moment.load_normal).max(moment.load_peak)
-            && moment.load >= LOAD_FACTOR_MIN * moment.load_peak
-            && overloaded(minute, moment)
+            && moment.load >= LOAD_FACTOR_MIN * moment.load_peak;
+        let for_nobody = kept_up && !beyond_any_budget && at_capacity && for_nobody();
+        (kept_up && (beyond_any_budget || for_nobody)).then_some(Moment { for_nobody, ..moment })
     }
 }
 
@@ -167,46 +185,84 @@ impl Normal {
             repeats: per_second(cell.resends_likely()),
             served: per_second(cell.requests - cell.failures),
             served_normal: (self.served / self.seconds).max(f64::MIN_POSITIVE),
+            expired: per_second(cell.expired),
+            for_nobody: false,
         })
     }
 }
 
-/// Sums of the last minute by service, for those with requests in the window that has just closed.
-fn minutes(scene: &Scene<'_>) -> FxHashMap<Name, (Cell, Minute)> {
-    let mut minutes: FxHashMap<Name, (Cell, Minute)> = FxHashMap::default();
+/// A service now.
+#[derive(Debug, Default)]
+struct Current {
+    minute: Minute,
+    /// The window that has just closed, by route.
+    window: FxHashMap<Name, Cell>,
+}
+
+impl Current {
+    /// The window, with or without routes that do no work at all.
+    fn window(&self, working: bool) -> Cell {
+        let mut sum = Cell::default();
+        let of_route = |route: &Name| self.minute.by_route.get(route).is_some_and(is_broken);
+        self.window.iter().filter(|(route, _)| !working || !of_route(route)).for_each(|(_, cell)| sum.add(cell));
+        sum
+    }
+}
+
+/// Whether a route fails at once, always.
+fn is_broken(cell: &Cell) -> bool {
+    cell.failure_ratio() >= BROKEN_SHARE && ratio(cell.expired, cell.requests) < 1.0 - BROKEN_SHARE
+}
+
+/// Sums by service, for those with requests in the window that has just closed.
+fn services_now(scene: &Scene<'_>) -> FxHashMap<Name, Current> {
+    let mut services: FxHashMap<Name, Current> = FxHashMap::default();
     for (key, cell) in &scene.window.cells {
-        minutes.entry(key.service).or_default().0.add(cell);
+        services.entry(key.service).or_default().window.entry(key.route).or_default().add(cell);
     }
     for (key, cell) in scene.recent.cells() {
-        if let Some((_, minute)) = minutes.get_mut(&key.service) {
+        if let Some(Current { minute, .. }) = services.get_mut(&key.service) {
             minute.cell.add(cell);
             minute.by_route.entry(key.route).or_default().add(cell);
         }
     }
-    minutes
+    services
+}
+
+impl Service {
+    /// Takes in a window; gives the last minute beside what was normal before it, once that is known.
+    fn learn(&mut self, current: &Current, scene: &Scene<'_>) -> Option<Moment> {
+        let cell = &current.minute.cell;
+        let moment = self.normal.moment(cell, scene);
+        if healthy(cell) {
+            #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
+            let load = cell.requests as f64 / scene.recent.seconds(scene.window.end);
+            self.normal.learn(&current.window(false), load, scene);
+            self.work.clear();
+        } else if let Some(moment) = &moment {
+            self.work.observe(&current.window(true), (scene.window.start, scene.window.end), moment.served_normal);
+        }
+        moment
+    }
 }
 
 impl Detector for FeedbackLoop {
     fn observe(&mut self, scene: &Scene<'_>) -> Vec<Finding> {
         let end = scene.window.end;
         let mut looping = Vec::new();
-        for (name, (window, minute)) in minutes(scene) {
+        for (name, current) in services_now(scene) {
             if self.services.len() >= SERVICES_MAX && !self.services.contains_key(&name) {
                 self.overflowed += 1;
                 continue;
             }
             let mut service = self.services.remove(&name).unwrap_or_default();
-            let moment = service.normal.moment(&minute.cell, scene);
-            if healthy(&minute.cell) {
-                #[allow(clippy::cast_precision_loss)]
-                let load = minute.cell.requests as f64 / scene.recent.seconds(end);
-                service.normal.learn(&window, load, scene);
-            }
-            if let Some(moment) = moment.as_ref().filter(|moment| self.loops(&minute, moment)) {
+            let moment = service.learn(&current, scene);
+            let looping_now = moment.and_then(|moment| self.looping(&current.minute, moment, &service.work));
+            if let Some(moment) = looping_now {
                 let since = service.looping.map_or(scene.window.start, |(since, _)| since);
                 service.looping = Some((since, end));
                 if end.since(since) >= self.spec.lasts.as_millis() {
-                    looping.push((name, since, *moment));
+                    looping.push((name, since, moment));
                 }
             } else if service.looping.is_some_and(|(_, last)| end.since(last) > GAP_MS) {
                 service.looping = None;

@@ -28,6 +28,10 @@ pub struct Moment {
     pub served: f64,
     /// As many as usual.
     pub served_normal: f64,
+    /// Requests that were worked on, or waited for, until they failed.
+    pub expired: f64,
+    /// Clients give up after three attempts, and what they load the service with is worked off for nobody.
+    pub for_nobody: bool,
 }
 
 impl Moment {
@@ -59,7 +63,11 @@ pub fn finding(service: Name, since: Timestamp, moment: &Moment, scene: &Scene<'
         baseline: rounded(moment.load_normal),
         harm: moment.repeats,
         unit: "requests per second",
-        causes: vec![cause(&all, &by_group(&cells), scene)],
+        causes: vec![if moment.for_nobody {
+            own_cause(service, moment, scene)
+        } else {
+            cause(&all, &by_group(&cells), scene)
+        }],
         affected: Affected { subscriptions: failing as u64, requests_share: rounded(all.failure_ratio()) },
         customers: customers(&subscriptions, &all, scene),
         summary: format!(
@@ -73,6 +81,23 @@ pub fn finding(service: Name, since: Timestamp, moment: &Moment, scene: &Scene<'
             rate(moment.load_peak),
         ),
         role: Role::Symptom,
+    }
+}
+
+/// Where every client behaves, the service itself is what does not recover.
+fn own_cause(service: Name, moment: &Moment, scene: &Scene<'_>) -> Cause {
+    let present = (!service.is_absent()).then(|| (Dimension::Service, scene.names.text(service).clone()));
+    Cause {
+        dimensions: Dimensions::new(present),
+        share: 1.0,
+        confidence: Confidence::Medium,
+        evidence: format!(
+            "no client is to blame: what held it back is gone, it works off {}, however much comes, more than the {} of \
+             demand; but {} of that expires before it is served and is asked for again",
+            rate(moment.served + moment.expired),
+            rate(moment.demand()),
+            percent(moment.expired / (moment.served + moment.expired).max(f64::MIN_POSITIVE)),
+        ),
     }
 }
 

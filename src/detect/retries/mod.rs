@@ -2,11 +2,15 @@
 
 mod dispersion;
 mod feedback_loop;
+#[cfg(test)]
+mod feedback_tests;
 mod feedback_words;
+mod onset_demand;
 mod retry_amplification;
 mod retry_groups;
 mod retry_scores;
 mod retry_words;
+mod work_done;
 
 pub use feedback_loop::{FeedbackLoop, FeedbackLoopSpec};
 pub use retry_amplification::{RetryAmplification, RetryAmplificationSpec};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::retry_groups::{Group, Suspect};
 use super::retry_scores::Scores;
-use super::retry_words::{Culprit, OTHERS_REQUESTS_MIN, SHARE_MIN, finding, spread};
+use super::retry_words::{BEHAVES_SHARE_MAX, Culprit, OTHERS_REQUESTS_MIN, SHARE_MIN, finding, spread};
 use crate::detect::statistics::wilson_lower;
 use crate::detect::{Detector, Finding, Scene};
 use crate::flow::{Cell, Name, ratio};
@@ -46,7 +46,7 @@ pub struct RetryAmplificationSpec {
 impl Default for RetryAmplificationSpec {
     fn default() -> Self {
         Self {
-            beyond_budget_allowed: 0.01,
+            beyond_budget_allowed: 0.002,
             beyond_budget_alarm: 0.15,
             attempts_per_request_min: 1.1,
             load_share_min: 0.05,
@@ -164,7 +164,7 @@ impl RetryAmplification {
         let mut others = suspect.cell;
         others.subtract(top);
         if others.failures >= OTHERS_FAILURES_MIN && others.requests >= OTHERS_REQUESTS_MIN {
-            return wilson_lower(others.beyond_budget(), others.requests, 3.0) > self.spec.beyond_budget_allowed;
+            return wilson_lower(others.beyond_budget(), others.requests, 3.0) > BEHAVES_SHARE_MAX;
         }
         self.first_version.get(subscription).is_some_and(|first| *first != version)
     }
@@ -254,7 +254,6 @@ impl RetryAmplification {
             since: self.scores.since(group).unwrap_or(scene.window.start),
             told: self.scores.is_told(group),
             baseline: self.baseline(),
-            allowed: self.spec.beyond_budget_allowed,
         }
     }
 

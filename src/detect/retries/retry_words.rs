@@ -11,6 +11,8 @@ use crate::model::{Affected, AlertName, Cause, Confidence, Customer, Dimension, 
 pub const OTHERS_REQUESTS_MIN: u64 = 20;
 /// One group with this share of all repeats leaves no other to blame.
 pub const SHARE_MIN: f64 = 0.8;
+/// Whoever makes a smaller share of attempts beyond the third, by the lower end of its interval, behaves.
+pub const BEHAVES_SHARE_MAX: f64 = 0.01;
 /// Customers a finding tells of; reports name fewer.
 const CUSTOMERS_TOLD_MAX: usize = 1_000;
 
@@ -25,8 +27,6 @@ pub struct Culprit {
     pub told: bool,
     /// The platform's normal attempts per request.
     pub baseline: f64,
-    /// Share of attempts beyond the third that is accepted.
-    pub allowed: f64,
 }
 
 /// The finding about one culprit.
@@ -77,7 +77,7 @@ fn cause(culprit: &Culprit, suspect: &Suspect, scene: &Scene<'_>) -> Cause {
     let cell = &suspect.cell;
     let share = ratio(cell.resends_likely(), resends_total.max(cell.resends_likely()));
     let behave = others.requests >= OTHERS_REQUESTS_MIN
-        && wilson_lower(others.beyond_budget(), others.requests, 3.0) <= culprit.allowed;
+        && wilson_lower(others.beyond_budget(), others.requests, 3.0) <= BEHAVES_SHARE_MAX;
     let how = if culprit.told {
         format!(
             "attempt or request key known on {} of its requests",

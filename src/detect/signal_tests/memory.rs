@@ -156,3 +156,31 @@ fn a_leak_that_is_killed_and_restarted_is_told_each_time_and_as_a_loop() {
     assert_eq!(page.labels.get(Dimension::Source), Some("redis/cache-2"));
     assert!(page.summary.contains("killed for memory"), "{}", page.summary);
 }
+
+#[test]
+fn the_first_backup_and_the_first_cycle_of_a_collector_wake_nobody() {
+    // Up to 85 % within 5 to 60 minutes, kept for a quarter of an hour and released.
+    for minutes in [5.0, 10.0, 20.0, 30.0, 45.0, 60.0] {
+        for every in [15.0, 60.0] {
+            let up = |s: f64| ((s - 7_200.0) / (60.0 * minutes)).clamp(0.0, 1.0);
+            let down = |s: f64| ((8_100.0 + 60.0 * minutes + 300.0 - s) / 300.0).clamp(0.0, 1.0);
+            run(14_400.0, every, |s| 0.42 + 0.43 * up(s).min(down(s))).assert_nobody_is_woken();
+        }
+    }
+    for period in [240.0, 600.0, 1_300.0, 2_400.0] {
+        run(4.0 * period, 15.0, |s| 0.35 + 0.6 * (s % period / period)).assert_nobody_is_woken();
+    }
+}
+
+#[test]
+fn what_is_read_once_a_minute_is_told_within_its_readings() {
+    for (minutes, before_min) in [(4.0, 50.0), (6.0, 30.0), (10.0, 50.0), (20.0, 120.0)] {
+        for every in [30.0, 60.0] {
+            let end = 900.0 + 60.0 * minutes;
+            let outcome = run(end + 90.0, every, filling(minutes));
+            println!("{minutes} min, every {every} s");
+            let (page, seconds) = outcome.first(AlertName::MemoryExhaustion, Severity::Critical, "redis/cache-2");
+            assert!(end - seconds >= before_min - every, "{minutes} min, {every} s: {seconds}: {}", page.summary);
+        }
+    }
+}

@@ -259,3 +259,51 @@ fn late_absent_and_restarted_readings_are_no_leak_and_hide_none() {
     }
     log.run().assert_silent();
 }
+
+#[test]
+fn a_leak_that_fills_its_pool_at_once_is_named_by_what_is_conserved() {
+    for lost in [Lost::Nowhere, Lost::Reserved] {
+        for (lost_per_minute, read_every) in [(140.0, 5.0), (140.0, 30.0), (140.0, 60.0), (60.0, 10.0), (60.0, 60.0)] {
+            let pool = Pool { lost_per_minute, lost, read_every, seconds: 2_400.0, ..Pool::healthy() };
+            let outcome = pool.log(21).run();
+            let (page, seconds) = outcome.first(AlertName::PoolLeak, Severity::Critical, "pool/browsers");
+            let full = exhausted_at(&pool);
+            assert!(seconds <= full + 120.0 && seconds > 900.0, "{seconds}, full at {full}: {}", page.summary);
+            let fired = outcome.fired(AlertName::PoolLeak, Severity::Critical).len();
+            assert_eq!(fired, 1, "it stays lost: {}", outcome.told());
+            let over = |t: &&crate::model::Transition| t.event == crate::model::TransitionEvent::Resolved;
+            assert!(!outcome.transitions.iter().any(|t| over(&t)), "{}", outcome.told());
+        }
+    }
+}
+
+#[test]
+fn a_pool_that_fills_at_once_because_it_is_slow_or_busy_does_not_leak() {
+    let slow = |s: f64| if (900.0..1_800.0).contains(&s) { 180.0 } else { 30.0 };
+    let busy = |s: f64| if (900.0..1_800.0).contains(&s) { 9.0 } else { 2.0 };
+    for read_every in [10.0, 60.0] {
+        for pool in [Pool { hold: slow, ..Pool::healthy() }, Pool { demand: busy, ..Pool::healthy() }] {
+            let outcome = Pool { read_every, ..pool }.log(22).run();
+            assert!(outcome.fired(AlertName::PoolLeak, Severity::Critical).is_empty(), "{}", outcome.told());
+            assert!(!outcome.fired(AlertName::PoolExhaustion, Severity::Critical).is_empty(), "{}", outcome.told());
+        }
+    }
+}
+
+#[test]
+fn a_leak_read_once_a_minute_neither_comes_late_nor_goes_between_readings() {
+    let pool = Pool {
+        lost: Lost::Reserved,
+        lost_per_minute: 2.5,
+        read_every: 60.0,
+        seconds: 4_000.0,
+        leak_from: 1_200.0,
+        ..Pool::healthy()
+    };
+    let outcome = pool.log(23).run();
+    let (_, seconds) = outcome.first(AlertName::PoolLeak, Severity::Warning, "pool/browsers");
+    assert!(seconds <= 2_400.0, "{}", outcome.told());
+    assert!(outcome.fired(AlertName::PoolLeak, Severity::Critical).len() <= 1, "{}", outcome.told());
+    let over = outcome.transitions.iter().filter(|t| t.event == crate::model::TransitionEvent::Resolved);
+    assert!(over.filter(|t| t.alert == AlertName::PoolLeak).count() == 0, "{}", outcome.told());
+}

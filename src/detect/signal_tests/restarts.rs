@@ -68,3 +68,64 @@ fn a_rolling_deploy_is_no_loop_and_one_container_among_many_is() {
     outcome.first(AlertName::RestartLoop, Severity::Critical, "container/api-4");
     assert_eq!(outcome.pages().len(), 1, "{}", outcome.told());
 }
+
+/// A source that tells its restarts or its time up every 15 seconds, with a deploy where there is one.
+fn slow(times: &[f64], seconds: f64, uptime: bool, deploy: Option<f64>) -> Outcome {
+    let (mut log, mut second, source) = (Log::default(), 0.0, "container/api-3");
+    while second < seconds {
+        let before: Vec<f64> = times.iter().copied().filter(|time| *time <= second).collect();
+        let up = second - before.last().copied().unwrap_or(-90_000.0);
+        #[allow(clippy::cast_precision_loss)]
+        let count = before.len() as f64;
+        if uptime {
+            log.signal(second, source, metric::UPTIME_SECONDS, up);
+        } else {
+            log.signal(second, source, metric::RESTARTS_TOTAL, 3.0 + count);
+        }
+        second += 15.0;
+    }
+    if let Some(second) = deploy {
+        log.events.push(crate::model::Event::Change(crate::model::Change {
+            timestamp: super::at(second),
+            kind: crate::model::ChangeKind::Deploy,
+            service: "api".into(),
+            version: Some("8.1".into()),
+            title: None,
+            url: None,
+            attributes: crate::model::Attributes::default(),
+        }));
+    }
+    log.run()
+}
+
+#[test]
+fn a_slow_loop_is_seen_at_its_third_restart_and_stays() {
+    for gap in [420.0, 600.0, 900.0, 1_200.0] {
+        for uptime in [true, false] {
+            let times: Vec<f64> = (0..7).map(|i| 3_000.0 + gap * f64::from(i)).collect();
+            let outcome = slow(&times, 3_000.0 + 7.0 * gap, uptime, None);
+            let (_, seconds) = outcome.first(AlertName::RestartLoop, Severity::Critical, "container/api-3");
+            assert!((3_000.0 + 2.0 * gap..3_030.0 + 2.0 * gap).contains(&seconds), "{gap}: {}", outcome.told());
+            assert_eq!(outcome.transitions.len(), 1, "{}", outcome.told());
+        }
+    }
+    // After a deploy: its own restart does not count.
+    let times: Vec<f64> = (0..7).map(|i| 3_060.0 + 500.0 * f64::from(i)).collect();
+    let (_, seconds) =
+        slow(&times, 6_500.0, true, Some(3_000.0)).first(AlertName::RestartLoop, Severity::Critical, "container/api-3");
+    assert!((4_560.0..4_600.0).contains(&seconds), "{seconds}");
+}
+
+#[test]
+fn recycled_workers_deploys_and_what_restarts_every_night_are_no_loop() {
+    let recycled: Vec<f64> = (1..16).map(|i| 600.0 * f64::from(i) + 40.0 * f64::from(i % 3)).collect();
+    slow(&recycled, 10_000.0, false, None).assert_silent();
+    slow(&[3_000.0, 4_200.0], 9_000.0, true, Some(2_990.0)).assert_silent();
+    // One source that counts the restarts of twelve replicas, two minutes each.
+    let rolling: Vec<f64> = (0..12).map(|i| 3_000.0 + 120.0 * f64::from(i)).collect();
+    slow(&rolling, 9_000.0, false, Some(2_990.0)).assert_silent();
+    let night = |day: f64| [0.0, 900.0, 1_800.0].map(|second| 20_000.0 + second + 86_400.0 * day);
+    let nights: Vec<f64> = [night(0.0), night(1.0), night(2.0)].concat();
+    let outcome = slow(&nights, 200_000.0, false, None);
+    assert!(outcome.pages().len() <= 1, "only the first night is new: {}", outcome.told());
+}

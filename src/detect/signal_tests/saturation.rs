@@ -136,3 +136,51 @@ fn backups_trickles_and_restarts_wake_nobody() {
     }
     log.run().assert_nobody_is_woken();
 }
+
+/// Load that grows by 60 % from `from` on within `ramp` seconds.
+fn growing(from: f64, ramp: f64) -> impl Fn(f64) -> f64 {
+    move |s| 1.0 + 0.6 * ((s - from) / ramp).clamp(0.0, 1.0)
+}
+
+#[test]
+fn a_ceiling_that_nobody_told_pages_when_requests_fail_or_wait_at_it() {
+    let host = Host {
+        seconds: 6_000.0,
+        operations: |s| 20_000.0 * growing(2_400.0, 600.0)(s).min(1.3),
+        bytes_per_operation: 400.0,
+        drops: |_| 0.0,
+        limit: None,
+        read_every: 10,
+    };
+    let load = |s: f64| 8.0 * growing(2_400.0, 600.0)(s);
+    let hit = |s: f64| growing(2_400.0, 600.0)(s) > 1.3;
+    let run = |failing: fn(f64) -> f64, waiting: f64| {
+        let mut log = host.log();
+        log.requests(6_000.0, load, failing, |s| if hit(s) { 40.0 * waiting } else { 40.0 });
+        log.run()
+    };
+    for (failing, waiting) in [((|s| if s > 2_700.0 { 0.03 } else { 0.0 }) as fn(f64) -> f64, 1.0), (|_| 0.0, 4.0)] {
+        let outcome = run(failing, waiting);
+        let (page, seconds) = outcome.first(AlertName::Saturation, Severity::Critical, SOURCE);
+        assert!((2_700.0..3_300.0).contains(&seconds), "{seconds}: {}", page.summary);
+        assert!(page.summary.contains("highest rate so far"), "{}", page.summary);
+        assert_eq!(outcome.fired(AlertName::Saturation, Severity::Critical).len(), 1, "{}", outcome.told());
+    }
+    run(|_| 0.0, 1.0).assert_nobody_is_woken();
+}
+
+#[test]
+fn what_is_flat_by_nature_wakes_nobody_when_others_fail() {
+    let constant = Host {
+        seconds: 6_000.0,
+        operations: |_| 20_000.0,
+        bytes_per_operation: 400.0,
+        drops: |_| 0.0,
+        limit: None,
+        read_every: 10,
+    };
+    let mut log = constant.log();
+    log.requests(6_000.0, |s| 8.0 * growing(2_400.0, 600.0)(s), |s| if s > 2_700.0 { 0.03 } else { 0.0 }, |_| 40.0);
+    let outcome = log.run();
+    assert!(!outcome.transitions.iter().any(|t| t.alert == AlertName::Saturation), "{}", outcome.told());
+}

@@ -1,5 +1,6 @@
 //! Counters of work done, near the ceiling of what can be done.
 
+mod ceiling;
 mod saturation;
 mod throughput_view;
 

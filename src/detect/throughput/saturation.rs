@@ -6,15 +6,15 @@
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+use super::ceiling::Ceiling;
 use super::throughput_view::{Background, Throughput};
 use crate::detect::edge_harm::{EdgeHarm, affected_at_the_edge, edge_harm};
+use crate::detect::pools::is_full;
 use crate::detect::words::{percent, rate, rounded};
 use crate::detect::{Detector, Finding, Role, Scene};
-use crate::flow::{EdgeHistory, FINE_MS, Name, ThroughputHistory};
+use crate::flow::{EdgeHistory, FINE_MS, Name, SourceHistory, ThroughputHistory};
 use crate::model::{Affected, AlertName, Cause, Confidence, Dimension, Dimensions, DurationMs, Text, Timestamp};
 
-/// A source silent for this long says nothing about now.
-const SILENT_MS: DurationMs = 120_000;
 /// Throughput that is this share of the highest so far is high: a source that drops then drops because of it.
 const HIGH_SHARE: f64 = 0.8;
 /// Load at the edge above what it was half an hour before by this factor is what fills the source: it only shows it.
@@ -68,7 +68,7 @@ struct Saturated {
     known: Known,
     near_limit: Option<f64>,
     dropping: bool,
-    ceiling: Option<(&'static str, f64)>,
+    ceiling: Option<Ceiling>,
     harm: Option<EdgeHarm>,
 }
 
@@ -80,25 +80,30 @@ impl Saturation {
     }
 
     /// What is normal, learnt anew every minute: a day is much to look at.
-    fn normal(&mut self, name: Name, history: &ThroughputHistory, edge: &EdgeHistory, now: &Throughput) -> Background {
+    fn normal(&mut self, name: Name, history: &ThroughputHistory, now: &Throughput) -> Background {
         let fresh = self.learnt.get(&name).filter(|(at, _)| now.first.since(*at) < LEARNT_EVERY_MS);
         if let Some((_, normal)) = fresh {
             return *normal;
         }
-        let normal = Background::learn(history, edge, now.first);
+        let normal = Background::learn(history, now.first);
         self.learnt.insert(name, (now.first, normal));
         normal
     }
 
-    fn judge(&mut self, scene: &Scene<'_>, name: Name, history: &ThroughputHistory) -> Option<Saturated> {
+    fn judge(
+        &mut self,
+        scene: &Scene<'_>,
+        (name, history): (Name, &ThroughputHistory),
+        ceilings: &[(Name, Ceiling)],
+    ) -> Option<Saturated> {
         let (edge, end) = (scene.signals.edge(), scene.window.end);
-        let now = Throughput::lately(history, edge, end)?;
+        let now = Throughput::lately(history, end)?;
         if history.operations_limit_per_second.is_none() && !now.is_remarkable() {
             return None;
         }
         let known = match self.known.get(&name) {
             Some(known) => *known,
-            None => Known { since: now.first, held_at: end, normal: self.normal(name, history, edge, &now) },
+            None => Known { since: now.first, held_at: end, normal: self.normal(name, history, &now) },
         };
         let normal = known.normal;
         let near_limit = history.operations_limit_per_second.filter(|limit| {
@@ -107,10 +112,24 @@ impl Saturation {
         let harm = edge_harm(edge, known.since, end).filter(EdgeHarm::fails);
         let plain = normal.is_untaught() && now.fails_with_drops(edge, end);
         let dropping = plain || normal.drops_exceed(&now, harm.is_some());
-        let (high, ceiling) = (normal.is_high(&now, HIGH_SHARE), normal.ceiling(&now));
-        let hurts = (dropping && (plain || high || harm.is_some())) || (near_limit.is_some() && harm.is_some());
+        let high = normal.is_high(&now, HIGH_SHARE);
+        let ceiling = ceilings.iter().find(|(of, _)| *of == name).map(|(_, ceiling)| *ceiling);
+        let felt = ceiling.and_then(|ceiling| edge_harm(edge, ceiling.since, end));
+        let ceiling = ceiling.filter(|ceiling| ceiling.binds(felt.as_ref()));
+        let harm = harm.or(felt.filter(|_| ceiling.is_some()));
+        let hurts = (dropping && (plain || high || harm.is_some()))
+            || (near_limit.is_some() && harm.is_some())
+            || (ceiling.is_some() && harm.is_some() && ceilings.len() == 1);
         let holds = hurts || (!self.spec.with_harm && (dropping || near_limit.is_some() || ceiling.is_some()));
+        let known = ceiling.filter(|_| !dropping).map_or(known, |ceiling| known.begun_at(ceiling.since));
         holds.then_some(Saturated { now, known, near_limit, dropping, ceiling, harm })
+    }
+}
+
+impl Known {
+    /// The same, begun earlier.
+    fn begun_at(self, since: Timestamp) -> Self {
+        Self { since: since.min(self.since), ..self }
     }
 }
 
@@ -123,7 +142,11 @@ impl Saturated {
         let before = edge.requests_per_second(since.plus(-LOAD_BEFORE_MS), since.plus(-FAILED_BEFORE_MS));
         let now = edge.requests_per_second(end.plus(-FAILED_BEFORE_MS), end.window_start(FINE_MS));
         let multiplied = before.zip(now).is_none_or(|(before, now)| now > LOAD_FACTOR_MAX * before);
-        if self.dropping && self.harm.is_some() && !failed_before && !multiplied { Role::Cause } else { Role::Symptom }
+        if (self.dropping || self.ceiling.is_some()) && self.harm.is_some() && !failed_before && !multiplied {
+            Role::Cause
+        } else {
+            Role::Symptom
+        }
     }
 
     fn what(&self) -> String {
@@ -143,10 +166,12 @@ impl Saturated {
                 rate(limit)
             ));
         }
-        if let Some((what, now)) = self.ceiling {
+        if let Some(Ceiling { what, per_second, demand_per_second, .. }) = self.ceiling {
+            let asked = demand_per_second.map(|demand| format!(", while {} are asked of it", rate(demand)));
             parts.push(format!(
-                "has stopped at its highest rate so far, {} {what}, while more is asked of it",
-                rate(now)
+                "has stopped at its highest rate so far, {} {what}{}",
+                rate(per_second),
+                asked.unwrap_or_default()
             ));
         }
         parts.join(" and ")
@@ -158,7 +183,9 @@ impl Saturated {
         let suffers = self.harm.map(|harm| format!("; {harm}")).unwrap_or_default();
         let (value, baseline, unit) = match (self.dropping, self.ceiling) {
             (true, _) => (self.now.drops.unwrap_or(0.0), self.known.normal.drops_usual(), "dropped packets per second"),
-            (false, Some(("bytes", now))) if self.near_limit.is_none() => (now, now, "bytes per second"),
+            (false, Some(Ceiling { what: "bytes", per_second, .. })) if self.near_limit.is_none() => {
+                (per_second, per_second, "bytes per second")
+            }
             _ => (self.now.operations.unwrap_or(0.0), self.known.normal.operations_usual, "operations per second"),
         };
         let confidence = if self.harm.is_some() { Confidence::High } else { Confidence::Medium };
@@ -179,6 +206,19 @@ impl Saturated {
     }
 }
 
+/// Sources at a ceiling that nobody told. Where a pool is full, or where several stand still at once, what they carry is cut
+/// off before them: which one binds is not known, and none of them wakes anybody.
+fn ceilings(scene: &Scene<'_>) -> Vec<(Name, Ceiling)> {
+    let end = scene.window.end;
+    let of = |(name, history): &(Name, &SourceHistory)| {
+        let throughput = history.throughput.as_deref().filter(|_| history.is_current(end))?;
+        Ceiling::of(throughput, scene.signals.edge(), end).map(|ceiling| (*name, ceiling))
+    };
+    let found: Vec<(Name, Ceiling)> = scene.sources.iter().filter_map(of).collect();
+    let pools = || scene.sources.iter().filter_map(|(_, history)| history.pool.as_deref());
+    if !found.is_empty() && pools().any(|pool| is_full(pool, true)) { Vec::new() } else { found }
+}
+
 /// A share of packets: hundredths of a percent matter.
 fn small_percent(share: f64) -> String {
     if share < 0.001 { format!("{:.3} %", share * 100.0) } else { percent(share) }
@@ -188,12 +228,13 @@ impl Detector for Saturation {
     fn observe(&mut self, scene: &Scene<'_>) -> Vec<Finding> {
         let end = scene.window.end;
         let mut findings = Vec::new();
-        for (name, history) in scene.signals.sorted(scene.names) {
+        let ceilings = ceilings(scene);
+        for &(name, history) in scene.sources {
             let Some(throughput) = history.throughput.as_deref() else { continue };
-            if !history.reported_within(end, SILENT_MS) {
+            if !history.is_current(end) {
                 continue;
             }
-            if let Some(saturated) = self.judge(scene, name, throughput) {
+            if let Some(saturated) = self.judge(scene, (name, throughput), &ceilings) {
                 self.known.insert(name, Known { held_at: end, ..saturated.known });
                 findings.push(saturated.finding(scene.names.text(name), scene));
             }

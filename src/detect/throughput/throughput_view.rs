@@ -23,13 +23,11 @@ const DROPS_SHARE_MIN: f64 = 0.000_05;
 /// Where nothing is known of before, this share of operations dropped while requests fail speaks for itself.
 const UNTAUGHT_SHARE_MIN: f64 = 0.001;
 const UNTAUGHT_PER_SECOND_MIN: f64 = 5.0;
-/// A ceiling: throughput varies no more than this over five minutes, at its highest so far ...
-const FLAT_BUCKETS: usize = 10;
+/// Flat: throughput varies no more than this over five minutes, in so many half-minutes with readings at least.
+const FLAT_MS: DurationMs = 300_000;
+const FLAT_BUCKETS_MIN: usize = 4;
 const FLAT_VARIATION_MAX: f64 = 0.02;
-const CEILING_SHARE: f64 = 0.98;
-/// ... while what is served would take this much more, by a relation that has held this well before.
-const DEMAND_FACTOR: f64 = 1.2;
-const RELATION_VARIATION_MAX: f64 = 0.15;
+const FLAT_RISE_MAX: f64 = 0.015;
 
 /// The newest stretch of throughput.
 #[derive(Debug, Clone, Copy)]
@@ -45,9 +43,8 @@ pub(super) struct Throughput {
     /// Dropped packets a second.
     pub drops: Option<f64>,
     drops_least: [Option<Drops>; NOW_BUCKETS],
-    flat_operations: Option<f64>,
-    flat_bytes: Option<f64>,
-    served_per_second: Option<f64>,
+    /// Operations or bytes hardly vary.
+    pub is_flat: bool,
 }
 
 /// Drops of one bucket, a second and as a share of operations where these are known.
@@ -63,13 +60,13 @@ fn drops(bucket: &ThroughputBucket) -> Option<Drops> {
     Some(Drops { per_second, share: operations.map(|operations| per_second / operations) })
 }
 
-fn is_watched(bucket: &ThroughputBucket) -> bool {
+pub(super) fn is_watched(bucket: &ThroughputBucket) -> bool {
     [bucket.operations, bucket.bytes, bucket.drops].iter().any(|flow| flow.watched_ms > 0)
 }
 
 impl Throughput {
     /// The last two half-minutes with readings.
-    pub(super) fn lately(history: &ThroughputHistory, edge: &EdgeHistory, end: Timestamp) -> Option<Self> {
+    pub(super) fn lately(history: &ThroughputHistory, end: Timestamp) -> Option<Self> {
         let young = |bucket: &&ThroughputBucket| end.since(bucket.start) <= NOW_MS;
         let mut newest = history.fine.iter().rev().take_while(young).filter(|bucket| is_watched(bucket));
         let (last, before) = (newest.next()?, newest.next()?);
@@ -86,17 +83,16 @@ impl Throughput {
             bytes: sum(|bucket| bucket.bytes),
             drops: sum(|bucket| bucket.drops),
             drops_least: [drops(before), drops(last)],
-            flat_operations: flat(history, |bucket| bucket.operations, end),
-            flat_bytes: flat(history, |bucket| bucket.bytes, end),
-            served_per_second: edge
-                .served_per_second(end.plus(-NOW_MS).window_start(FINE_MS), end.window_start(FINE_MS)),
+            is_flat: flat(history, |bucket| bucket.operations, end)
+                .or_else(|| flat(history, |bucket| bucket.bytes, end))
+                .is_some(),
         })
     }
 
     /// Whether there is anything to look into: drops at all, or no movement.
     pub(super) fn is_remarkable(&self) -> bool {
         let drops = |drops: &Option<Drops>| drops.is_some_and(|drops| drops.per_second >= DROPS_PER_SECOND_MIN);
-        self.drops_least.iter().all(drops) || self.flat_operations.or(self.flat_bytes).is_some()
+        self.drops_least.iter().all(drops) || self.is_flat
     }
 
     /// The share of operations that is dropped.
@@ -115,17 +111,22 @@ impl Throughput {
 }
 
 /// The mean of the last five minutes, where it hardly varies.
-fn flat(history: &ThroughputHistory, of: fn(&ThroughputBucket) -> Flow, end: Timestamp) -> Option<f64> {
+pub(super) fn flat(history: &ThroughputHistory, of: fn(&ThroughputBucket) -> Flow, end: Timestamp) -> Option<f64> {
     let whole = history.fine.iter().rev().filter(|bucket| bucket.start.plus(FINE_MS) <= end);
-    let rates: Vec<f64> = whole.take(FLAT_BUCKETS).filter_map(|bucket| of(bucket).per_second()).collect();
-    if rates.len() < FLAT_BUCKETS {
+    let young = whole.take_while(|bucket| end.since(bucket.start) <= FLAT_MS + FINE_MS);
+    let rates: Vec<f64> = young.filter_map(|bucket| of(bucket).per_second()).collect();
+    if rates.len() < FLAT_BUCKETS_MIN {
         return None;
     }
-    #[allow(clippy::cast_precision_loss)] // ten
+    #[allow(clippy::cast_precision_loss)] // at most eleven
     let n = rates.len() as f64;
     let mean = rates.iter().sum::<f64>() / n;
     let deviation = (rates.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>() / n).sqrt();
-    (mean > 0.0 && deviation <= FLAT_VARIATION_MAX * mean).then_some(mean)
+    // Newest first. What still rises is on its way, however evenly.
+    let third = (rates.len() / 3).max(1);
+    let part = |rates: &[f64]| median_of(rates.iter().copied());
+    let rises = part(&rates[..third]) - part(&rates[rates.len() - third..]) > FLAT_RISE_MAX * mean;
+    (mean > 0.0 && deviation <= FLAT_VARIATION_MAX * mean && !rises).then_some(mean)
 }
 
 /// What was normal for a source before a moment.
@@ -136,8 +137,6 @@ pub(super) struct Background {
     share: Spread,
     operations_max: f64,
     bytes_max: f64,
-    operations_per_served: Option<f64>,
-    bytes_per_served: Option<f64>,
     /// Operations a second as a rule.
     pub operations_usual: f64,
 }
@@ -169,7 +168,7 @@ impl Spread {
 
 impl Background {
     /// From the short and long memory before `onset`.
-    pub(super) fn learn(history: &ThroughputHistory, edge: &EdgeHistory, onset: Timestamp) -> Self {
+    pub(super) fn learn(history: &ThroughputHistory, onset: Timestamp) -> Self {
         let until = onset.plus(-LEAD_MS);
         let fine: Vec<&ThroughputBucket> =
             history.fine.iter().filter(|bucket| bucket.start < until && is_watched(bucket)).collect();
@@ -186,8 +185,6 @@ impl Background {
             share: of_drops(|drops| drops.share),
             operations_max: rates(|bucket| bucket.operations).fold(0.0, f64::max),
             bytes_max: rates(|bucket| bucket.bytes).fold(0.0, f64::max),
-            operations_per_served: per_served(&fine, edge, |bucket| bucket.operations),
-            bytes_per_served: per_served(&fine, edge, |bucket| bucket.bytes),
             operations_usual: median_of(rates(|bucket| bucket.operations)),
         }
     }
@@ -222,29 +219,4 @@ impl Background {
             || high(now.operations, self.operations_max)
             || high(now.bytes, self.bytes_max)
     }
-
-    /// What stands at a learnt ceiling, if anything: flat at its highest so far while more is served than that carries.
-    pub(super) fn ceiling(&self, now: &Throughput) -> Option<(&'static str, f64)> {
-        let served = now.served_per_second?;
-        let at_ceiling = |flat: Option<f64>, max: f64, per_served: Option<f64>| {
-            flat.filter(|flat| {
-                *flat >= CEILING_SHARE * max && per_served.is_some_and(|k| k * served >= DEMAND_FACTOR * flat)
-            })
-        };
-        let operations = at_ceiling(now.flat_operations, self.operations_max, self.operations_per_served);
-        let bytes = at_ceiling(now.flat_bytes, self.bytes_max, self.bytes_per_served);
-        operations.map(|rate| ("operations", rate)).or(bytes.map(|rate| ("bytes", rate)))
-    }
-}
-
-/// How much goes through for a request that is served, where that has been steady.
-fn per_served(buckets: &[&ThroughputBucket], edge: &EdgeHistory, of: fn(&ThroughputBucket) -> Flow) -> Option<f64> {
-    let ratio = |bucket: &&ThroughputBucket| {
-        let served = edge.served_per_second(bucket.start, bucket.start.plus(FINE_MS)).filter(|served| *served > 0.0)?;
-        Some(of(bucket).per_second()? / served)
-    };
-    let ratios: Vec<f64> = buckets.iter().filter_map(ratio).collect();
-    let usual = median_of(ratios.iter().copied());
-    let spread = median_of(ratios.iter().map(|ratio| (ratio - usual).abs()));
-    (ratios.len() >= FLAT_BUCKETS && spread <= RELATION_VARIATION_MAX * usual).then_some(usual)
 }

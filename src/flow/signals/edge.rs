@@ -15,6 +15,8 @@ pub struct EdgeBucket {
     pub start: Timestamp,
     /// Requests answered at the edge.
     pub requests: u64,
+    /// Of these, repeats of requests that had failed, as told or as inferred.
+    pub resends: u64,
     /// Of these, 5xx.
     pub server_errors: u64,
     /// Sum of durations, in microseconds.
@@ -40,11 +42,12 @@ impl Starts for EdgeBucket {
 
 impl EdgeBucket {
     fn new(start: Timestamp) -> Self {
-        Self { start, requests: 0, server_errors: 0, duration_us_sum: 0 }
+        Self { start, requests: 0, resends: 0, server_errors: 0, duration_us_sum: 0 }
     }
 
     fn add(&mut self, cell: &Cell) {
         self.requests += cell.requests;
+        self.resends += cell.resends_likely();
         self.server_errors += cell.server_errors;
         self.duration_us_sum += cell.duration_us_sum;
     }
@@ -52,6 +55,7 @@ impl EdgeBucket {
     /// Adds another span.
     pub fn merge(&mut self, other: &Self) {
         self.requests += other.requests;
+        self.resends += other.resends;
         self.server_errors += other.server_errors;
         self.duration_us_sum += other.duration_us_sum;
     }

@@ -1,5 +1,7 @@
 //! Memory of one source over time: seconds, minutes, a day, months.
 
+use std::collections::VecDeque;
+
 use super::SourceHistory;
 use super::buckets::{COARSE_BUCKETS_MAX, COARSE_MS, DAY_MS, DAYS_MAX, FINE_BUCKETS_MAX, FINE_MS, Starts, bucket_at};
 use crate::flow::SignalCell;
@@ -8,6 +10,16 @@ use crate::model::{DurationMs, Timestamp};
 /// Readings kept one by one, for what fills up within a minute or two.
 const READINGS_MAX: usize = 36;
 const READINGS_MS: DurationMs = 180_000;
+/// Of what is read seldom, so many of these at least, from so long ago at most.
+const READINGS_MIN: usize = 8;
+const READINGS_MS_MAX: DurationMs = 1_200_000;
+/// Within this share of the limit above its lowest level memory is low.
+pub const LOW_SHARE: f64 = 0.03;
+/// A process was killed for memory when its use falls by this share of the limit, from so near that one and a half steps
+/// as great as the last would have been above it. A garbage collector stops short of that.
+const KILL_FALL_SHARE: f64 = 0.4;
+const KILL_SHARE_MIN: f64 = 0.9;
+const KILL_STEPS: f64 = 1.5;
 
 /// Memory in one span of time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,11 +53,34 @@ impl Bucket {
 }
 
 impl SourceHistory {
+    /// Whether the newest reading is that of a new process, though nothing tells of restarts.
+    fn fell_from_its_limit(&self) -> bool {
+        let mut newest = self.readings.iter().rev().map(|(_, used)| *used);
+        let (Some(limit), Some(now), Some(last), Some(before)) =
+            (self.limit_bytes, newest.next(), newest.next(), newest.next())
+        else {
+            return false;
+        };
+        let reaches = last + KILL_STEPS * (last - before).max(0.0) >= limit;
+        !self.restarts.are_told && last - now >= KILL_FALL_SHARE * limit && last >= KILL_SHARE_MIN * limit && reaches
+    }
+
     pub(super) fn remember_memory(&mut self, at: Timestamp, used: SignalCell) {
         self.readings.push_back((used.at, used.last));
-        let old = |(read_at, _): &(Timestamp, f64)| used.at.since(*read_at) > READINGS_MS;
-        while self.readings.len() > READINGS_MAX || self.readings.front().is_some_and(old) {
+        let age_ms = |readings: &VecDeque<(Timestamp, f64)>| readings.front().map_or(0, |(at, _)| used.at.since(*at));
+        while self.readings.len() > READINGS_MAX
+            || age_ms(&self.readings) > READINGS_MS && self.readings.len() > READINGS_MIN
+            || age_ms(&self.readings) > READINGS_MS_MAX
+        {
             self.readings.pop_front();
+        }
+        let slack = LOW_SHARE * self.limit_bytes.unwrap_or(0.0);
+        self.least_bytes = self.least_bytes.min(used.min);
+        if used.last <= self.least_bytes + slack {
+            self.low_until = used.at;
+        }
+        if self.fell_from_its_limit() {
+            self.restarts.remember_fall(at);
         }
         let spans = [
             (&mut self.fine, FINE_MS, FINE_BUCKETS_MAX),

@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 pub use self::buckets::{COARSE_MS, DAY_MS, FINE_MS};
 pub use self::counter::Flow;
 pub use self::edge::{EdgeBucket, EdgeHistory};
-pub use self::memory::Bucket;
+pub use self::memory::{Bucket, LOW_SHARE};
 pub use self::pool::{Gauge, PoolBucket, PoolHistory};
 use self::readings::Readings;
 pub use self::restarts::{Restarts, within};
@@ -32,6 +32,11 @@ const INTERVALS_SILENT: DurationMs = 4;
 const INTERVALS_SILENT_MS_MAX: DurationMs = 2 * DAY_MS;
 /// How long a source with one reading is waited for: how often it is read is not known.
 const FIRST_SILENT_MS: DurationMs = 6 * 3_600_000;
+/// A source silent for longer than three of its intervals says nothing about now; within these bounds.
+const INTERVALS_CURRENT: DurationMs = 3;
+const CURRENT_MS_MIN: DurationMs = 120_000;
+const CURRENT_MS_MAX: DurationMs = 900_000;
+const _: () = assert!(CURRENT_MS_MAX < SERIES_SILENT_MS);
 /// Sources remembered; further ones are counted in `overflowed`.
 const SOURCES_MAX: usize = 10_000;
 /// Pools remembered, a day of each; further ones are counted in `overflowed`.
@@ -52,6 +57,9 @@ pub struct SourceHistory {
     pub evicts: bool,
     /// Newest memory limit, in bytes.
     pub limit_bytes: Option<f64>,
+    /// When its memory was last as low as it has ever been, or nearly.
+    pub low_until: Timestamp,
+    least_bytes: f64,
     /// When it restarted.
     pub restarts: Restarts,
     /// Its pool, where it has one.
@@ -132,6 +140,20 @@ impl SourceHistory {
         end.since(self.last_seen) <= span_ms
     }
 
+    /// Whether its newest readings still tell of `end`: what is read every minute says less often that it goes on.
+    #[must_use]
+    pub fn is_current(&self, end: Timestamp) -> bool {
+        let interval_ms = self.interval_ms.unwrap_or(0);
+        let silent_ms = (INTERVALS_CURRENT * interval_ms).clamp(CURRENT_MS_MIN, CURRENT_MS_MAX);
+        self.reported_within(end, silent_ms)
+    }
+
+    /// Usual time between its readings, in milliseconds; 0 before the second.
+    #[must_use]
+    pub fn interval_ms(&self) -> DurationMs {
+        self.interval_ms.unwrap_or(0)
+    }
+
     /// Since when it is followed.
     #[must_use]
     pub fn first_seen(&self) -> Timestamp {
@@ -151,6 +173,7 @@ impl SourceHistory {
         let silent_ms = if first { 0 } else { window.end.since(self.last_seen) };
         if first {
             self.first_seen = window.start;
+            self.least_bytes = f64::INFINITY;
             // Counted from its start: it did so before this log began.
             self.evicts = readings.get("evicted_keys_total").is_some_and(|evicted| evicted.last > 0.0);
         } else {

@@ -32,6 +32,8 @@ pub struct PoolBucket {
     pub missing: Option<Gauge>,
     /// The same minus reserved: what is missing if a reservation is counted as an acquisition.
     pub missing_beyond_reserved: Option<Gauge>,
+    /// The same plus reserved: what is missing if a reservation is counted as in use.
+    pub missing_and_reserved: Option<Gauge>,
     /// Acquisitions.
     pub acquired: Flow,
     /// Returns.
@@ -71,7 +73,16 @@ impl Starts for PoolBucket {
 impl PoolBucket {
     fn new(start: Timestamp) -> Self {
         let (acquired, released) = (Flow::default(), Flow::default());
-        Self { start, in_use: None, reserved: None, missing: None, missing_beyond_reserved: None, acquired, released }
+        Self {
+            start,
+            in_use: None,
+            reserved: None,
+            missing: None,
+            missing_beyond_reserved: None,
+            missing_and_reserved: None,
+            acquired,
+            released,
+        }
     }
 }
 
@@ -122,8 +133,8 @@ impl PoolHistory {
         let missing = balance.zip(self.in_use).map(|(balance, in_use)| balance - in_use);
         // Only counters: what was acquired and not released is in use.
         let balance_alone = balance.filter(|_| self.in_use.is_none());
-        let (beyond, fine, coarse) =
-            (missing.map(|m| m - self.reserved.unwrap_or(0.0)), &mut self.fine, &mut self.coarse);
+        let reserved_now = self.reserved.unwrap_or(0.0);
+        let (fine, coarse) = (&mut self.fine, &mut self.coarse);
         for (buckets, length_ms, buckets_max) in
             [(fine, FINE_MS, FINE_BUCKETS_MAX), (coarse, COARSE_MS, COARSE_BUCKETS_MAX)]
         {
@@ -134,8 +145,12 @@ impl PoolHistory {
             note(&mut bucket.in_use, in_use);
             note(&mut bucket.reserved, reserved);
             balance_alone.into_iter().for_each(|held| widen(&mut bucket.in_use, held, held, held));
-            missing.into_iter().for_each(|value| widen(&mut bucket.missing, value, value, value));
-            beyond.into_iter().for_each(|value| widen(&mut bucket.missing_beyond_reserved, value, value, value));
+            let note_missing = |gauge: &mut Option<Gauge>, reserved: f64| {
+                missing.map(|m| m + reserved).into_iter().for_each(|value| widen(gauge, value, value, value));
+            };
+            note_missing(&mut bucket.missing, 0.0);
+            note_missing(&mut bucket.missing_beyond_reserved, -reserved_now);
+            note_missing(&mut bucket.missing_and_reserved, reserved_now);
             bucket.acquired.take(acquired);
             bucket.released.take(released);
         }
@@ -149,7 +164,7 @@ impl PoolHistory {
     fn begin_anew(&mut self, at: Timestamp) {
         self.begun_at = at;
         for bucket in self.fine.iter_mut().chain(&mut self.coarse) {
-            (bucket.missing, bucket.missing_beyond_reserved) = (None, None);
+            (bucket.missing, bucket.missing_beyond_reserved, bucket.missing_and_reserved) = (None, None, None);
             if self.in_use.is_none() {
                 bucket.in_use = None;
             }

@@ -20,6 +20,10 @@ pub struct Restarts {
     pub oom_kills: VecDeque<Timestamp>,
     /// By `uptime_seconds` that went back, oldest first.
     pub uptime_resets: VecDeque<Timestamp>,
+    /// By memory that fell from its limit, oldest first; only where nothing else tells of restarts.
+    pub memory_falls: VecDeque<Timestamp>,
+    /// How long the source had been up at the first restart that its uptime told of, in seconds.
+    pub first_uptime_seconds: Option<f64>,
     /// Whether anything ever told of restarts: then a life without one is known to be one life.
     pub are_told: bool,
     restarts_total: Counter,
@@ -44,19 +48,25 @@ impl Restarts {
         if let Some(reading) = readings.get(metric::UPTIME_SECONDS) {
             let before = self.uptime_seconds.replace(reading.last);
             let reset = before.is_some_and(|before| reading.min < before);
+            self.first_uptime_seconds = self.first_uptime_seconds.or(before.filter(|_| reset));
             remember(&mut self.uptime_resets, end, usize::from(reset), silent_ms);
         }
     }
 
-    fn ways(&self) -> [&VecDeque<Timestamp>; 3] {
-        [&self.counted, &self.oom_kills, &self.uptime_resets]
+    fn ways(&self) -> [&VecDeque<Timestamp>; 4] {
+        [&self.counted, &self.oom_kills, &self.uptime_resets, &self.memory_falls]
+    }
+
+    pub(super) fn remember_fall(&mut self, at: Timestamp) {
+        remember(&mut self.memory_falls, at, 1, 0);
     }
 
     /// The way that tells of most restarts in the `span_ms` before `end`.
     #[must_use]
     pub fn best_told(&self, end: Timestamp, span_ms: DurationMs) -> &VecDeque<Timestamp> {
         let mut best = &self.counted;
-        for way in self.ways() {
+        // What only memory tells may be a collector: it is looked at where nothing else tells.
+        for way in [&self.oom_kills, &self.uptime_resets] {
             if within(way, end, span_ms) > within(best, end, span_ms) {
                 best = way;
             }

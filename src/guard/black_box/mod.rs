@@ -1,6 +1,6 @@
 //! The black box: looks at what runs, kept on disk outside ClickHouse, so that after a crash somebody knows who did it.
 //!
-//! `looker` asks the server, `ring` keeps what it said, [`postmortem`] reads it. ClickHouse's own query log is written
+//! `looker` asks the server, `ring` keeps what it said, [`postmortem()`] reads it. ClickHouse's own query log is written
 //! seconds late: what ran at a kill is not in it.
 
 mod frame;

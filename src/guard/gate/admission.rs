@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::blocks::{Block, Blocks};
 use super::breaker::Breakers;
+use super::caps::Rung;
 use super::fair_queue::{FairQueue, Waiting};
 use super::learned::Learned;
 use super::memory::Memory;
@@ -169,9 +170,10 @@ impl Admission {
         let code = ended.exception_code.filter(|_| !run.is_killed)?;
         let what = offence(code, ended.exception.as_deref().unwrap_or_default());
         let half_ms = run.caps.duration_ms.unwrap_or(u64::MAX) / 2;
+        // By others that run, or by the gate itself, with fewer threads.
         let is_slowed = what == Some(Offence::Time)
             && !run.is_probe
-            && self.learned.usually_ends_within(&run.fingerprint, run.scan, half_ms);
+            && (run.rung > Rung::Full || self.learned.usually_ends_within(&run.fingerprint, run.scan, half_ms));
         let charged = what.filter(|_| !is_slowed && (run.is_probe || !run.is_reduced));
         if charged.is_none() {
             self.counts.failures_not_charged += 1;

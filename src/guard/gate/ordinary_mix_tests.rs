@@ -23,23 +23,17 @@ struct Kind {
 }
 
 const KINDS: [Kind; 6] = [
-    kind("grafana", 60, 2e7, 60e6, 300.0, false, 66),
-    kind("grafana", 10, 1e8, 500e6, 1_500.0, false, 8),
-    kind("ann", 200, 1e8, 400e6, 900.0, false, 10),
-    kind("bob", 50, 2e6, 20e6, 60.0, true, 9),
-    kind("bob", 40, 5e8, 1_500e6, 3_000.0, false, 4),
-    kind("etl", 6, 2e9, 4e9, 40_000.0, false, 3),
+    kind("grafana", 60, [2e7, 60e6, 300.0], false, 66),
+    kind("grafana", 10, [1e8, 500e6, 1_500.0], false, 8),
+    kind("ann", 200, [1e8, 400e6, 900.0], false, 10),
+    kind("bob", 50, [2e6, 20e6, 60.0], true, 9),
+    kind("bob", 40, [5e8, 1_500e6, 3_000.0], false, 4),
+    kind("etl", 6, [2e9, 4e9, 40_000.0], false, 3),
 ];
 
-const fn kind(
-    tenant: &'static str,
-    fingerprints: u64,
-    rows: f64,
-    memory_bytes: f64,
-    duration_ms: f64,
-    limit: bool,
-    weight: u64,
-) -> Kind {
+/// `usual`: rows, memory in bytes, duration in milliseconds.
+const fn kind(tenant: &'static str, fingerprints: u64, usual: [f64; 3], limit: bool, weight: u64) -> Kind {
+    let [rows, memory_bytes, duration_ms] = usual;
     Kind { tenant, fingerprints, rows, memory_bytes, duration_ms, limit, weight }
 }
 

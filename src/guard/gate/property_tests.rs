@@ -12,7 +12,7 @@ const WAIT_MS_MAX: i64 = 300_000;
 
 fn job() -> impl Strategy<Value = Job> {
     let what = (0..TENANTS.len(), 0..6_usize, proptest::option::of(0..10_000_000_000_u64), any::<bool>());
-    let takes = (0..40_000_i64, 0..LIMIT_BYTES / 8, 0..200_000_000_000_u64);
+    let takes = (0..60_000_i64, 0..LIMIT_BYTES / 8, 0..200_000_000_000_u64);
     let failure = prop_oneof![
         6 => Just(None),
         1 => Just(Some((241, "Query memory limit exceeded"))),
@@ -30,14 +30,14 @@ fn job() -> impl Strategy<Value = Job> {
         };
         let (duration_ms, memory_bytes, read_bytes) = takes;
         // As a gap for now: `load` makes moments of it.
-        Job { ask, at_ms: gap / 20, duration_ms, memory_bytes, read_bytes, failure, ..Job::default() }
+        Job { ask, at_ms: gap, duration_ms, memory_bytes, read_bytes, failure, ..Job::default() }
     })
 }
 
 fn event() -> impl Strategy<Value = Option<GateInput>> {
     let fingerprint = (0..6_usize).prop_map(|f| format!("f{f}"));
     prop_oneof![
-        12 => Just(None),
+        40 => Just(None),
         2 => (0..LIMIT_BYTES).prop_map(|used| Some(GateInput::Memory { used_bytes: used, limit_bytes: LIMIT_BYTES })),
         1 => fingerprint.clone().prop_map(|fingerprint| Some(GateInput::Killed { fingerprint })),
         1 => fingerprint.clone().prop_map(|fingerprint| {
@@ -51,10 +51,12 @@ fn event() -> impl Strategy<Value = Option<GateInput>> {
 
 fn load() -> impl Strategy<Value = Vec<Job>> {
     let patience = proptest::option::weighted(0.2, 1..60_000_i64);
-    proptest::collection::vec((job(), event(), patience), 1..120).prop_map(|jobs| {
+    // From one query in ten seconds to ten in one: slots, queues and memory all come to bind.
+    let times = prop_oneof![Just(1), Just(10), Just(100)];
+    (proptest::collection::vec((job(), event(), patience), 1..120), times).prop_map(|(jobs, times)| {
         let mut now = 0;
         let with = |(i, (mut job, event, patience_ms)): (usize, (Job, Option<GateInput>, Option<i64>))| {
-            now += job.at_ms;
+            now += job.at_ms / times;
             job.ask.number = i as QueryNumber + 1;
             Job { at_ms: now, event, patience_ms, ..job }
         };

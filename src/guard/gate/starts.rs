@@ -40,7 +40,7 @@ impl Admission {
         let class = self.class_of(&waiting.ask).map(|(name, _)| name.to_owned()).unwrap_or_default();
         let means =
             Means { rung: Rung::Full, caps: Caps::default(), expected_bytes: 0, is_reduced: false, is_probe: false };
-        self.admit(class, waiting.ask, means, Vec::new(), at, outputs);
+        self.admit(class, waiting.ask, means, at, outputs);
         true
     }
 
@@ -74,21 +74,13 @@ impl Admission {
         let has_waited = queue.pop(tenant).is_some_and(|waiting| at > waiting.since);
         self.counts.waited += u64::from(has_waited);
         queue.started(tenant, weight, at);
-        let settings = means.caps.settings(ask.limit_trap);
-        self.admit(class.to_owned(), ask, means, settings, at, outputs);
+        self.admit(class.to_owned(), ask, means, at, outputs);
         true
     }
 
-    fn admit(
-        &mut self,
-        class: String,
-        ask: Ask,
-        means: Means,
-        settings: Vec<(&'static str, String)>,
-        at: Timestamp,
-        outputs: &mut Vec<GateOutput>,
-    ) {
+    fn admit(&mut self, class: String, ask: Ask, means: Means, at: Timestamp, outputs: &mut Vec<GateOutput>) {
         let writes = self.class(&class).is_some_and(|class| class.writes) && ask.writes;
+        let settings = if writes { Vec::new() } else { means.caps.settings(ask.limit_trap) };
         self.counts.admitted += 1;
         self.counts.reduced += u64::from(means.rung > Rung::Full);
         outputs.push(GateOutput::Admit { number: ask.number, settings, shadow: None });

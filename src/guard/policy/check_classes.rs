@@ -12,7 +12,7 @@ const ROUNDING: f64 = 1e-9;
 /// Names of workloads that no class can have, because the hierarchy above the classes has them.
 const NAMES_TAKEN: [&str; 3] = ["reads", "query", "default"];
 /// Settings that keys of the class stand for.
-const BY_KEY: [(&str, &str); 9] = [
+const BY_KEY: [(&str, &str); 10] = [
     ("max_bytes_before_external_group_by", "spill_share_min"),
     ("max_bytes_before_external_sort", "spill_share_min"),
     ("max_bytes_to_read", "read_bytes_max"),
@@ -21,6 +21,7 @@ const BY_KEY: [(&str, &str); 9] = [
     ("max_memory_usage_for_user", "user_memory_share_max"),
     ("max_result_rows", "result_rows_max"),
     ("max_rows_to_read", "read_rows_max"),
+    ("max_temporary_data_on_disk_size_for_query", "temporary_bytes_max"),
     ("max_threads", "threads_max"),
 ];
 
@@ -48,6 +49,7 @@ fn writer(key: &str, class: &ClassPolicy, findings: &mut Findings) {
         ("query_memory_share_max", class.query_memory_share_max.is_some()),
         ("user_memory_share_max", class.user_memory_share_max.is_some()),
         ("spill_share_min", class.spill_share_min.is_some()),
+        ("temporary_bytes_max", class.temporary_bytes_max.is_some()),
         ("read_rows_max", class.read_rows_max.is_some()),
         ("read_bytes_max", class.read_bytes_max.is_some()),
         ("result_rows_max", class.result_rows_max.is_some()),
@@ -161,8 +163,12 @@ fn reading(key: &str, class: &ClassPolicy, findings: &mut Findings) {
             "for example \"300GB\"",
         );
     }
-    let counts =
-        [("read_rows_max", class.read_rows_max), ("read_bytes_max", bytes), ("result_rows_max", class.result_rows_max)];
+    let counts = [
+        ("read_rows_max", class.read_rows_max),
+        ("read_bytes_max", bytes),
+        ("result_rows_max", class.result_rows_max),
+        ("temporary_bytes_max", class.temporary_bytes_max.map(|bytes| bytes.0.as_u64())),
+    ];
     for (what, _) in counts.iter().filter(|(_, count)| *count == Some(0)) {
         findings.hole(
             format!("{key}.{what}"),

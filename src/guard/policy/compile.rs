@@ -115,8 +115,14 @@ fn held(class: &ClassPolicy, facts: &ServerFacts, set: &mut impl FnMut(&str, Set
         set("max_bytes_before_external_group_by", Setting::cap(bytes(share)));
         set("max_bytes_before_external_sort", Setting::cap(bytes(share)));
     }
+    if let Some(most) = class.read_rows_max {
+        // ClickHouse checks rows before a query starts and so refuses `… LIMIT 10` over a large table. Where bytes hold
+        // the class as well, rows are only bounded: the proxy sets them for queries that are no such trap.
+        let is_held_by_bytes = class.read_bytes_max.is_some();
+        set("max_rows_to_read", if is_held_by_bytes { Setting::bound(most) } else { Setting::cap(most) });
+    }
     let counts = [
-        ("max_rows_to_read", class.read_rows_max),
+        ("max_temporary_data_on_disk_size_for_query", class.temporary_bytes_max.map(|bytes| bytes.0.as_u64())),
         ("max_bytes_to_read", class.read_bytes_max.map(|bytes| bytes.0.as_u64())),
         ("max_result_rows", class.result_rows_max),
         ("max_execution_time", class.duration_max.map(|span| span.0.as_secs())),

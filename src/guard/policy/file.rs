@@ -77,6 +77,8 @@ pub struct ClassPolicy {
     pub user_memory_share_max: Option<f64>,
     /// GROUP BY and ORDER BY go to disk from here, share of S; at most a quarter of `query_memory_share_max`.
     pub spill_share_min: Option<f64>,
+    /// Bytes one query may have on disk when it spills. Absent: no limit but the disk's.
+    pub temporary_bytes_max: Option<ByteCount>,
     /// Rows one query may read.
     pub read_rows_max: Option<u64>,
     /// Bytes one query may read.

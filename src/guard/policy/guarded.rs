@@ -18,7 +18,7 @@ pub(super) enum Danger {
 }
 
 /// Every guarded setting, by name.
-pub(super) const GUARDED: [(&str, Danger); 31] = [
+pub(super) const GUARDED: [(&str, Danger); 32] = [
     ("cancel_http_readonly_queries_on_client_close", Danger::RunsOn),
     ("distinct_overflow_mode", Danger::ThrowOnly),
     ("group_by_overflow_mode", Danger::ThrowOnly),
@@ -34,6 +34,7 @@ pub(super) const GUARDED: [(&str, Danger); 31] = [
     ("max_rows_to_read", Danger::ZeroIsUnlimited),
     ("max_size_to_preallocate_for_aggregation", Danger::ZeroIsUnlimited),
     ("max_size_to_preallocate_for_joins", Danger::ZeroIsUnlimited),
+    ("max_temporary_data_on_disk_size_for_query", Danger::ZeroIsUnlimited),
     ("max_threads", Danger::ZeroIsUnlimited),
     ("max_untracked_memory", Danger::OptsOut),
     ("memory_overcommit_ratio_denominator", Danger::OptsOut),

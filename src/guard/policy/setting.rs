@@ -126,6 +126,12 @@ impl Setting {
         }
     }
 
+    /// A setting that ClickHouse leaves open, and that may only be chosen up to a bound.
+    #[must_use]
+    pub fn bound(most: u64) -> Self {
+        Self { value: None, ..Self::cap(most) }
+    }
+
     /// A setting that harms nobody: everybody may change it.
     #[must_use]
     pub fn free() -> Self {

@@ -35,10 +35,13 @@ struct SettableRow {
     most: Option<String>,
 }
 
+/// What may be set for a user, and since when that is known.
+type Known = (Instant, Arc<Access>);
+
 /// What is known of users.
 #[derive(Debug, Default)]
 pub(super) struct Accesses {
-    known: Mutex<HashMap<[u8; 32], (Instant, Arc<Access>)>>,
+    known: Mutex<HashMap<[u8; 32], Known>>,
 }
 
 impl Access {

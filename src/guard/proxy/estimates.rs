@@ -32,11 +32,27 @@ const SPREAD_MAX: u64 = 4;
 /// Below so many rows all scans are small.
 const SMALL_ROWS: u64 = 1_000_000;
 
+/// An estimate, and when it was made.
+type Estimate = (Instant, Option<u64>);
+
+/// As whom, and with what, ClickHouse is asked for an estimate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asker<'a> {
+    /// The query's parameters.
+    pub(super) parameters: &'a Parameters,
+    /// What may be set for its user.
+    pub(super) access: &'a Access,
+    /// Its user.
+    pub(super) identity: &'a Identity,
+    /// ClickHouse.
+    pub(super) upstream: &'a Upstream,
+}
+
 /// What is known of reading.
 #[derive(Debug)]
 pub(super) struct Estimates {
     scans: Mutex<HashMap<String, Scan>>,
-    texts: Mutex<HashMap<[u8; 32], (Instant, Option<u64>)>>,
+    texts: Mutex<HashMap<[u8; 32], Estimate>>,
     at_once: Semaphore,
 }
 
@@ -111,24 +127,22 @@ impl Estimates {
         &self,
         fingerprint: &str,
         question: Option<&str>,
-        parameters: &Parameters,
-        access: &Access,
-        identity: &Identity,
-        upstream: &Upstream,
+        asker: Asker<'_>,
     ) -> (Option<u64>, EstimateSource) {
         if let Some(rows) = self.alike(fingerprint) {
             return (Some(rows), EstimateSource::Alike);
         }
         let Some(question) = question else { return (None, EstimateSource::NotAsked) };
-        let given = given_with(parameters, access);
-        let key = key(question, &given, identity);
+        let given = given_with(asker.parameters, asker.access);
+        let key = key(question, &given, asker.identity);
         if let Some((at, rows)) = lock(&self.texts).get(&key)
             && at.elapsed() < ESTIMATE_KNOWN_FOR
         {
             return (*rows, EstimateSource::Remembered);
         }
         let Ok(_place) = self.at_once.try_acquire() else { return (None, EstimateSource::NotAsked) };
-        let asked = upstream.rows::<EstimateRow>(question.to_owned(), given, identity, ESTIMATE_TIMEOUT).await;
+        let asked =
+            asker.upstream.rows::<EstimateRow>(question.to_owned(), given, asker.identity, ESTIMATE_TIMEOUT).await;
         let (rows, source) = match asked {
             Ok(rows) => (rows.iter().map(EstimateRow::count).sum(), EstimateSource::Asked),
             Err(error) => {

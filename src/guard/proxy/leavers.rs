@@ -8,20 +8,27 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::gatekeeper::Gatekeeper;
+use crate::guard::gate::{Ended, GateInput, QueryNumber};
 use crate::guard::sql;
 use crate::metrics::Metrics;
 use crate::store::ClickHouse;
 
 /// Queries waiting to be ended. At the bound further ones run on, and are counted; their caps still hold.
 const WAITING_MAX: usize = 1_024;
-/// Tries until ClickHouse knows the query: it may not have begun it yet.
-const TRIES_MAX: u32 = 5;
+/// Tries to end a query; with their pauses 6 s.
+const TRIES_MAX: u32 = 7;
+/// After so many looks a query that was never there has ended already, or never began.
+const TRIES_UNSEEN_MAX: u32 = 3;
+/// ClickHouse's exception code of a query that was killed.
+const QUERY_WAS_CANCELLED: u32 = 394;
 /// Pause between two tries; doubled each time.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A query to be ended, and the claim on its id that goes with it.
 #[derive(Debug)]
 pub(super) struct Leaver {
+    number: QueryNumber,
     id: (String, String),
     names: Arc<Mutex<HashSet<(String, String)>>>,
 }
@@ -45,10 +52,10 @@ impl Leavers {
 
     /// Claims the id of a query that runs from now on. Absent when one of the same user has it already: ClickHouse refuses
     /// the second, and its end must not end the first.
-    pub(super) fn claim(&self, user: &str, query_id: &str) -> Option<Leaver> {
+    pub(super) fn claim(&self, number: QueryNumber, user: &str, query_id: &str) -> Option<Leaver> {
         let id = (user.to_owned(), query_id.to_owned());
         let is_new = self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
-        is_new.then(|| Leaver { id, names: Arc::clone(&self.names) })
+        is_new.then(|| Leaver { number, id, names: Arc::clone(&self.names) })
     }
 
     /// The client of the query has gone.
@@ -65,32 +72,49 @@ impl Drop for Leaver {
 }
 
 /// Ends queries on the guard's own connection, until it is told to stop.
-pub(super) async fn run(client: ClickHouse, mut leavers: mpsc::Receiver<Leaver>, stop: CancellationToken) {
+pub(super) async fn run(
+    client: ClickHouse,
+    gatekeeper: Arc<Gatekeeper>,
+    mut leavers: mpsc::Receiver<Leaver>,
+    stop: CancellationToken,
+) {
     loop {
         let leaver = tokio::select! {
             () = stop.cancelled() => return,
             leaver = leavers.recv() => leaver,
         };
         let Some(leaver) = leaver else { return };
-        let client = client.clone();
-        // As many at a time as wait at most.
-        tokio::spawn(async move { end(&client, &leaver).await });
+        let (client, gatekeeper) = (client.clone(), Arc::clone(&gatekeeper));
+        // As many at a time as connections were open at most.
+        tokio::spawn(async move {
+            if end(&client, &leaver).await {
+                // Until then its slot was taken: what a client leaves behind still works.
+                let ended = Ended { exception_code: Some(QUERY_WAS_CANCELLED), ..Ended::default() };
+                gatekeeper.tell(GateInput::Ended(leaver.number, ended));
+            }
+        });
     }
 }
 
-async fn end(client: &ClickHouse, leaver: &Leaver) {
+/// Whether the query has ended. KILL is only a flag, and ClickHouse may not have begun the query yet: so it is sent until
+/// there is no such query any more.
+async fn end(client: &ClickHouse, leaver: &Leaver) -> bool {
     let (user, query_id) = &leaver.id;
+    let mut was_there = false;
     for attempt in 0..TRIES_MAX {
         match client.fetch::<KillRow>(sql::KILL_LEFT, &[("query_id", query_id), ("user", user)]).await {
-            Ok(rows) if rows.is_empty() => tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await,
-            Ok(_) => {
-                tracing::debug!(query_id, user, "ended the query of a client that has gone");
-                return;
+            Ok(rows) if rows.is_empty() && (was_there || attempt >= TRIES_UNSEEN_MAX) => {
+                tracing::debug!(query_id, user, "the query of a client that has gone has ended");
+                return true;
             }
+            Ok(rows) => was_there |= !rows.is_empty(),
             Err(error) => {
-                tracing::warn!(query_id, user, code = error.code(), %error, "cannot end the query of a client that has gone");
-                return;
+                let code = error.code();
+                tracing::warn!(query_id, user, code, %error, "cannot end the query of a client that has gone");
             }
         }
+        tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
     }
+    tracing::warn!(query_id, user, "the query of a client that has gone does not end");
+    false
 }

@@ -161,7 +161,12 @@ impl Proxy {
                 tracing::error!(%error, "the operators' listener failed");
             }
         });
-        tasks.spawn(leavers::run(client.clone(), leavers_receiver, stop_helpers.clone()));
+        tasks.spawn(leavers::run(
+            client.clone(),
+            Arc::clone(&shared.gatekeeper),
+            leavers_receiver,
+            stop_helpers.clone(),
+        ));
         let (of_workloads, stop_workloads) = (Arc::clone(&shared), stop_helpers.clone());
         tasks.spawn(async move { of_workloads.watch_workloads(client, stop_workloads).await });
         tasks.spawn(tick(Arc::clone(&shared), stop_helpers.clone()));

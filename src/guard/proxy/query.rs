@@ -16,6 +16,7 @@ use super::collapse::{Key, Recorder, Role};
 use super::comment::merged_comment;
 use super::credentials::Identity;
 use super::encoded::Encoding;
+use super::estimates::Asker;
 use super::gatekeeper::{Place, Verdict};
 use super::headers::{answer_headers, request_headers};
 use super::multipart::{MultipartFault, MultipartScan};
@@ -86,10 +87,7 @@ async fn admitted(
         &query.statement.fingerprint,
         // What a session holds, its temporary tables, is not there for the estimate.
         query.statement.estimate.as_deref().filter(|_| query.parameters.get("session_id").is_none()),
-        &query.parameters,
-        &access,
-        &query.identity,
-        &shared.upstream,
+        Asker { parameters: &query.parameters, access: &access, identity: &query.identity, upstream: &shared.upstream },
     );
     let (estimated_rows, source) = estimate.await;
     shared.metrics.add_guard_estimate(source);
@@ -221,7 +219,8 @@ async fn run(
     set_parameters(shared, &mut parameters, &identity, &statement, access, settings);
     parameters.set("query_id", query_id.as_str());
     set_credentials(&mut headers, &identity).map_err(|error| Refused::ambiguous(error.to_string()))?;
-    let leaver = if !statement.only_reads { None } else { shared.leavers.claim(&identity.user, &query_id) };
+    let leaver =
+        if !statement.only_reads { None } else { shared.leavers.claim(place.number(), &identity.user, &query_id) };
     let running = RunningQuery {
         place: Some(place),
         leaver,

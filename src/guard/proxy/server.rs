@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -109,9 +110,11 @@ async fn connection(
 async fn answer(shared: &Arc<Shared>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
     let (parts, body) = request.into_parts();
     let is_known_method = matches!(parts.method, Method::GET | Method::HEAD | Method::POST);
+    // Without a parameter and a body it is a look whether somebody is there: ClickHouse says `Ok.` to everybody.
+    let asks_nothing = parts.method != Method::POST && parts.uri.query().is_none() && body.is_end_stream();
     match parts.uri.path() {
-        "/" if is_known_method => query::answer(shared, parts, body, peer.ip()).await,
-        "/ping" | "/replicas_status" if is_known_method => plain::health(shared, &parts, peer.ip())
+        "/" if is_known_method && !asks_nothing => query::answer(shared, parts, body, peer.ip()).await,
+        "/" | "/ping" | "/replicas_status" if is_known_method => plain::health(shared, &parts, peer.ip())
             .await
             .unwrap_or_else(|refused| refused.answer(&parts.headers, None)),
         path => Refused::not_served(path).answer(&parts.headers, None),

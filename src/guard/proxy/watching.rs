@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(restored(directory.path()), GateSnapshot::default());
         let mut gate = Gate::new(GuardPolicy::default(), 1 << 30);
         let block = GateInput::Block { fingerprint: "f".to_owned(), until: None, reason: "a test".to_owned() };
-        gate.apply(block, Timestamp::from_millis(1_000));
+        gate.apply(block, Timestamp::from_millis(1_772_360_105_000));
         write(directory.path(), &gate.snapshot()).unwrap();
         assert_eq!(restored(directory.path()), gate.snapshot());
         std::fs::write(directory.path().join(SNAPSHOT_FILE), "{").unwrap();

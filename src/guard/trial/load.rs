@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::tally::{Share, Tally};
+use crate::guard::sql;
 
 /// Rows of the trial's table: 20 days of 400,000.
 const ROWS: u64 = 8_000_000;
@@ -30,13 +31,6 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 const EXCEPTION_CODE: &str = "x-clickhouse-exception-code";
 /// Header of a refusal by the guard: its reason.
 pub const REFUSED: &str = "x-floodmark-refused";
-
-const TABLE: &str = include_str!("../../../queries/guard/trial_table.sql");
-const SEED: &str = include_str!("../../../queries/guard/trial_seed.sql");
-const DASHBOARD: &str = include_str!("../../../queries/guard/trial_dashboard.sql");
-const INSERT: &str = include_str!("../../../queries/guard/trial_insert.sql");
-const REPORT_SESSIONS: &str = include_str!("../../../queries/guard/trial_report_sessions.sql");
-const REPORT_PAYLOADS: &str = include_str!("../../../queries/guard/trial_report_payloads.sql");
 
 /// A statement of the trial failed.
 #[derive(Debug, thiserror::Error)]
@@ -98,12 +92,12 @@ pub struct LoadOptions {
 /// What ClickHouse answered.
 pub async fn prepare(url: &str, account: &Account) -> Result<(), TrialError> {
     let client = client()?;
-    for (sql, parameters) in [("CREATE DATABASE IF NOT EXISTS trial", vec![]), (TABLE, vec![])] {
+    for (sql, parameters) in [("CREATE DATABASE IF NOT EXISTS trial", vec![]), (sql::TRIAL_TABLE, vec![])] {
         send(&client, url, account, sql, &parameters).await?;
     }
     for first in (0..ROWS).step_by(ROWS_A_SEED as usize) {
         let parameters = vec![("param_first", first.to_string()), ("param_rows", ROWS_A_SEED.to_string())];
-        send(&client, url, account, SEED, &parameters).await?;
+        send(&client, url, account, sql::TRIAL_SEED, &parameters).await?;
     }
     Ok(())
 }
@@ -198,12 +192,12 @@ fn statement(kind: Kind, turn: u32) -> (&'static str, Vec<(&'static str, String)
     match kind {
         Kind::Dashboard => {
             let customer = ("param_customer", (turn.wrapping_mul(37) % 5_000).to_string());
-            (DASHBOARD, vec![customer, comment("1.9.0", "traffic-panel")])
+            (sql::TRIAL_DASHBOARD, vec![customer, comment("1.9.0", "traffic-panel")])
         }
-        Kind::Insert => (INSERT, vec![("param_rows", INSERT_ROWS.to_string()), comment("1.9.0", "events")]),
+        Kind::Insert => (sql::TRIAL_INSERT, vec![("param_rows", INSERT_ROWS.to_string()), comment("1.9.0", "events")]),
         Kind::Report => {
             let since = ("param_since", format!("2026-05-{:02}", 1 + turn % 3));
-            let sql = if turn.is_multiple_of(2) { REPORT_SESSIONS } else { REPORT_PAYLOADS };
+            let sql = if turn.is_multiple_of(2) { sql::TRIAL_REPORT_SESSIONS } else { sql::TRIAL_REPORT_PAYLOADS };
             (sql, vec![since, comment("2.0.0", "session-report")])
         }
     }

@@ -26,7 +26,7 @@ use crate::store::{ClickHouse, Endpoint};
 
 /// Shortest and longest time that a look may take: it must neither give up on a server that is busy nor wait for one that
 /// is gone.
-const LOOK_TIMEOUT_MIN: Duration = Duration::from_millis(500);
+const LOOK_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 const LOOK_TIMEOUT_MAX: Duration = Duration::from_secs(3);
 
 /// The guard cannot begin to look.
@@ -85,7 +85,7 @@ pub fn watch_client(policy: &GuardPolicy) -> Result<ClickHouse, WatchError> {
         database: "system".to_owned(),
         user: server.user.clone(),
         password,
-        timeout: interval(policy).clamp(LOOK_TIMEOUT_MIN, LOOK_TIMEOUT_MAX),
+        timeout: (interval(policy) * 2).clamp(LOOK_TIMEOUT_MIN, LOOK_TIMEOUT_MAX),
         tls: None,
     }))
 }

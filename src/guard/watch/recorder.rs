@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::WatchError;
-use crate::guard::black_box::{Entry, Ring};
+use crate::guard::black_box::{Entry, Ring, RingError};
 use crate::guard::policy::BlackBoxPolicy;
 use crate::guard::watchdog::{Audit, AuditLine};
 use crate::metrics::Metrics;
@@ -106,7 +106,15 @@ impl Writer {
 
     fn write(&mut self, entry: &Entry) -> Result<(), String> {
         let payload = serde_json::to_vec(entry).map_err(|error| error.to_string())?;
-        self.ring.append(&payload).map_err(|error| error.to_string())
+        match (self.ring.append(&payload), entry) {
+            // Half of a look, the larger queries, is better than none.
+            (Err(RingError::RecordTooLarge(_)), Entry::Look(look)) if look.queries.len() > 1 => {
+                let mut shorter = look.clone();
+                shorter.queries.truncate(look.queries.len() / 2);
+                self.write(&Entry::Look(shorter))
+            }
+            (written, _) => written.map_err(|error| error.to_string()),
+        }
     }
 
     /// Logs the first failure in a row and the end of it, counts each.

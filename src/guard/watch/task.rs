@@ -145,17 +145,17 @@ impl WatchTask {
             }
             Act::WouldKill(kill) => {
                 self.recorder.audit(AuditLine::new("would_kill", &kill, look)).await;
-                self.tell(WatchEvent::WouldKill { at, kill: Box::new(kill) });
+                self.tell(WatchEvent::WouldKill { at, kill });
             }
             Act::Ended(kill, after_ms) => {
                 let line = AuditLine { after_ms: Some(after_ms), ..AuditLine::new("ended", &kill, look) };
                 self.recorder.audit(line).await;
-                self.tell(WatchEvent::Ended { at, kill: Box::new(kill), after_ms });
+                self.tell(WatchEvent::Ended { at, kill, after_ms });
             }
             Act::Deaf(kill, after_ms) => {
                 let line = AuditLine { after_ms: Some(after_ms), ..AuditLine::new("deaf", &kill, look) };
                 self.recorder.audit(line).await;
-                self.tell(WatchEvent::Deaf { at, kill: Box::new(kill), after_ms });
+                self.tell(WatchEvent::Deaf { at, kill, after_ms });
             }
             Act::Warn(warning) => {
                 let (used_bytes, limit_bytes) = (look.memory_used_bytes, look.memory_limit_bytes);
@@ -164,7 +164,7 @@ impl WatchTask {
         }
     }
 
-    async fn kill(&mut self, kill: Kill, look: &Look) {
+    async fn kill(&mut self, kill: Box<Kill>, look: &Look) {
         let parameters = [("query_id", kill.query.query_id.as_str()), ("user", kill.query.user.as_str())];
         let answer = self.client.fetch::<KillRow>(sql::KILL, &parameters).await;
         let (what, error) = match &answer {
@@ -177,7 +177,6 @@ impl WatchTask {
         let line = AuditLine { at: clock::now(), error: error.clone(), ..AuditLine::new(what, &kill, look) };
         let at = line.at;
         self.recorder.audit(line).await;
-        let kill = Box::new(kill);
         match error {
             Some(error) => {
                 self.watchdog.kill_failed(&kill.query.query_id);

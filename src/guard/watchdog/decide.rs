@@ -107,7 +107,7 @@ pub enum Warning {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     /// This query must go.
-    Kill(Kill),
+    Kill(Box<Kill>),
     /// Tell.
     Warn(Warning),
 }
@@ -139,7 +139,7 @@ pub fn decide(look: &Look, rules: &Rules, known: &Known) -> Vec<Decision> {
     if is_short(used) && candidates.is_empty() {
         decisions.push(Decision::Warn(Warning::NothingToKill));
     }
-    decisions.extend(enough(candidates, used, limit, rules).into_iter().map(Decision::Kill));
+    decisions.extend(enough(candidates, used, limit, rules).into_iter().map(|kill| Decision::Kill(Box::new(kill))));
     decisions
 }
 

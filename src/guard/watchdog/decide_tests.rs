@@ -33,12 +33,18 @@ fn look(used_share: f64, queries: Vec<QueryInFlight>) -> Look {
     Look { memory_limit_bytes: LIMIT, memory_used_bytes, queries, ..Look::default() }
 }
 
+fn kills(decisions: &[Decision]) -> Vec<&Kill> {
+    fn kill(decision: &Decision) -> Option<&Kill> {
+        match decision {
+            Decision::Kill(kill) => Some(kill),
+            Decision::Warn(_) => None,
+        }
+    }
+    decisions.iter().filter_map(kill).collect()
+}
+
 fn killed(decisions: &[Decision]) -> Vec<&str> {
-    let id = |decision| match decision {
-        &Decision::Kill(ref kill) => Some(kill.query.query_id.as_str()),
-        Decision::Warn(_) => None,
-    };
-    decisions.iter().filter_map(id).collect()
+    kills(decisions).into_iter().map(|kill| kill.query.query_id.as_str()).collect()
 }
 
 #[test]
@@ -126,10 +132,7 @@ proptest! {
         let rules = Rules { kills_per_look_max: n, ..rules() };
         let known = Known { tripped, new, leaving, deaf };
         let decisions = decide(&look, &rules, &known);
-        let kills: Vec<&Kill> = decisions
-            .iter()
-            .filter_map(|decision| match decision { Decision::Kill(kill) => Some(kill), Decision::Warn(_) => None })
-            .collect();
+        let kills = kills(&decisions);
         prop_assert!(kills.len() <= n);
         for kill in &kills {
             let query = &kill.query;

@@ -24,13 +24,13 @@ const WARNING_HYSTERESIS_SHARE: f64 = 0.05;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Act {
     /// Kill it.
-    Kill(Kill),
+    Kill(Box<Kill>),
     /// Shadow mode: it would have been killed.
-    WouldKill(Kill),
+    WouldKill(Box<Kill>),
     /// It has ended, so many milliseconds after it was killed.
-    Ended(Kill, DurationMs),
+    Ended(Box<Kill>, DurationMs),
     /// It still runs, so many milliseconds after it was killed: it does not hear.
-    Deaf(Kill, DurationMs),
+    Deaf(Box<Kill>, DurationMs),
     /// Memory is short.
     Warn(Warning),
 }
@@ -38,7 +38,7 @@ pub enum Act {
 #[derive(Debug, Clone, PartialEq)]
 struct Told {
     at: Timestamp,
-    kill: Kill,
+    kill: Box<Kill>,
     tries: u32,
     /// The KILL did not reach the server.
     failed: bool,
@@ -100,7 +100,7 @@ impl Watchdog {
         }
     }
 
-    fn tell(&mut self, kill: Kill, at: Timestamp) -> Act {
+    fn tell(&mut self, kill: Box<Kill>, at: Timestamp) -> Act {
         let id = kill.query.query_id.clone();
         let tries = self.told.get(&id).map_or(0, |told| told.tries) + 1;
         self.told.insert(id, Told { at, kill: kill.clone(), tries, failed: false, deaf: false });

@@ -144,8 +144,11 @@ impl RunningWatch {
         }
     }
 
-    /// Waits for so many looks that the server answered.
+    /// Waits for so many looks, from now on, that the server answered.
     pub async fn looks(&mut self, count: usize) {
+        while let Ok(event) = self.told.try_recv() {
+            self.events.push(event);
+        }
         for _ in 0..count {
             self.until("a look", |event| matches!(event, WatchEvent::Memory { .. }).then_some(())).await;
         }

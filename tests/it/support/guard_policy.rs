@@ -24,6 +24,7 @@ memory_bytes_max = '1GiB'
 query_memory_share_max = 0.05
 user_memory_share_max = 0.2
 spill_share_min = 0.0125
+temporary_bytes_max = '1MB'
 read_rows_max = 5_000_000
 read_bytes_max = '30MB'
 result_rows_max = 1_000

@@ -11,7 +11,9 @@ use crate::model::{DurationMs, Timestamp};
 
 /// Growth is what came within this long before the last look.
 pub(super) const GROWTH_MS: DurationMs = 60_000;
-/// Growth this shortly before counts more, slopes are of it, and who did not change in it is steady.
+/// Growth of this long before the last look counts half: the one that grows when a server dies is the likeliest.
+const FRESH_HALF_LIFE_MS: f64 = 2_000.0;
+/// Slopes are of this long, and who did not change in it is steady.
 const RECENT_MS: DurationMs = 5_000;
 /// Memory that changed by less than this share of itself is steady.
 const STEADY_SHARE: f64 = 0.05;
@@ -63,17 +65,15 @@ pub(super) fn rank(looks: &[&Look], history: &History) -> Vec<Suspect> {
     let mut suspects: Vec<Suspect> = last.queries.iter().map(|query| suspect(query, looks, last, history)).collect();
     let held: u64 = suspects.iter().map(|suspect| suspect.query.memory_bytes).sum();
     let grown: u64 = suspects.iter().map(|suspect| suspect.growth_bytes).sum();
-    let recent = looks.iter().copied().find(|look| last.at.since(look.at) <= RECENT_MS);
-    let (recent, latest) = (growths(&suspects, recent), growths(&suspects, before_last(looks)));
-    let (grown_recently, grown_latest) = (recent.iter().sum::<u64>(), latest.iter().sum::<u64>());
-    for (suspect, (recent, latest)) in suspects.iter_mut().zip(recent.into_iter().zip(latest)) {
-        let growth = Shares {
+    let fresh: Vec<f64> = suspects.iter().map(|suspect| fresh_growth(&suspect.query, looks, last)).collect();
+    let all_fresh: f64 = fresh.iter().sum();
+    for (suspect, fresh) in suspects.iter_mut().zip(fresh) {
+        let shares = Shares {
             held: share(suspect.query.memory_bytes, held),
             grown: share(suspect.growth_bytes, grown),
-            grown_recently: share(recent, grown_recently),
-            grown_latest: share(latest, grown_latest),
+            grown_fresh: if all_fresh > 0.0 { fresh / all_fresh } else { 0.0 },
         };
-        suspect.score = score(suspect, last, &growth);
+        suspect.score = score(suspect, last, &shares);
     }
     suspects.sort_by(|a, b| {
         let by_score = b.score.total_cmp(&a.score);
@@ -106,14 +106,21 @@ struct Shares {
     held: f64,
     /// In the last minute.
     grown: f64,
-    /// In the last seconds.
-    grown_recently: f64,
-    /// Between the last two looks.
-    grown_latest: f64,
+    /// So too, but halved for every two seconds that it is old.
+    grown_fresh: f64,
 }
 
-fn growths(suspects: &[Suspect], since: Option<&Look>) -> Vec<u64> {
-    suspects.iter().map(|suspect| growth_since(&suspect.query, since)).collect()
+/// What it gained from look to look, the latest counting most.
+fn fresh_growth(query: &QueryInFlight, looks: &[&Look], last: &Look) -> f64 {
+    let mut before = 0;
+    let mut fresh = 0.0;
+    for look in looks {
+        let now = memory_in(look, query).unwrap_or(0);
+        let age_ms = last.at.since(look.at) as f64;
+        fresh += now.saturating_sub(before) as f64 * libm::exp2(-age_ms / FRESH_HALF_LIFE_MS);
+        before = now;
+    }
+    fresh
 }
 
 fn score(suspect: &Suspect, last: &Look, shares: &Shares) -> f64 {
@@ -130,13 +137,9 @@ fn score(suspect: &Suspect, last: &Look, shares: &Shares) -> f64 {
     };
     // New and tiny is not worth a look: what is said about it counts by what it holds.
     let weight = (shares.held * 4.0).min(1.0);
-    let growth = 15.0 * shares.grown + 25.0 * shares.grown_recently + 5.0 * shares.grown_latest;
+    let growth = 15.0 * shares.grown + 30.0 * shares.grown_fresh;
     let points = blame * (30.0 * shares.held + growth + 10.0 * twice) + weight * (10.0 * new + 5.0 * beyond_usual);
     (points * 10.0).round() / 10.0
-}
-
-fn before_last<'a>(looks: &[&'a Look]) -> Option<&'a Look> {
-    looks.len().checked_sub(2).map(|i| looks[i])
 }
 
 /// What it has more than at an earlier look, where it may not have been.
