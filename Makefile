@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help engines engine-kafka build demo evaluate test test-kafka bench bench-guard lint docs audit fuzz ci clean check-cargo check-redis nab attribution bench-core
+.PHONY: help preflight engines engine-kafka build demo evaluate test test-kafka bench bench-guard lint docs audit fuzz ci clean check-cargo check-redis nab attribution bench-core
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -55,6 +55,9 @@ attribution: check-cargo ## Score the attribution of deviations; DATA=folder of 
 lint: check-cargo ## Formatting and clippy, warnings denied
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+
+preflight: check-cargo engines ## Hold the shipped queries to their budgets on seeded data; ARGS='--update' accepts what is measured
+	cargo run --quiet --locked -- guard preflight queries/named $(ARGS)
 
 docs: check-cargo ## Build the documentation, warnings denied
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items

@@ -26,6 +26,20 @@ impl BernoulliCusum {
     }
 }
 
+/// The smallest of `z_scores` that still is a discovery among `tests` comparisons, when at most `rate` of the discoveries
+/// may be chance (Benjamini & Hochberg, JRSS B 57, 1995). Comparisons that are not in `z_scores` found nothing. `None`: no
+/// discovery.
+#[must_use]
+#[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
+pub fn discovery_z(z_scores: &[f64], tests: usize, rate: f64) -> Option<f64> {
+    let normal = Normal::standard();
+    let mut sorted = z_scores.to_vec();
+    sorted.sort_unstable_by(|a, b| b.total_cmp(a));
+    let tests = tests.max(sorted.len()) as f64;
+    let is_one = |rank: usize, z: f64| normal.sf(z) <= rate * (rank + 1) as f64 / tests;
+    sorted.iter().enumerate().filter(|(rank, z)| is_one(*rank, **z)).map(|(_, z)| *z).next_back()
+}
+
 /// Evidence that counts are above what is accepted: `score` after `observed` more where `accepted` were, against `factor`
 /// times as many, never below zero (Lucas, Technometrics 27, 1985).
 #[must_use]
@@ -201,6 +215,17 @@ mod tests {
             let expected = log_probability(x, 36.0, 3.0) - log_probability(x, 12.0, 3.0);
             assert!((normal.log_likelihood_ratio(x, 3.0) - expected).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn discoveries_need_more_evidence_among_more_comparisons() {
+        // 1 % of 1 comparison: z of 2.33; of 10,000 comparisons, the best must reach 4.75.
+        assert_eq!(discovery_z(&[2.4], 1, 0.01), Some(2.4));
+        assert_eq!(discovery_z(&[4.7], 10_000, 0.01), None);
+        assert_eq!(discovery_z(&[4.8], 10_000, 0.01), Some(4.8));
+        // Many at once stand together: chance would not make so many.
+        assert_eq!(discovery_z(&[4.1; 40], 10_000, 0.01), Some(4.1));
+        assert_eq!(discovery_z(&[], 10, 0.01), None);
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod pipeline;
 mod probes;
 mod probes_clickhouse;
 mod purity;
+mod query_regression;
 mod samples;
 mod series;
 mod service;

@@ -13,7 +13,7 @@ use crate::support::clickhouse::{fresh_database, shared_engine};
 use crate::support::probes::{RunningProbes, config, queries, value};
 use crate::support::tls::TlsProxy;
 
-fn probe(url: &str, credentials: &Credentials, further: &str) -> ProbesConfig {
+pub fn probe(url: &str, credentials: &Credentials, further: &str) -> ProbesConfig {
     let (user, password) = (credentials.user, &credentials.password);
     config(&format!(
         "[[clickhouse]]\nname = 'one'\nnode = 'node-1'\nurl = '{url}'\nuser = '{user}'\npassword = '{password}'\n{further}\n"
@@ -21,7 +21,7 @@ fn probe(url: &str, credentials: &Credentials, further: &str) -> ProbesConfig {
 }
 
 /// Runs a query as an application would, with this id and comment.
-async fn application(id: &str, comment: &str, sql: &str) -> reqwest::Result<String> {
+pub async fn application(id: &str, comment: &str, sql: &str) -> reqwest::Result<String> {
     let engine = shared_engine();
     let mut url = reqwest::Url::parse(&engine.url).unwrap();
     url.query_pairs_mut().append_pair("query_id", id).append_pair("log_comment", comment);
@@ -31,7 +31,7 @@ async fn application(id: &str, comment: &str, sql: &str) -> reqwest::Result<Stri
     request.body(sql.to_owned()).send().await?.text().await
 }
 
-fn id_of(run: &QueryRun) -> &str {
+pub fn id_of(run: &QueryRun) -> &str {
     run.attributes.get("query_id").unwrap()
 }
 

@@ -183,6 +183,12 @@ impl QueryHistory {
         self.last
     }
 
+    /// Whether runs after a change are being compared with those before.
+    #[must_use]
+    pub fn is_compared(&self) -> bool {
+        self.after.is_some()
+    }
+
     /// Counts runs of a window that begins at `start`.
     pub fn add(&mut self, start: Timestamp, version: Name, cell: &QueryCell) {
         self.last = start;

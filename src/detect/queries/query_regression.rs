@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::query_blowup::SeriesKey;
 use super::query_history::{MEASURES, Measure, QueryHistory, Shift, Trigger};
 use crate::detect::change_behind::{Bond, bond, describe};
+use crate::detect::statistics::discovery_z;
 use crate::detect::words::{bytes, count, duration, rounded};
 use crate::detect::{Detector, Finding, Role, Scene};
 use crate::model::{
@@ -21,6 +22,9 @@ const HISTORIES_MAX: usize = 10_000;
 const JUDGE_MS: DurationMs = 15_000;
 /// Fewer patterns do not tell whether everything became slower.
 const FLEET_MIN: usize = 3;
+
+/// Of the patterns that are named after a deployment, so many may be chance.
+const FALSE_DISCOVERIES_MAX: f64 = 0.01;
 
 /// `detect: {query_regression: …}` of a rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -118,7 +122,16 @@ impl QueryRegression {
             let shift = history.shift(end, self.spec.ratio_min, self.spec.runs_min);
             self.held.extend(shift.map(|shift| (*key, shift)));
         }
+        self.keep_discoveries();
         self.held.sort_by_key(|(key, _)| (scene.names.text(key.fingerprint), scene.names.text(key.origin)));
+    }
+
+    /// A deployment that a thousand patterns follow is a thousand comparisons: some look heavier by chance.
+    fn keep_discoveries(&mut self) {
+        let compared = self.histories.values().filter(|history| history.is_compared()).count();
+        let z_scores: Vec<f64> = self.held.iter().map(|(_, shift)| shift.z).collect();
+        let least = discovery_z(&z_scores, compared * MEASURES.len(), FALSE_DISCOVERIES_MAX).unwrap_or(f64::INFINITY);
+        self.held.retain(|(_, shift)| shift.z >= least);
     }
 
     fn finding(&self, same: &[(SeriesKey, Shift)], scene: &Scene<'_>) -> Finding {

@@ -328,3 +328,6 @@ pub(super) fn said(kind: Kind, number: u64) -> String {
         _ => bytes(number as f64),
     }
 }
+
+#[cfg(test)]
+mod tests;
