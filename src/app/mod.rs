@@ -3,6 +3,7 @@
 //! `run` and `demo` start exactly this. Nothing here decides anything about alerts: that is `pipeline`.
 
 mod detection;
+mod guard;
 mod intake;
 mod observe;
 mod probes;
@@ -126,6 +127,7 @@ impl App {
             }
         };
 
+        guard::spawn(&config.guard, &mut tasks, &metrics).await?;
         probes::spawn(&config.probes, intake.clone(), &mut tasks, &metrics, &health)?;
         let ingest_state =
             config.http.ingest.then(|| IngestState::new(intake.clone(), &config.http, &config.decode, metrics.clone()));

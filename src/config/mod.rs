@@ -8,6 +8,7 @@ mod decode;
 mod decode_fields;
 mod detect;
 mod flow;
+mod guard;
 mod http;
 mod kafka;
 mod kafka_security;
@@ -25,6 +26,7 @@ pub use decode::{CombinedConfig, CombinedRoute, CombinedSubscription, DecodeConf
 pub use decode_fields::{FieldRule, FieldsConfig, RequestField, TimeUnit};
 pub use detect::DetectConfig;
 pub use flow::FlowConfig;
+pub use guard::GuardConfig;
 pub use http::{HttpConfig, Scope, TlsConfig, TokenConfig};
 pub use kafka::{KafkaConfig, TopicsConfig};
 pub use kafka_security::{KafkaSaslConfig, KafkaTlsConfig, SaslMechanism};
@@ -66,4 +68,6 @@ pub struct Config {
     pub notify: NotifyConfig,
     /// What is looked at without being sent.
     pub probes: ProbesConfig,
+    /// The query guard of ClickHouse.
+    pub guard: GuardConfig,
 }

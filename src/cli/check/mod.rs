@@ -50,6 +50,7 @@ enum Subject {
     Scenarios,
     Schema,
     Http,
+    Guard,
     Kafka,
     ClickHouse,
     Probe,
@@ -64,6 +65,7 @@ impl Subject {
             Self::Scenarios => "scenarios",
             Self::Schema => "schema",
             Self::Http => "http",
+            Self::Guard => "guard",
             Self::Kafka => "kafka",
             Self::ClickHouse => "clickhouse",
             Self::Probe => "probe",
@@ -127,6 +129,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         (Subject::Schema, subjects::schema()),
         (Subject::Http, subjects::http(configuration.usable.as_ref())),
     ];
+    if let Some(policy) = configuration.usable.as_ref().and_then(|config| config.guard.policy.as_deref()) {
+        findings.push((Subject::Guard, subjects::guard(policy)));
+    }
     if args.online {
         findings.extend(online::ask(configuration.usable.as_ref()));
     }

@@ -7,6 +7,7 @@ use super::Outcome;
 use crate::api::tls_acceptor;
 use crate::cli::settings;
 use crate::config::{Config, ConfigError, DetectConfig};
+use crate::guard::policy::{GuardPolicy, check};
 use crate::ingest::{REQUESTS_NOT_NATIVE, requests_are_native};
 use crate::sim::{AmplitudeSpec, NAMES, ScenarioError, ScenarioFile};
 use crate::store::{MIGRATIONS, Migration};
@@ -48,6 +49,21 @@ fn problems_of(error: &ConfigError) -> Vec<String> {
     match error {
         ConfigError::Invalid(problems) => problems.iter().map(|p| format!("{}: {}", p.key, p.message)).collect(),
         ConfigError::Unreadable { .. } | ConfigError::Syntax { .. } => vec![error.to_string()],
+    }
+}
+
+/// Checks the guard's policy.
+pub(super) fn guard(path: &Path) -> Outcome {
+    let policy = match GuardPolicy::load(path) {
+        Ok(policy) => policy,
+        Err(error) => return Outcome::Problems(vec![error.to_string()]),
+    };
+    let holes = check(&policy).holes;
+    if holes.is_empty() {
+        let (classes, tenants) = (policy.classes.len(), policy.tenants.len());
+        Outcome::Well(format!("{classes} classes, {tenants} tenants, {}", shown(path)))
+    } else {
+        Outcome::Problems(holes.iter().map(ToString::to_string).collect())
     }
 }
 
