@@ -21,7 +21,8 @@ pub fn json(report: &Report) -> serde_json::Value {
 pub fn sentence(query: &str, finding: &Finding) -> String {
     let mut text = format!("{query}: {} at {}: {}", finding.kind.name(), finding.scale, finding.now);
     if !finding.was.is_empty() {
-        text.push_str(&format!(", was {}", finding.was));
+        let word = if finding.since == "budget" { "allowed" } else { "was" };
+        text.push_str(&format!(", {word} {}", finding.was));
     }
     if let Some(ratio) = finding.ratio {
         text.push_str(&format!(" ({ratio:.2} times)"));
