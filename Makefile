@@ -41,6 +41,7 @@ bench: check-cargo engines ## Measure Floodmark beside its peers; FLOODMARK_BENC
 	cargo bench --locked --profile release --bench ingest
 
 bench-guard: check-cargo engines ## Measure what the guard's proxy adds; FLOODMARK_BENCH_SECONDS=n, _PEER=http://host:port of another proxy
+	@benches/peers/build.sh chproxy || echo "floodmark: chproxy is not built and not measured" >&2
 	cargo bench --locked --profile release --bench guard
 
 bench-core: check-cargo ## Measure the core alone: ns an event, time a window and bytes a subscription; ARGS='1000000' for the larger only

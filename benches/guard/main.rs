@@ -1,11 +1,14 @@
 //! `make bench-guard`: what the guard's proxy costs, beside the same engine asked directly in the same run.
 //!
-//! Small queries at a steady rate, the ways taking turns; then a large answer, the ways taking turns. A further proxy that
-//! already runs in front of the same engine is measured too: `FLOODMARK_BENCH_PEER=http://host:port`, with the engine's
-//! address from `FLOODMARK_BENCH_CLICKHOUSE`, `_USER` and `_PASSWORD`.
+//! Small queries at a steady rate, the ways taking turns; then a large answer, the ways taking turns. chproxy is measured
+//! too when it is built, and a further proxy that already runs in front of the same engine:
+//! `FLOODMARK_BENCH_PEER=http://host:port`, with the engine's address from `FLOODMARK_BENCH_CLICKHOUSE`, `_USER` and
+//! `_PASSWORD`.
 
+mod chproxy;
 mod client;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -63,6 +66,10 @@ async fn measure() -> Result<(), Box<dyn std::error::Error>> {
     let server = server(directory.path()).await?;
     let (proxy, proxy_address) = start_proxy(&server, directory.path()).await?;
     let mut ways = vec![way("direct", &server.url), way("proxy", &format!("http://{proxy_address}"))];
+    let chproxy = chproxy::start(&server, directory.path()).await?;
+    if let Some((_, address)) = &chproxy {
+        ways.push(way("chproxy", &format!("http://{address}")));
+    }
     if let Some(peer) = variable("FLOODMARK_BENCH_PEER") {
         ways.push(way("peer", &peer));
     }
@@ -86,7 +93,7 @@ async fn measure() -> Result<(), Box<dyn std::error::Error>> {
     // Unlike times, it does not depend on what else the machine does.
     let queries = ways[1].latencies.len() + WARM_QUERIES as usize / ways.len();
     println!("cpu of the proxy: {:.3} ms a small query", cpu_of_proxy.as_secs_f64() * 1_000.0 / queries as f64);
-    drop(proxy);
+    drop((proxy, chproxy));
     if let Some(engine) = server.engine {
         engine.shutdown().await?;
     }
@@ -130,8 +137,7 @@ async fn server(directory: &Path) -> Result<Server, Box<dyn std::error::Error>> 
 
 /// Starts `floodmark guard proxy` as a process of its own, as it runs in production.
 async fn start_proxy(server: &Server, directory: &Path) -> Result<(RunningProxy, String), Box<dyn std::error::Error>> {
-    let free = || std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let (listen, admin_listen) = (free()?, free()?);
+    let (listen, admin_listen) = (free_address()?, free_address()?);
     let policy = directory.join("guard.toml");
     let text = format!(
         "[server]\nurl = \"{}\"\nuser = \"{}\"\npassword = \"{}\"\nmemory_bytes_max = \"2GiB\"\n\
@@ -149,14 +155,25 @@ async fn start_proxy(server: &Server, directory: &Path) -> Result<(RunningProxy,
     command.args(["guard", "proxy", "--policy"]).arg(&policy).stdin(Stdio::null());
     let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
     let running = RunningProxy(child);
+    wait_for(listen, &directory.join("proxy.log")).await?;
+    Ok((running, listen.to_string()))
+}
+
+/// An address that nobody listens on.
+fn free_address() -> std::io::Result<SocketAddr> {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr())
+}
+
+/// Waits until somebody listens; else the error is what the log says.
+async fn wait_for(listen: SocketAddr, log: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let deadline = Instant::now() + Duration::from_secs(30);
     while tokio::net::TcpStream::connect(listen).await.is_err() {
         if Instant::now() > deadline {
-            return Err(std::fs::read_to_string(directory.join("proxy.log"))?.into());
+            return Err(std::fs::read_to_string(log)?.into());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Ok((running, listen.to_string()))
+    Ok(())
 }
 
 /// Point queries, each of another key, so that no answer is shared: the ways take turns at a steady rate.

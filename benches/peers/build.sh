@@ -2,9 +2,10 @@
 # Builds a peer that `make bench` measures, into .local/peers/. Each is optional: the bench says which are not there.
 #   otelcol   the OpenTelemetry collector with kafkareceiver and clickhouseexporter alone, from pinned Go modules
 #   rsyslog   rsyslog and its imkafka from Debian's packages; omclickhouse, which Debian does not build, from the same source
+#   chproxy   chproxy from its pinned Go module, for `make bench-guard`
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-peer=${1:?"usage: benches/peers/build.sh otelcol|rsyslog"}
+peer=${1:?"usage: benches/peers/build.sh otelcol|rsyslog|chproxy"}
 target=$PWD/.local/peers/$peer
 mkdir -p "$target"
 
@@ -16,6 +17,11 @@ build_otelcol() {
     need go
     # One package at a time: the bench's machine has other work.
     (cd benches/peers/otelcol && nice -n 19 go build -p 1 -trimpath -mod=readonly -o "$target/otelcol" .)
+}
+
+build_chproxy() {
+    need go
+    (cd benches/peers/chproxy && nice -n 19 go build -p 1 -trimpath -mod=readonly -o "$target/chproxy" github.com/contentsquare/chproxy)
 }
 
 build_rsyslog() {
@@ -52,5 +58,6 @@ END
 case $peer in
     otelcol) build_otelcol ;;
     rsyslog) build_rsyslog ;;
+    chproxy) build_chproxy ;;
     *) echo "floodmark: there is no peer '$peer'" >&2; exit 64 ;;
 esac

@@ -68,7 +68,7 @@ pub struct Args {
     /// Seed [default: the scenario's]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// How long clickhouse-oom loads ClickHouse, each time
+    /// How long clickhouse-oom loads ClickHouse with the guard; without it two minutes at most
     #[arg(long, value_name = "TIME", default_value = "1m")]
     duration: humantime::Duration,
     /// Form of the report on stdout
