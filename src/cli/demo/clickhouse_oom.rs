@@ -48,7 +48,8 @@ struct Run {
     statements: Tally,
 }
 
-/// Runs the trial; how long the reports go on is `duration`.
+/// Runs the trial; how long the reports go on is `duration`. Exit code 1 when an insert failed behind the guard, or the
+/// engine had to be started again.
 ///
 /// # Errors
 /// An engine that is missing or does not start; a table that cannot be filled.
@@ -63,7 +64,15 @@ pub async fn run(config: &Config, duration: Duration, output: OutputFormat) -> a
         OutputFormat::Table => write_table(&runs, &mut out)?,
     }
     writeln!(out)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if runs.iter().all(Run::is_as_promised) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Run {
+    /// Behind the guard no insert fails and the engine is never started again. Without it nothing is promised.
+    fn is_as_promised(&self) -> bool {
+        !self.guarded
+            || self.statements.inserts.succeeded == self.statements.inserts.sent && self.container.restarts == 0
+    }
 }
 
 async fn without_guard(config: &Config, directory: &Path, duration: Duration) -> anyhow::Result<Run> {
@@ -141,8 +150,16 @@ fn with(guarded: bool) -> &'static str {
 }
 
 fn write_table(runs: &[Run], out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut table =
-        table(["", "OOM kills", "inserts failed", "dashboards failed", "p95 alone", "p95 loaded", "reports"]);
+    let mut table = table([
+        "",
+        "OOM kills",
+        "restarts",
+        "inserts failed",
+        "dashboards failed",
+        "p95 alone",
+        "p95 loaded",
+        "reports",
+    ]);
     let milliseconds = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0} ms"));
     let failed = |share: &Share| format!("{} of {}", share.failures() + share.refused, share.sent);
     for run in runs {
@@ -151,6 +168,7 @@ fn write_table(runs: &[Run], out: &mut dyn Write) -> anyhow::Result<()> {
             format!("{} the guard", with(run.guarded)),
             format!("{} s", run.loaded_seconds),
             run.container.oom_kills.to_string(),
+            run.container.restarts.to_string(),
             failed(&run.statements.inserts),
             failed(&run.statements.dashboards),
             milliseconds(run.quiet_p95_ms),

@@ -16,6 +16,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct ContainerReport {
     /// Times the engine was killed for its memory.
     pub oom_kills: u64,
+    /// Times the engine was started again, for whatever reason.
+    pub restarts: u64,
     /// Largest resident memory in bytes.
     pub memory_bytes_peak: u64,
 }
@@ -49,13 +51,16 @@ async fn watch_memory(
     mut stopped: oneshot::Receiver<()>,
 ) -> ContainerReport {
     let mut report = ContainerReport::default();
-    let mut killed = None;
+    let (mut killed, mut running) = (None, None);
     loop {
         tokio::select! {
             _ = &mut stopped => return report,
             () = tokio::time::sleep(PAUSE) => {}
         }
         let EngineState::Running { pid, .. } = *state.borrow() else { continue };
+        if running.replace(pid).is_some_and(|before| before != pid) {
+            report.restarts += 1;
+        }
         let Some(memory_bytes) = resident_bytes(pid) else { continue };
         report.memory_bytes_peak = report.memory_bytes_peak.max(memory_bytes);
         if memory_bytes > memory_bytes_max && killed != Some(pid) {
