@@ -68,8 +68,11 @@ fn of_cause(open: &[Incident], change: &AlertChange, at: Timestamp, failing_shar
     };
     if let Some(place) = find(&related) {
         let earlier = |root: &Root| root.since.since(change.since) > EARLIER_MS;
-        // Whoever was only suspected, of less, and told to nobody, does not lead a page.
-        let suspected = !open[place].has_fired() && open[place].severity() < severity;
+        // One customer who was only suspected, of less, and told to nobody, does not lead a page.
+        let one_customer = |root: &Root| root.labels.get(Dimension::Subscription).is_some();
+        let suspected = !open[place].has_fired()
+            && open[place].severity() < severity
+            && open[place].root().is_some_and(one_customer);
         let leads = severity == Severity::Critical && (suspected || open[place].root().is_some_and(earlier));
         return Some(if leads { Place::Leads(place) } else { Place::Joins(place) });
     }
