@@ -147,6 +147,31 @@ pub struct QueryInFlight {
     pub elapsed_ms: DurationMs,
 }
 
+/// When a run was seen, and how long it had run: enough to tell it from another one of the same id, which a client may
+/// choose again as soon as the first has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunSeen {
+    /// When it was seen.
+    pub at: Timestamp,
+    /// How long it had run then.
+    pub elapsed_ms: DurationMs,
+}
+
+impl RunSeen {
+    /// A query of a look at `at`.
+    #[must_use]
+    pub fn of(query: &QueryInFlight, at: Timestamp) -> Self {
+        Self { at, elapsed_ms: query.elapsed_ms }
+    }
+
+    /// Whether `later` is another run: it has run for a shorter time, or began more than `tolerance_ms` after this one.
+    #[must_use]
+    pub fn is_other_run(&self, later: Self, tolerance_ms: DurationMs) -> bool {
+        let began_later_ms = later.at.since(self.at) - (later.elapsed_ms - self.elapsed_ms);
+        later.elapsed_ms < self.elapsed_ms || began_later_ms > tolerance_ms
+    }
+}
+
 /// What a query does, as far as it matters who may be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
