@@ -51,9 +51,11 @@ impl SafeMode {
         };
     }
 
-    /// An operator switches it on until a time, or off; off also forgets the restart.
+    /// An operator switches it on until a time, or off; off also forgets the restart. Only off ends `WritesOnly`: who asks
+    /// for safe mode does not ask for less of it.
     pub(super) fn set(&mut self, until: Option<Timestamp>) {
         match until {
+            Some(_) if self.level == SafeModeLevel::WritesOnly => {}
             Some(until) => self.level = SafeModeLevel::Reduced { until },
             None => *self = Self::default(),
         }
@@ -79,6 +81,8 @@ mod tests {
         assert_eq!(safe_mode.level(at(16)), SafeModeLevel::Reduced { until: at(21) }, "the first is long ago");
         safe_mode.restarted_unclean(&policy, at(31));
         assert_eq!(safe_mode.level(at(10_000)), SafeModeLevel::WritesOnly);
+        safe_mode.set(Some(at(10_060)));
+        assert_eq!(safe_mode.level(at(10_000)), SafeModeLevel::WritesOnly, "on is not less");
         safe_mode.set(None);
         assert_eq!(safe_mode.level(at(10_000)), SafeModeLevel::Off);
         safe_mode.restarted_unclean(&policy, at(10_001));
