@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::look::{Look, QueryInFlight, RunSeen};
+use super::look::{Entry, Look, QueryInFlight, RunSeen};
+use super::restart::is_restart;
 use crate::model::{DurationMs, Text, Timestamp};
 
 /// Patterns that are remembered; the one not seen for longest is forgotten.
@@ -13,6 +14,8 @@ const VERSIONS_MAX: usize = 16;
 const SETTLED_MS: DurationMs = 10_000;
 /// A pattern or version counts as new for this long.
 const NEW_MS: DurationMs = 3_600_000;
+/// Runs that were told to stop and are remembered until they have gone; far more than a look lists.
+const RUNS_MAX: usize = 1_000;
 /// Two looks may see the beginning of one run this far apart: a look takes time.
 pub(in crate::guard) const SAME_RUN_MS: DurationMs = 1_000;
 
@@ -87,11 +90,29 @@ impl History {
         self.forget();
     }
 
-    /// A run of the last look was told to stop: it will not have ended by itself.
+    /// A run of the last look, or of the one that comes next, was told to stop: it will not have ended by itself.
     pub fn told_to_stop(&mut self, query_id: &Text) {
-        if self.running.contains_key(query_id) {
+        if self.cut_off.len() < RUNS_MAX {
             self.cut_off.insert(query_id.clone());
         }
+    }
+
+    /// Takes in what the ring holds.
+    #[must_use]
+    pub fn of(entries: &[Entry]) -> Self {
+        let mut history = Self::default();
+        let mut last: Option<&Look> = None;
+        for entry in entries {
+            match entry {
+                Entry::Look(look) => {
+                    history.add(look, last.is_some_and(|last| is_restart(last, look, true)));
+                    last = Some(look);
+                }
+                Entry::Killed { query_id, .. } => history.told_to_stop(query_id),
+                _ => {}
+            }
+        }
+        history
     }
 
     fn see(&mut self, query: &QueryInFlight, at: Timestamp) {
@@ -177,6 +198,11 @@ mod tests {
         let ended = [look(0, &[("a", 500, false)]), look(1, &[])];
         assert_eq!((usual(&ended, false), usual(&ended, true)), (Some(100), None));
         assert_eq!(usual(&[look(0, &[("a", 500, true)]), look(1, &[])], false), None);
+        let killed = Entry::Killed { at: Timestamp::from_millis(1), query_id: Text::from("a") };
+        let [first, gone] = ended.clone();
+        let entries = [killed, Entry::Look(first), Entry::Look(gone)];
+        assert_eq!(History::of(&entries).usual_memory_bytes("f"), None, "the ring says so before the look");
+        assert_eq!(History::of(&entries[1..]).usual_memory_bytes("f"), Some(100));
         let again = [look(0, &[("a", 500, false)]), look(1, &[("a", 300, false)])];
         assert_eq!(usual(&again, false), Some(100));
         assert_eq!(usual(&[look(0, &[("a", 500, false)]), look(1, &[("a", 1_400, false)])], false), None);

@@ -35,6 +35,13 @@ pub enum Entry {
         /// Whether queries that were in flight had not ended: it had not been stopped in order.
         unclean: bool,
     },
+    /// A query of the look that follows was told to stop.
+    Killed {
+        /// When.
+        at: Timestamp,
+        /// Its id.
+        query_id: Text,
+    },
     /// The guard began to look.
     Began {
         /// When.
@@ -53,7 +60,11 @@ impl Entry {
     pub fn at(&self) -> Timestamp {
         match self {
             Self::Look(look) => look.at,
-            Self::LookFailed { at, .. } | Self::Restarted { at, .. } | Self::Began { at } | Self::Ended { at } => *at,
+            Self::LookFailed { at, .. }
+            | Self::Restarted { at, .. }
+            | Self::Killed { at, .. }
+            | Self::Began { at }
+            | Self::Ended { at } => *at,
         }
     }
 

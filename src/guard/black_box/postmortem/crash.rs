@@ -83,7 +83,7 @@ fn all(entries: &[Entry], is_written: bool) -> Vec<Crash> {
                     crash.unclean = Some(*unclean);
                 }
             }
-            Entry::Began { .. } | Entry::Ended { .. } => {}
+            Entry::Killed { .. } | Entry::Began { .. } | Entry::Ended { .. } => {}
         }
     }
     let stopped = matches!(entries.last(), Some(Entry::Ended { .. }));
