@@ -32,8 +32,8 @@ pub enum Entry {
     Restarted {
         /// When it was seen.
         at: Timestamp,
-        /// Whether queries that were in flight had not ended: it had not been stopped in order.
-        unclean: bool,
+        /// Whether queries that were in flight had not ended: it had not been stopped in order. Absent: not known.
+        unclean: Option<bool>,
     },
     /// A query of the look that follows was told to stop.
     Killed {

@@ -206,13 +206,14 @@ impl Admission {
         }
     }
 
-    fn restarted(&mut self, unclean: bool, suspects: &[String], at: Timestamp) {
+    fn restarted(&mut self, unclean: Option<bool>, suspects: &[String], at: Timestamp) {
         self.memory = Memory::new(self.memory.limit_bytes);
         self.memory_heard = None;
-        if !unclean {
-            return;
+        match unclean {
+            Some(false) => return,
+            Some(true) => self.safe_mode.restarted_unclean(&self.policy.safe_mode, at),
+            None => self.safe_mode.restarted_somehow(&self.policy.safe_mode, at),
         }
-        self.safe_mode.restarted_unclean(&self.policy.safe_mode, at);
         let until_min = at.plus(self.policy.safe_mode.duration.as_millis());
         for suspect in suspects {
             self.breakers.suspect(suspect, until_min, at);

@@ -107,8 +107,8 @@ pub enum GateInput {
     },
     /// The server has come back.
     Restarted {
-        /// Whether it had not been stopped in order.
-        unclean: bool,
+        /// Whether it had not been stopped in order; absent: not known.
+        unclean: Option<bool>,
         /// Fingerprints in flight with much memory, from the black box.
         suspects: Vec<String>,
     },

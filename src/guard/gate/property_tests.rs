@@ -44,7 +44,7 @@ fn event() -> impl Strategy<Value = Option<GateInput>> {
             Some(GateInput::Block { fingerprint, until: Some(at(60_000)), reason: "test".to_owned() })
         }),
         1 => fingerprint.clone().prop_map(|fingerprint| Some(GateInput::Unblock { fingerprint })),
-        1 => fingerprint.prop_map(|f| Some(GateInput::Restarted { unclean: true, suspects: vec![f] })),
+        1 => fingerprint.prop_map(|f| Some(GateInput::Restarted { unclean: Some(true), suspects: vec![f] })),
         1 => Just(Some(GateInput::SafeMode { until: None })),
     ]
 }

@@ -41,9 +41,16 @@ impl SafeMode {
     pub(super) fn restarted_unclean(&mut self, policy: &SafeModePolicy, at: Timestamp) {
         let before = self.unclean_restart_at.replace(at);
         let again = before.is_some_and(|before| at.since(before) <= policy.second_restart_window.as_millis());
+        self.restarted_somehow(policy, at);
+        if again {
+            self.level = SafeModeLevel::WritesOnly;
+        }
+    }
+
+    /// The server came back, and nobody knows from what: careful for a while, but not half of what admits writes only.
+    pub(super) fn restarted_somehow(&mut self, policy: &SafeModePolicy, at: Timestamp) {
         let until = at.plus(policy.duration.as_millis());
         self.level = match self.level {
-            _ if again => SafeModeLevel::WritesOnly,
             SafeModeLevel::WritesOnly => SafeModeLevel::WritesOnly,
             // An operator may have asked for longer.
             SafeModeLevel::Reduced { until: asked } => SafeModeLevel::Reduced { until: until.max(asked) },
@@ -68,6 +75,18 @@ mod tests {
 
     fn at(minutes: i64) -> Timestamp {
         Timestamp::from_millis(1_800_000_000_000 + minutes * 60_000)
+    }
+
+    #[test]
+    fn restarts_of_unknown_kind_never_shut_reads_out() {
+        let policy = SafeModePolicy::default();
+        let mut safe_mode = SafeMode::default();
+        for minutes in [0, 2, 4] {
+            safe_mode.restarted_somehow(&policy, at(minutes));
+        }
+        assert_eq!(safe_mode.level(at(4)), SafeModeLevel::Reduced { until: at(9) });
+        safe_mode.restarted_unclean(&policy, at(5));
+        assert_eq!(safe_mode.level(at(5)), SafeModeLevel::Reduced { until: at(10) }, "the first that is known");
     }
 
     #[test]

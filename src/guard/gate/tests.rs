@@ -258,7 +258,7 @@ fn blocks_hold_for_those_who_wait_too_and_are_taken_back() {
 #[test]
 fn after_an_unclean_restart_little_is_let_in_and_suspects_not() {
     let mut gate = gate();
-    let restarted = || GateInput::Restarted { unclean: true, suspects: vec!["killer".to_owned()] };
+    let restarted = || GateInput::Restarted { unclean: Some(true), suspects: vec!["killer".to_owned()] };
     gate.apply(restarted(), at(0));
     assert_eq!(reason(&asked(&mut gate, 1, "ann", "f", 1)), Some(RefusalReason::SafeMode), "expendable");
     assert_eq!(reason(&asked(&mut gate, 2, "grafana", "killer", 1)), Some(RefusalReason::BreakerOpen));

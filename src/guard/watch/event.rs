@@ -91,8 +91,8 @@ pub enum WatchEvent {
         at: Timestamp,
         /// The last look before.
         last_look_at: Timestamp,
-        /// Whether queries were in flight that never ended.
-        unclean: bool,
+        /// Whether queries were in flight that never ended; absent: not known.
+        unclean: Option<bool>,
         /// Fingerprints of those that held much memory, the largest first.
         suspects: Vec<String>,
     },

@@ -80,7 +80,7 @@ fn all(entries: &[Entry], is_written: bool) -> Vec<Crash> {
             Entry::LookFailed { at, why, .. } => failure = failure.or(Some((*at, why))),
             Entry::Restarted { unclean, .. } => {
                 if let Some(crash) = crashes.last_mut() {
-                    crash.unclean = Some(*unclean);
+                    crash.unclean = *unclean;
                 }
             }
             Entry::Killed { .. } | Entry::Began { .. } | Entry::Ended { .. } => {}

@@ -143,7 +143,7 @@ fn a_newcomer_that_was_killed_before_has_no_custom() {
 fn an_orderly_stop_is_no_crash_of_a_query() {
     let mut entries = crashed(story(40, |_| None));
     let at = entries[entries.len() - 1].at();
-    entries.push(Entry::Restarted { at, unclean: false });
+    entries.push(Entry::Restarted { at, unclean: Some(false) });
     assert_eq!(asked(&entries).verdict, Verdict::StoppedInOrder);
 }
 
