@@ -113,9 +113,10 @@ impl WatchEvent {
             Self::Memory { used_bytes, limit_bytes, .. } => {
                 Some(GateInput::Memory { used_bytes: *used_bytes, limit_bytes: *limit_bytes })
             }
-            Self::Killed { kill, .. } if kill.reason == KillReason::WouldNotFitTwice => {
-                Some(GateInput::Killed { fingerprint: kill.query.fingerprint.to_string() })
-            }
+            Self::Killed { kill, .. } if kill.reason == KillReason::WouldNotFitTwice => Some(GateInput::Killed {
+                fingerprint: kill.query.fingerprint.to_string(),
+                query_id: kill.query.query_id.to_string(),
+            }),
             Self::Restarted { unclean, suspects, .. } => {
                 Some(GateInput::Restarted { unclean: *unclean, suspects: suspects.clone() })
             }
