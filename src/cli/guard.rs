@@ -81,7 +81,7 @@ enum Command {
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     let policy = || GuardPolicy::load(&args.policy).map_err(|error| CliError::Config(error.to_string()));
     match &args.command {
-        Command::Proxy(proxy) => proxy::run(proxy, policy()?, globals),
+        Command::Proxy(proxy) => proxy::run(proxy, situation::without_holes(&args.policy)?, globals),
         Command::Status(status) => status::run(status, &policy()?),
         Command::Block(block) => block::run(block, &policy()?),
         Command::Unblock(unblock) => unblock::run(unblock, &policy()?),

@@ -52,7 +52,7 @@ impl WatchSeries {
         };
         start(&self.looks, &["answered", "failed"]);
         start(&self.kills, crate::guard::watch::outcome_names());
-        start(&self.restarts, &["clean", "unclean"]);
+        start(&self.restarts, &["clean", "unclean", "unknown"]);
     }
 }
 
@@ -68,9 +68,13 @@ impl Metrics {
         self.series.guard_watch.kills.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
-    /// Counts a restart of ClickHouse.
-    pub fn add_guard_restart(&self, unclean: bool) {
-        let outcome = if unclean { "unclean" } else { "clean" };
+    /// Counts a restart of ClickHouse; absent: whether it was unclean is not known.
+    pub fn add_guard_restart(&self, unclean: Option<bool>) {
+        let outcome = match unclean {
+            Some(true) => "unclean",
+            Some(false) => "clean",
+            None => "unknown",
+        };
         self.series.guard_watch.restarts.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 

@@ -46,3 +46,19 @@ pub(super) fn read<T: DeserializeOwned>(policy: &GuardPolicy, path: &str) -> Res
     let text = ask(policy, path, None::<&()>)?;
     Ok(serde_json::from_str(&text).context("an answer that was not expected")?)
 }
+
+/// A time as the proxy takes it, in whole seconds: never shorter than what was asked for.
+pub(super) fn whole_seconds(duration: std::time::Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    #[test]
+    fn a_part_of_a_second_is_not_none() {
+        let seconds = |milliseconds| super::whole_seconds(Duration::from_millis(milliseconds));
+        assert_eq!([seconds(500), seconds(1_000), seconds(1_001)], [1, 1, 2]);
+    }
+}

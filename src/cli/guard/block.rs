@@ -27,7 +27,7 @@ pub struct Args {
 
 /// Blocks.
 pub fn run(args: &Args, policy: &GuardPolicy) -> Result<ExitCode, CliError> {
-    let seconds = args.duration.map(|duration| duration.as_secs());
+    let seconds = args.duration.map(|duration| admin_client::whole_seconds(duration.into()));
     let request = BlockRequest { fingerprint: args.fingerprint.clone(), seconds, reason: args.reason.clone() };
     admin_client::ask(policy, "/block", Some(&request))?;
     Ok(ExitCode::SUCCESS)

@@ -58,7 +58,7 @@ pub struct Args {
     /// Database on the servers of --against
     #[arg(long, value_name = "NAME", default_value = "default", requires = "against")]
     database: String,
-    /// User on the servers of --against; reading is enough
+    /// User on the servers of --against; it may read and set settings: readonly = 2 is enough
     #[arg(long, value_name = "NAME", default_value = "default", requires = "against")]
     user: String,
     /// File that holds its password

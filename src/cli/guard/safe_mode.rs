@@ -35,7 +35,7 @@ enum Switch {
 /// Switches.
 pub fn run(args: &Args, policy: &GuardPolicy) -> Result<ExitCode, CliError> {
     let duration = args.duration.map_or(policy.safe_mode.duration.0, std::convert::Into::into);
-    let seconds = (args.switch == Switch::On).then_some(duration.as_secs());
+    let seconds = (args.switch == Switch::On).then(|| admin_client::whole_seconds(duration));
     admin_client::ask(policy, "/safe-mode", Some(&SafeModeRequest { seconds }))?;
     Ok(ExitCode::SUCCESS)
 }

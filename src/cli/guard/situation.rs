@@ -34,6 +34,13 @@ pub(super) fn usable(path: &Path) -> Result<Usable, CliError> {
     if holes.is_empty() { Ok(Usable { policy, passwords }) } else { Err(refused(path, &holes)) }
 }
 
+/// Reads a policy that is to be kept to, and refuses it with its holes. Passwords of tenants are not needed for that.
+pub(super) fn without_holes(path: &Path) -> Result<GuardPolicy, CliError> {
+    let policy = GuardPolicy::load(path).map_err(|error| CliError::Config(error.to_string()))?;
+    let holes = check(&policy).holes;
+    if holes.is_empty() { Ok(policy) } else { Err(refused(path, &holes)) }
+}
+
 fn refused(path: &Path, holes: &[Hole]) -> CliError {
     CliError::Config(format!("{}: {}", path.display(), holes_in_words(holes)))
 }
@@ -97,4 +104,20 @@ pub(super) fn block_on<T>(future: impl Future<Output = Result<T, CliError>>) -> 
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_with_holes_is_not_kept_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("guard.toml");
+        std::fs::write(&path, include_str!("../../../config/guard.toml")).unwrap();
+        without_holes(&path).unwrap();
+        let text = include_str!("../../../config/guard.toml").replace("enforce = false", "enforce = true");
+        std::fs::write(&path, format!("{text}\n[tenants.a]\nclass = \"none\"\n")).unwrap();
+        assert!(matches!(without_holes(&path), Err(CliError::Config(text)) if text.contains("there is no class")));
+    }
 }

@@ -9,6 +9,7 @@ use anyhow::Context;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::situation;
 use crate::cli::output::{OutputArgs, OutputFormat};
 use crate::cli::{CliError, Globals};
 use crate::guard::policy::GuardPolicy;
@@ -46,7 +47,7 @@ pub struct Args {
 /// # Errors
 /// The policy (78), its password file, the black box.
 pub fn run(args: &Args, policy: &Path, globals: &Globals) -> Result<ExitCode, CliError> {
-    let policy = GuardPolicy::load(policy).map_err(|error| CliError::Config(error.to_string()))?;
+    let policy = situation::without_holes(policy)?;
     telemetry::init(&globals.log, true).map_err(|error| CliError::Usage(error.to_string()))?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;

@@ -1,8 +1,9 @@
 //! What queries were like before: since when each pattern and version is known, and how much memory its runs took. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::look::{Look, QueryInFlight};
+use super::look::{Entry, Look, QueryInFlight, RunSeen};
+use super::restart::is_restart;
 use crate::model::{DurationMs, Text, Timestamp};
 
 /// Patterns that are remembered; the one not seen for longest is forgotten.
@@ -13,6 +14,10 @@ const VERSIONS_MAX: usize = 16;
 const SETTLED_MS: DurationMs = 10_000;
 /// A pattern or version counts as new for this long.
 const NEW_MS: DurationMs = 3_600_000;
+/// Runs that were told to stop and are remembered until they have gone; far more than a look lists.
+const RUNS_MAX: usize = 1_000;
+/// Two looks may see the beginning of one run this far apart: a look takes time.
+pub(in crate::guard) const SAME_RUN_MS: DurationMs = 1_000;
 
 /// What is known about one pattern of queries.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,8 +46,18 @@ pub enum Newness {
 pub struct History {
     began_at: Option<Timestamp>,
     patterns: BTreeMap<Text, Pattern>,
-    /// Runs in flight at the last look: pattern and peak.
-    running: BTreeMap<Text, (Text, u64)>,
+    /// Runs in flight at the last look.
+    running: BTreeMap<Text, Run>,
+    /// Those of them that were told to stop: how they end says nothing of what is usual.
+    cut_off: BTreeSet<Text>,
+}
+
+/// A run in flight.
+#[derive(Debug, Clone)]
+struct Run {
+    fingerprint: Text,
+    memory_peak_bytes: u64,
+    seen: RunSeen,
 }
 
 impl History {
@@ -50,19 +65,54 @@ impl History {
     pub fn add(&mut self, look: &Look, restarted: bool) {
         self.began_at.get_or_insert(look.at);
         let mut before = std::mem::take(&mut self.running);
+        let mut ended = Vec::new();
         for query in &look.queries {
-            before.remove(&query.query_id);
-            self.running.insert(query.query_id.clone(), (query.fingerprint.clone(), query.memory_peak_bytes));
+            let seen = RunSeen::of(query, look.at);
+            if let Some(run) = before.remove(&query.query_id)
+                && run.seen.is_other_run(seen, SAME_RUN_MS)
+            {
+                ended.push((query.query_id.clone(), run));
+            }
+            let (fingerprint, memory_peak_bytes) = (query.fingerprint.clone(), query.memory_peak_bytes);
+            self.running.insert(query.query_id.clone(), Run { fingerprint, memory_peak_bytes, seen });
             self.see(query, look.at);
         }
-        let ended = before.into_values().filter(|_| !restarted);
-        for (fingerprint, peak) in ended {
-            if let Some(pattern) = self.patterns.get_mut(&fingerprint) {
+        ended.extend(before);
+        for (id, run) in ended {
+            let was_cut_off = self.cut_off.remove(&id) || restarted;
+            if let Some(pattern) = self.patterns.get_mut(&run.fingerprint).filter(|_| !was_cut_off) {
                 pattern.runs_ended += 1;
-                pattern.memory_peak_bytes = pattern.memory_peak_bytes.max(peak);
+                pattern.memory_peak_bytes = pattern.memory_peak_bytes.max(run.memory_peak_bytes);
             }
         }
+        self.cut_off.extend(look.queries.iter().filter(|query| query.cancelled).map(|query| query.query_id.clone()));
+        self.cut_off.retain(|id| self.running.contains_key(id));
         self.forget();
+    }
+
+    /// A run of the last look, or of the one that comes next, was told to stop: it will not have ended by itself.
+    pub fn told_to_stop(&mut self, query_id: &Text) {
+        if self.cut_off.len() < RUNS_MAX {
+            self.cut_off.insert(query_id.clone());
+        }
+    }
+
+    /// Takes in what the ring holds.
+    #[must_use]
+    pub fn of(entries: &[Entry]) -> Self {
+        let mut history = Self::default();
+        let mut last: Option<&Look> = None;
+        for entry in entries {
+            match entry {
+                Entry::Look(look) => {
+                    history.add(look, last.is_some_and(|last| is_restart(last, look, true)));
+                    last = Some(look);
+                }
+                Entry::Killed { query_id, .. } => history.told_to_stop(query_id),
+                _ => {}
+            }
+        }
+        history
     }
 
     fn see(&mut self, query: &QueryInFlight, at: Timestamp) {
@@ -113,5 +163,48 @@ impl History {
     pub fn usual_memory_bytes(&self, fingerprint: &str) -> Option<u64> {
         let pattern = self.patterns.get(fingerprint)?;
         (pattern.runs_ended > 0).then_some(pattern.memory_peak_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(second: i64, queries: &[(&str, i64, bool)]) -> Look {
+        let query = |(id, elapsed_ms, cancelled): &(&str, i64, bool)| QueryInFlight {
+            query_id: Text::from(*id),
+            fingerprint: Text::from("f"),
+            memory_peak_bytes: 100,
+            elapsed_ms: *elapsed_ms,
+            cancelled: *cancelled,
+            ..QueryInFlight::default()
+        };
+        let at = Timestamp::from_millis(second * 1_000);
+        Look { at, queries: queries.iter().map(query).collect(), ..Look::default() }
+    }
+
+    #[test]
+    fn runs_that_were_told_to_stop_are_not_usual_and_an_id_that_comes_again_has_ended_before() {
+        let usual = |looks: &[Look], told: bool| {
+            let mut history = History::default();
+            for look in looks {
+                history.add(look, false);
+                if told {
+                    history.told_to_stop(&Text::from("a"));
+                }
+            }
+            history.usual_memory_bytes("f")
+        };
+        let ended = [look(0, &[("a", 500, false)]), look(1, &[])];
+        assert_eq!((usual(&ended, false), usual(&ended, true)), (Some(100), None));
+        assert_eq!(usual(&[look(0, &[("a", 500, true)]), look(1, &[])], false), None);
+        let killed = Entry::Killed { at: Timestamp::from_millis(1), query_id: Text::from("a") };
+        let [first, gone] = ended.clone();
+        let entries = [killed, Entry::Look(first), Entry::Look(gone)];
+        assert_eq!(History::of(&entries).usual_memory_bytes("f"), None, "the ring says so before the look");
+        assert_eq!(History::of(&entries[1..]).usual_memory_bytes("f"), Some(100));
+        let again = [look(0, &[("a", 500, false)]), look(1, &[("a", 300, false)])];
+        assert_eq!(usual(&again, false), Some(100));
+        assert_eq!(usual(&[look(0, &[("a", 500, false)]), look(1, &[("a", 1_400, false)])], false), None);
     }
 }

@@ -32,8 +32,15 @@ pub enum Entry {
     Restarted {
         /// When it was seen.
         at: Timestamp,
-        /// Whether queries that were in flight had not ended: it had not been stopped in order.
-        unclean: bool,
+        /// Whether queries that were in flight had not ended: it had not been stopped in order. Absent: not known.
+        unclean: Option<bool>,
+    },
+    /// A query of the look that follows was told to stop.
+    Killed {
+        /// When.
+        at: Timestamp,
+        /// Its id.
+        query_id: Text,
     },
     /// The guard began to look.
     Began {
@@ -53,7 +60,11 @@ impl Entry {
     pub fn at(&self) -> Timestamp {
         match self {
             Self::Look(look) => look.at,
-            Self::LookFailed { at, .. } | Self::Restarted { at, .. } | Self::Began { at } | Self::Ended { at } => *at,
+            Self::LookFailed { at, .. }
+            | Self::Restarted { at, .. }
+            | Self::Killed { at, .. }
+            | Self::Began { at }
+            | Self::Ended { at } => *at,
         }
     }
 
@@ -145,6 +156,31 @@ pub struct QueryInFlight {
     pub total_rows: u64,
     /// How long it has run.
     pub elapsed_ms: DurationMs,
+}
+
+/// When a run was seen, and how long it had run: enough to tell it from another one of the same id, which a client may
+/// choose again as soon as the first has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunSeen {
+    /// When it was seen.
+    pub at: Timestamp,
+    /// How long it had run then.
+    pub elapsed_ms: DurationMs,
+}
+
+impl RunSeen {
+    /// A query of a look at `at`.
+    #[must_use]
+    pub fn of(query: &QueryInFlight, at: Timestamp) -> Self {
+        Self { at, elapsed_ms: query.elapsed_ms }
+    }
+
+    /// Whether `later` is another run: it has run for a shorter time, or began more than `tolerance_ms` after this one.
+    #[must_use]
+    pub fn is_other_run(&self, later: Self, tolerance_ms: DurationMs) -> bool {
+        let began_later_ms = later.at.since(self.at) - (later.elapsed_ms - self.elapsed_ms);
+        later.elapsed_ms < self.elapsed_ms || began_later_ms > tolerance_ms
+    }
 }
 
 /// What a query does, as far as it matters who may be killed.

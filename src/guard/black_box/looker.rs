@@ -1,6 +1,7 @@
 //! Looks at a server: two small statements on a connection of its own, under a deadline.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 
 use serde::Deserialize;
 
@@ -19,7 +20,9 @@ pub struct Looker {
     client: ClickHouse,
     memory_bytes_max: Option<u64>,
     /// Fingerprint and short text of what was in flight at the last look: a long query is normalised once.
-    known: HashMap<(Text, usize), (Text, Text)>,
+    known: HashMap<(Text, u64), (Text, Text)>,
+    /// Tells texts apart: an id may come again with another text of the same length.
+    hashes: RandomState,
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,7 +56,7 @@ impl Looker {
     /// Asks through `client`; `memory_bytes_max` is the policy's limit S, when it has one.
     #[must_use]
     pub fn new(client: ClickHouse, memory_bytes_max: Option<u64>) -> Self {
-        Self { client, memory_bytes_max, known: HashMap::new() }
+        Self { client, memory_bytes_max, known: HashMap::new(), hashes: RandomState::new() }
     }
 
     /// Asks once.
@@ -87,8 +90,8 @@ impl Looker {
         })
     }
 
-    fn query(&mut self, row: ProcessRow, known: &HashMap<(Text, usize), (Text, Text)>) -> QueryInFlight {
-        let key = (Text::from(row.query_id.as_str()), row.text.len());
+    fn query(&mut self, row: ProcessRow, known: &HashMap<(Text, u64), (Text, Text)>) -> QueryInFlight {
+        let key = (Text::from(row.query_id.as_str()), self.hashes.hash_one(&row.text));
         let (fingerprint, text) = known.get(&key).cloned().unwrap_or_else(|| {
             let normal = normalise_sql(&row.text);
             (sql_fingerprint(&normal), cut(&normal, TEXT_CHARS_MAX))
@@ -142,6 +145,31 @@ mod tests {
     fn the_smaller_limit_counts_and_none_is_no_limit() {
         assert_eq!((limit(Some(5), 3), limit(Some(2), 3)), (3, 2));
         assert_eq!((limit(Some(5), 0), limit(None, 3), limit(None, 0)), (5, 3, 0));
+    }
+
+    #[test]
+    fn an_id_that_comes_again_with_another_text_is_another_pattern() {
+        let endpoint = crate::store::Endpoint {
+            url: "http://127.0.0.1:1".to_owned(),
+            database: "system".to_owned(),
+            user: "guard".to_owned(),
+            password: crate::config::Secret::default(),
+            timeout: std::time::Duration::from_secs(1),
+            tls: None,
+        };
+        let mut looker = Looker::new(ClickHouse::new(&endpoint), None);
+        let mut seen = |text: &str| {
+            let row = serde_json::json!({
+                "query_id": "same", "text": text, "user": "app", "kind": "Select", "initial": 1, "cancelled": 0,
+                "agent": "", "comment": "", "memory_bytes": 1, "memory_peak_bytes": 1, "read_rows": 0,
+                "total_rows": 0, "elapsed_ms": 1, "in_flight": 1,
+            });
+            let known = std::mem::take(&mut looker.known);
+            looker.query(serde_json::from_value(row).unwrap(), &known)
+        };
+        let (first, other) = (seen("SELECT a FROM t"), seen("SELECT b FROM t"));
+        assert_ne!(first.fingerprint, other.fingerprint);
+        assert_eq!(seen("SELECT b FROM t").fingerprint, other.fingerprint);
     }
 
     #[test]

@@ -11,8 +11,9 @@ mod postmortem;
 mod restart;
 mod ring;
 
+pub(in crate::guard) use history::SAME_RUN_MS;
 pub use history::{History, Newness, PATTERNS_MAX};
-pub use look::{Entry, Look, QueryInFlight, QueryKind, share};
+pub use look::{Entry, Look, QueryInFlight, QueryKind, RunSeen, share};
 pub use looker::Looker;
 pub use postmortem::{
     Confidence, Crash, CrashKind, EarlierRuns, Postmortem, RankedQuery, Suspect, Verdict, postmortem,

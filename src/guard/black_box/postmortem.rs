@@ -127,7 +127,7 @@ pub fn postmortem(
     let looks: Vec<&Look> = entries[..=crash.place].iter().filter_map(Entry::look).collect();
     let last = *looks.last()?;
     let recent = recent(&looks, last);
-    let suspects = rank::rank(&recent, &history(&looks));
+    let suspects = rank::rank(&recent, &History::of(&entries[..=crash.place]));
     let (verdict, confidence) = judge(&crash, last, &recent, &suspects, suspect_share_min);
     let slope = server_slope(&recent);
     Some(Postmortem {
@@ -158,14 +158,6 @@ fn recent<'a>(looks: &[&'a Look], last: &Look) -> Vec<&'a Look> {
     looks[begin..].iter().copied().filter(|look| last.at.since(look.at) <= rank::GROWTH_MS).collect()
 }
 
-fn history(looks: &[&Look]) -> History {
-    let mut history = History::default();
-    for (i, look) in looks.iter().enumerate() {
-        history.add(look, i > 0 && is_restart(looks[i - 1], look, true));
-    }
-    history
-}
-
 fn server_slope(recent: &[&Look]) -> i64 {
     let (Some(first), Some(last)) = (recent.first(), recent.last()) else { return 0 };
     let milliseconds = i128::from(last.at.since(first.at).max(1));
@@ -186,17 +178,30 @@ fn judge(
     // Without a limit, shares are of the most that was ever in use.
     let most = recent.iter().map(|look| look.memory_used_bytes).max().unwrap_or(0);
     let whole = if last.memory_limit_bytes > 0 { last.memory_limit_bytes } else { most };
-    let Some(first) = suspects.first() else { return (Verdict::NothingInFlight, Confidence::High) };
+    let merges = share(last.merges_memory_bytes, whole) >= MERGES_SHARE;
+    let Some(first) = suspects.first() else {
+        // Merges need no query to fill a server.
+        return if merges {
+            (Verdict::Merges, Confidence::Medium)
+        } else {
+            (Verdict::NothingInFlight, Confidence::High)
+        };
+    };
     let large = share(first.query.memory_bytes, whole) >= suspect_share_min;
     let grew = share(first.growth_bytes, whole) >= suspect_share_min && !first.is_usual();
     let in_danger = share(last.memory_used_bytes, whole) >= DANGER_SHARE;
-    let certain = suspects.get(1).is_none_or(|second| first.score >= second.score * LEAD_TIMES);
+    // One that does what it always does, or nothing, is there when memory ends, and not why.
+    let blamable = grew || !(first.is_usual() || first.steady);
+    let outweighed = merges && !grew && last.merges_memory_bytes > first.query.memory_bytes;
+    let certain = suspects.get(1).is_none_or(|second| first.score >= second.score * LEAD_TIMES) && !merges;
     let confidence = if certain { Confidence::High } else { Confidence::Medium };
-    // One that held its memory all the time and only would not have fitted twice did nothing that explains the moment.
-    if large && (grew || in_danger || (first.would_not_fit_twice && !first.steady)) {
+    if large && blamable && !outweighed && (grew || in_danger || first.would_not_fit_twice) {
         (Verdict::Query, confidence)
-    } else if share(last.merges_memory_bytes, whole) >= MERGES_SHARE {
+    } else if merges {
         (Verdict::Merges, Confidence::Medium)
+    } else if large && in_danger {
+        // Memory was short, and nothing else is known to have held it.
+        (Verdict::Query, Confidence::Medium)
     } else {
         (Verdict::Calm, Confidence::High)
     }

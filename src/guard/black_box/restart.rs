@@ -27,16 +27,18 @@ pub fn ends_between(last: &Look, next: &Look) -> (i64, i64) {
 /// What a restart says about the queries of the last look before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
-    /// Queries were in flight that never ended.
-    pub unclean: bool,
+    /// Queries were in flight that never ended; absent: nobody knows whether they had.
+    pub unclean: Option<bool>,
     /// Fingerprints of those that held much memory and only read; the largest first.
     pub suspects: Vec<String>,
 }
 
-/// `ended`: query ids that the query log has an end of; nothing when there is no such log, and then nothing ended.
+/// `ended`: query ids that the query log has an end of; absent when it cannot be read. Then nobody knows who had ended, and
+/// whoever held much is a suspect.
 #[must_use]
-pub fn left_behind(last: &Look, ended: &BTreeSet<String>, suspect_share_min: f64) -> Left {
-    let unfinished = || last.queries.iter().filter(|query| !ended.contains(query.query_id.as_str()));
+pub fn left_behind(last: &Look, ended: Option<&BTreeSet<String>>, suspect_share_min: f64) -> Left {
+    let has_ended = |id: &str| ended.is_some_and(|ended| ended.contains(id));
+    let unfinished = || last.queries.iter().filter(|query| !has_ended(query.query_id.as_str()));
     let mut suspects = Vec::new();
     for query in unfinished().filter(|query| query.kind.only_reads()) {
         let memory = query.memory_bytes.max(query.memory_peak_bytes);
@@ -45,7 +47,8 @@ pub fn left_behind(last: &Look, ended: &BTreeSet<String>, suspect_share_min: f64
             suspects.push(fingerprint);
         }
     }
-    Left { unclean: unfinished().next().is_some(), suspects }
+    let is_unfinished = unfinished().next().is_some();
+    Left { unclean: (ended.is_some() || !is_unfinished).then_some(is_unfinished), suspects }
 }
 
 #[cfg(test)]
@@ -85,9 +88,12 @@ mod tests {
         ];
         let last = Look { queries, ..look(1, 1) };
         let ended = BTreeSet::from(["ended".to_owned()]);
-        let left = left_behind(&last, &ended, 0.05);
-        assert_eq!(left, Left { unclean: true, suspects: vec!["f-large".to_owned()] });
+        let left = left_behind(&last, Some(&ended), 0.05);
+        assert_eq!(left, Left { unclean: Some(true), suspects: vec!["f-large".to_owned()] });
         let all: BTreeSet<String> = last.queries.iter().map(|query| query.query_id.to_string()).collect();
-        assert_eq!(left_behind(&last, &all, 0.05), Left { unclean: false, suspects: Vec::new() });
+        assert_eq!(left_behind(&last, Some(&all), 0.05), Left { unclean: Some(false), suspects: Vec::new() });
+        let unknown = left_behind(&last, None, 0.05);
+        assert_eq!((unknown.unclean, unknown.suspects.len()), (None, 2), "no log says nothing");
+        assert_eq!(left_behind(&look(1, 1), None, 0.05).unclean, Some(false), "nothing ran");
     }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::blocks::{Block, Blocks};
 use super::breaker::Breakers;
 use super::caps::Rung;
+use super::ended_runs::{EndedRun, EndedRuns};
 use super::fair_queue::{FairQueue, Waiting};
 use super::learned::Learned;
 use super::memory::Memory;
@@ -45,6 +46,7 @@ pub(super) struct Admission {
     /// Writes that wait: before all reads, in order.
     pub(super) writes: VecDeque<Waiting>,
     pub(super) running: RunningQueries,
+    pub(super) ended_runs: EndedRuns,
     pub(super) counts: Counts,
     pub(super) now: Timestamp,
 }
@@ -62,6 +64,7 @@ impl Admission {
             queues: policy.classes.keys().map(|class| (class.clone(), FairQueue::default())).collect(),
             writes: VecDeque::new(),
             running: RunningQueries::default(),
+            ended_runs: EndedRuns::default(),
             counts: Counts::default(),
             now: Timestamp::from_millis(0),
             policy,
@@ -78,7 +81,7 @@ impl Admission {
             GateInput::Ask(ask) => self.ask(ask, at, &mut outputs),
             GateInput::Ended(number, ended) => self.ended(number, &ended, at),
             GateInput::Left(number) => self.left(number, at),
-            GateInput::Killed { fingerprint } => self.killed(&fingerprint, at),
+            GateInput::Killed { fingerprint, query_id } => self.killed(&fingerprint, &query_id, at),
             GateInput::Memory { used_bytes, limit_bytes } => {
                 let limit_bytes = limit_of(&self.policy, limit_bytes);
                 self.memory.hear(used_bytes, limit_bytes, self.running.expected_bytes());
@@ -95,7 +98,10 @@ impl Admission {
                 self.breakers.close(&fingerprint);
             }
             GateInput::SafeMode { until } => self.safe_mode.set(until.map(|until| until.min(Timestamp::MAX.plus(-1)))),
-            GateInput::Tick => self.blocks.forget_ended(at),
+            GateInput::Tick => {
+                self.blocks.forget_ended(at);
+                self.breakers.forget_untried(at);
+            }
         }
         self.refuse_who_lost_standing(at, &mut outputs);
         self.start(at, &mut outputs);
@@ -163,6 +169,11 @@ impl Admission {
             None if has_failed => self.breakers.release(&keys, number),
             None => self.breakers.prove(&keys, number),
         }
+        if !run.query_id.is_empty() {
+            let is_charged = charged.is_some() || run.is_killed;
+            let (query_id, scan, is_probe) = (run.query_id, run.scan, run.is_probe);
+            self.ended_runs.add(EndedRun { number, query_id, keys, scan, is_probe, is_charged, at });
+        }
     }
 
     /// The offence with which a failure is charged, if it is the query's own fault.
@@ -193,26 +204,38 @@ impl Admission {
         }
     }
 
-    fn killed(&mut self, fingerprint: &str, at: Timestamp) {
+    fn killed(&mut self, fingerprint: &str, query_id: &str, at: Timestamp) {
         self.counts.offence(Offence::Killed);
-        match self.running.kill(fingerprint) {
-            Some((number, run)) => {
-                let (keys, scan) = (run.keys(), run.scan);
-                self.breakers.charge(&keys[0], scan, Some(number), Offence::Killed, at);
-                self.breakers.charge_if_open(&keys[1], scan, number, Offence::Killed, at);
-            }
-            // Not one of ours: it came past the proxy, or before its restart. All classes, all scans.
-            None => self.breakers.charge(&breaker_keys("", fingerprint)[1], 0, None, Offence::Killed, at),
-        }
+        let (number, keys, scan) = match self.running.kill(fingerprint, query_id) {
+            Some((number, run)) => (number, run.keys(), run.scan),
+            // ClickHouse has told of its end before the watchdog did.
+            None => match self.ended_runs.take(fingerprint, query_id, at) {
+                Some(run) if run.is_charged => return,
+                Some(run) => {
+                    if run.is_probe {
+                        // Its end was no verdict; this is.
+                        self.breakers.claim(&run.keys, run.scan, run.number, at);
+                    }
+                    (run.number, run.keys, run.scan)
+                }
+                // Not one of ours: it came past the proxy, or before its restart. All classes, all scans.
+                None => {
+                    return self.breakers.charge(&breaker_keys("", fingerprint)[1], 0, None, Offence::Killed, at);
+                }
+            },
+        };
+        self.breakers.charge(&keys[0], scan, Some(number), Offence::Killed, at);
+        self.breakers.charge_if_open(&keys[1], scan, number, Offence::Killed, at);
     }
 
-    fn restarted(&mut self, unclean: bool, suspects: &[String], at: Timestamp) {
+    fn restarted(&mut self, unclean: Option<bool>, suspects: &[String], at: Timestamp) {
         self.memory = Memory::new(self.memory.limit_bytes);
         self.memory_heard = None;
-        if !unclean {
-            return;
+        match unclean {
+            Some(false) => return,
+            Some(true) => self.safe_mode.restarted_unclean(&self.policy.safe_mode, at),
+            None => self.safe_mode.restarted_somehow(&self.policy.safe_mode, at),
         }
-        self.safe_mode.restarted_unclean(&self.policy.safe_mode, at);
         let until_min = at.plus(self.policy.safe_mode.duration.as_millis());
         for suspect in suspects {
             self.breakers.suspect(suspect, until_min, at);
@@ -318,7 +341,7 @@ impl Admission {
     fn claim_probe(&mut self, class: &str, ask: &Ask, at: Timestamp) {
         let keys = breaker_keys(class, &ask.fingerprint);
         if self.breakers.standing(&keys, scan_of(ask), ask.number, at) == super::breaker::Standing::Probe {
-            self.breakers.claim(&keys, ask.number);
+            self.breakers.claim(&keys, scan_of(ask), ask.number, at);
         }
     }
 }

@@ -19,6 +19,8 @@ use crate::model::Timestamp;
 pub(super) const OFFENDERS_MAX: usize = 10_000;
 /// Breakers that are not closed; at the bound the one that was touched longest ago is closed.
 pub(super) const BREAKERS_MAX: usize = 1_000;
+/// A breaker that nobody has tried for this long, or for the policy's `open_max` if that is longer, is closed.
+const UNTRIED_MS_MIN: i64 = 24 * 3_600_000;
 /// Offences that count at most, whatever the policy says.
 const OFFENCES_MAX: usize = 100;
 
@@ -55,6 +57,13 @@ pub(super) struct Breaker {
     pub(super) probe: Option<QueryNumber>,
 }
 
+impl Breaker {
+    /// Whether it has anything against scans of this size. One of unknown size is as large as any.
+    fn concerns(&self, scan: ScanSize) -> bool {
+        scan == 0 || scan >= self.scan_min
+    }
+}
+
 /// How a breaker stands to a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -88,7 +97,7 @@ impl Breakers {
     ) -> Standing {
         let mut worst = Standing::Closed;
         for breaker in keys.iter().filter_map(|key| self.open.get(key)) {
-            if scan > 0 && scan < breaker.scan_min {
+            if !breaker.concerns(scan) {
                 continue;
             }
             let probing = breaker.probe.is_some_and(|probe| probe != number);
@@ -100,13 +109,23 @@ impl Breakers {
         worst
     }
 
-    /// Query `number` is the probe of what stands half-open to it.
-    pub(super) fn claim(&mut self, keys: &[BreakerKey; 2], number: QueryNumber) {
+    /// Query `number` is the probe of what stands half-open to it; what does not concern it, it cannot prove.
+    pub(super) fn claim(&mut self, keys: &[BreakerKey; 2], scan: ScanSize, number: QueryNumber, at: Timestamp) {
         for key in keys {
-            if let Some(breaker) = self.open.get_mut(key) {
+            let half_open = self.open.get_mut(key).filter(|breaker| at >= breaker.until && breaker.concerns(scan));
+            if let Some(breaker) = half_open {
                 breaker.probe = Some(number);
             }
         }
+    }
+
+    /// Closes what has been half-open for so long that nothing is held against it any more: nobody asked again.
+    pub(super) fn forget_untried(&mut self, at: Timestamp) {
+        let untried_ms = self.policy.open_max.as_millis().max(UNTRIED_MS_MIN);
+        let is_over = |breaker: &Breaker| breaker.probe.is_none() && at.since(breaker.until) > untried_ms;
+        let over: Vec<BreakerKey> =
+            self.open.iter().filter(|(_, breaker)| is_over(breaker)).map(|(key, _)| key.clone()).collect();
+        over.iter().for_each(|key| drop(self.open.remove(key)));
     }
 
     /// The probe has ended without a verdict, or never ran: the next query is one.
@@ -285,17 +304,17 @@ mod tests {
         let mut breakers = Breakers::new(BreakerPolicy::default());
         (0..3).for_each(|_| charge(&mut breakers, 0));
         assert_eq!(breakers.standing(&keys(), 0, 7, at(10)), Standing::Probe);
-        breakers.claim(&keys(), 7);
+        breakers.claim(&keys(), 0, 7, at(10));
         assert_eq!(breakers.standing(&keys(), 0, 7, at(10)), Standing::Probe, "the probe itself");
         assert!(is_open(&breakers, 10), "others wait for it");
         breakers.charge(&keys()[0], 20, Some(6), Offence::Memory, at(10));
         assert!(breakers.standing(&keys(), 0, 7, at(10)) == Standing::Probe, "an older query is no probe");
         breakers.charge(&keys()[0], 20, Some(7), Offence::Memory, at(10));
         assert!(is_open(&breakers, 29) && !is_open(&breakers, 30), "twice as long");
-        breakers.claim(&keys(), 8);
+        breakers.claim(&keys(), 0, 8, at(30));
         breakers.release(&keys(), 8);
         assert_eq!(breakers.standing(&keys(), 0, 9, at(30)), Standing::Probe, "no verdict: the next one");
-        breakers.claim(&keys(), 9);
+        breakers.claim(&keys(), 0, 9, at(30));
         breakers.prove(&keys(), 9);
         assert_eq!(breakers.standing(&keys(), 0, 1, at(30)), Standing::Closed);
     }
@@ -305,10 +324,33 @@ mod tests {
         let mut breakers = Breakers::new(BreakerPolicy::default());
         (0..3).for_each(|_| charge(&mut breakers, 0));
         for number in 10..100 {
-            breakers.claim(&keys(), number);
-            breakers.charge(&keys()[0], 20, Some(number), Offence::Killed, at(0));
+            breakers.claim(&keys(), 0, number, at(number as i64 * 120));
+            breakers.charge(&keys()[0], 20, Some(number), Offence::Killed, at(number as i64 * 120));
         }
-        assert!(is_open(&breakers, 119) && !is_open(&breakers, 120));
+        assert!(is_open(&breakers, 99 * 120 + 119) && !is_open(&breakers, 100 * 120));
+    }
+
+    #[test]
+    fn a_probe_proves_only_what_concerned_it() {
+        let mut breakers = Breakers::new(BreakerPolicy::default());
+        (0..3).for_each(|_| charge(&mut breakers, 0));
+        breakers.suspect("f", at(0), at(0));
+        // Smaller than what offended in its class, but not for the suspect's breaker.
+        assert_eq!(breakers.standing(&keys(), 10, 7, at(15)), Standing::Probe);
+        breakers.claim(&keys(), 10, 7, at(15));
+        breakers.prove(&keys(), 7);
+        assert_eq!(breakers.standing(&keys(), 10, 8, at(15)), Standing::Closed);
+        assert_eq!(breakers.standing(&keys(), 20, 8, at(15)), Standing::Probe, "large scans are still to be proved");
+    }
+
+    #[test]
+    fn a_breaker_that_nobody_tries_ends_after_a_day() {
+        let mut breakers = Breakers::new(BreakerPolicy::default());
+        (0..3).for_each(|_| charge(&mut breakers, 0));
+        breakers.forget_untried(at(24 * 60));
+        assert_eq!(breakers.iter().count(), 1);
+        breakers.forget_untried(at(25 * 60));
+        assert_eq!(breakers.iter().count(), 0);
     }
 
     #[test]

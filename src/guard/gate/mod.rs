@@ -5,6 +5,7 @@ mod admission;
 mod blocks;
 mod breaker;
 mod caps;
+mod ended_runs;
 mod fair_queue;
 mod learned;
 mod memory;
@@ -59,6 +60,8 @@ pub struct Ask {
     pub fingerprint: String,
     /// Release of whoever asks, from its `log_comment`.
     pub version: Option<String>,
+    /// ClickHouse's id of the run, by which the watchdog names it. Empty: not known.
+    pub query_id: String,
     /// Whether it writes; as said by its text.
     pub writes: bool,
     /// Rows that `EXPLAIN ESTIMATE` expects it to read. Absent: unknown (no estimate, or one that is known to be wrong).
@@ -97,6 +100,8 @@ pub enum GateInput {
     Killed {
         /// Its fingerprint.
         fingerprint: String,
+        /// ClickHouse's id of the run.
+        query_id: String,
     },
     /// Memory of the server, now.
     Memory {
@@ -107,8 +112,8 @@ pub enum GateInput {
     },
     /// The server has come back.
     Restarted {
-        /// Whether it had not been stopped in order.
-        unclean: bool,
+        /// Whether it had not been stopped in order; absent: not known.
+        unclean: Option<bool>,
         /// Fingerprints in flight with much memory, from the black box.
         suspects: Vec<String>,
     },

@@ -39,12 +39,14 @@ fn event() -> impl Strategy<Value = Option<GateInput>> {
     prop_oneof![
         40 => Just(None),
         2 => (0..LIMIT_BYTES).prop_map(|used| Some(GateInput::Memory { used_bytes: used, limit_bytes: LIMIT_BYTES })),
-        1 => fingerprint.clone().prop_map(|fingerprint| Some(GateInput::Killed { fingerprint })),
+        1 => (fingerprint.clone(), 0..3_usize).prop_map(|(fingerprint, id)| {
+            Some(GateInput::Killed { fingerprint, query_id: ["", "q1", "q2"][id].to_owned() })
+        }),
         1 => fingerprint.clone().prop_map(|fingerprint| {
             Some(GateInput::Block { fingerprint, until: Some(at(60_000)), reason: "test".to_owned() })
         }),
         1 => fingerprint.clone().prop_map(|fingerprint| Some(GateInput::Unblock { fingerprint })),
-        1 => fingerprint.prop_map(|f| Some(GateInput::Restarted { unclean: true, suspects: vec![f] })),
+        1 => fingerprint.prop_map(|f| Some(GateInput::Restarted { unclean: Some(true), suspects: vec![f] })),
         1 => Just(Some(GateInput::SafeMode { until: None })),
     ]
 }

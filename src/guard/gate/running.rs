@@ -19,6 +19,8 @@ pub(super) struct Running {
     pub(super) tenant: String,
     pub(super) class: String,
     pub(super) fingerprint: String,
+    /// ClickHouse's id of the run; empty: not known.
+    pub(super) query_id: String,
     pub(super) writes: bool,
     pub(super) scan: ScanSize,
     pub(super) started: Timestamp,
@@ -107,9 +109,14 @@ impl RunningQueries {
         }
     }
 
-    /// The heaviest of a fingerprint that is not known to be killed, marked as killed.
-    pub(super) fn kill(&mut self, fingerprint: &str) -> Option<(QueryNumber, &Running)> {
-        let of = self.0.iter_mut().filter(|(_, r)| r.fingerprint == fingerprint && !r.is_killed && !r.writes);
+    /// The run of this id and fingerprint that is not known to be killed, marked as killed; where ids are not known, the
+    /// heaviest of the fingerprint.
+    pub(super) fn kill(&mut self, fingerprint: &str, query_id: &str) -> Option<(QueryNumber, &Running)> {
+        let is_it = |r: &Running| {
+            let is_named = r.query_id == query_id || r.query_id.is_empty() || query_id.is_empty();
+            r.fingerprint == fingerprint && is_named && !r.is_killed && !r.writes
+        };
+        let of = self.0.iter_mut().filter(|(_, r)| is_it(r));
         let (number, running) = of.max_by_key(|(number, running)| (running.expected_bytes, **number))?;
         running.is_killed = true;
         Some((*number, running))

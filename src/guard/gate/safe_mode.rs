@@ -41,9 +41,16 @@ impl SafeMode {
     pub(super) fn restarted_unclean(&mut self, policy: &SafeModePolicy, at: Timestamp) {
         let before = self.unclean_restart_at.replace(at);
         let again = before.is_some_and(|before| at.since(before) <= policy.second_restart_window.as_millis());
+        self.restarted_somehow(policy, at);
+        if again {
+            self.level = SafeModeLevel::WritesOnly;
+        }
+    }
+
+    /// The server came back, and nobody knows from what: careful for a while, but not half of what admits writes only.
+    pub(super) fn restarted_somehow(&mut self, policy: &SafeModePolicy, at: Timestamp) {
         let until = at.plus(policy.duration.as_millis());
         self.level = match self.level {
-            _ if again => SafeModeLevel::WritesOnly,
             SafeModeLevel::WritesOnly => SafeModeLevel::WritesOnly,
             // An operator may have asked for longer.
             SafeModeLevel::Reduced { until: asked } => SafeModeLevel::Reduced { until: until.max(asked) },
@@ -51,9 +58,11 @@ impl SafeMode {
         };
     }
 
-    /// An operator switches it on until a time, or off; off also forgets the restart.
+    /// An operator switches it on until a time, or off; off also forgets the restart. Only off ends `WritesOnly`: who asks
+    /// for safe mode does not ask for less of it.
     pub(super) fn set(&mut self, until: Option<Timestamp>) {
         match until {
+            Some(_) if self.level == SafeModeLevel::WritesOnly => {}
             Some(until) => self.level = SafeModeLevel::Reduced { until },
             None => *self = Self::default(),
         }
@@ -69,6 +78,18 @@ mod tests {
     }
 
     #[test]
+    fn restarts_of_unknown_kind_never_shut_reads_out() {
+        let policy = SafeModePolicy::default();
+        let mut safe_mode = SafeMode::default();
+        for minutes in [0, 2, 4] {
+            safe_mode.restarted_somehow(&policy, at(minutes));
+        }
+        assert_eq!(safe_mode.level(at(4)), SafeModeLevel::Reduced { until: at(9) });
+        safe_mode.restarted_unclean(&policy, at(5));
+        assert_eq!(safe_mode.level(at(5)), SafeModeLevel::Reduced { until: at(10) }, "the first that is known");
+    }
+
+    #[test]
     fn one_restart_is_five_minutes_and_two_need_an_operator() {
         let policy = SafeModePolicy::default();
         let mut safe_mode = SafeMode::default();
@@ -79,6 +100,8 @@ mod tests {
         assert_eq!(safe_mode.level(at(16)), SafeModeLevel::Reduced { until: at(21) }, "the first is long ago");
         safe_mode.restarted_unclean(&policy, at(31));
         assert_eq!(safe_mode.level(at(10_000)), SafeModeLevel::WritesOnly);
+        safe_mode.set(Some(at(10_060)));
+        assert_eq!(safe_mode.level(at(10_000)), SafeModeLevel::WritesOnly, "on is not less");
         safe_mode.set(None);
         assert_eq!(safe_mode.level(at(10_000)), SafeModeLevel::Off);
         safe_mode.restarted_unclean(&policy, at(10_001));

@@ -89,6 +89,7 @@ impl Admission {
             tenant: ask.tenant,
             class,
             fingerprint: ask.fingerprint,
+            query_id: ask.query_id,
             writes,
             started: at,
             expected_bytes: means.expected_bytes,

@@ -233,13 +233,36 @@ fn kills_of_the_watchdog_are_offences_and_count_once() {
     let mut gate = gate();
     for number in 1..=2 {
         asked(&mut gate, number, "ann", "hog", 0);
-        gate.apply(GateInput::Killed { fingerprint: "hog".to_owned() }, at(1));
+        gate.apply(killed("hog", ""), at(1));
         failed(&mut gate, number, 394, "Query was cancelled", 2);
     }
     assert_eq!(admitted(&asked(&mut gate, 3, "ann", "hog", 3)), [3], "two");
-    gate.apply(GateInput::Killed { fingerprint: "hog".to_owned() }, at(4));
+    gate.apply(killed("hog", ""), at(4));
     assert_eq!(reason(&asked(&mut gate, 4, "ann", "hog", 5)), Some(RefusalReason::BreakerOpen), "three");
     assert_eq!(admitted(&asked(&mut gate, 5, "etl", "hog", 5)), [5], "in its class");
+}
+
+fn killed(fingerprint: &str, query_id: &str) -> GateInput {
+    GateInput::Killed { fingerprint: fingerprint.to_owned(), query_id: query_id.to_owned() }
+}
+
+#[test]
+fn a_kill_is_charged_to_the_run_that_was_killed_even_when_its_end_is_heard_first() {
+    let mut gate = gate();
+    // The heavier run of the same fingerprint is the export's.
+    let with_id = |number, tenant, id: &str| Ask { query_id: id.to_owned(), ..ask(number, tenant, "hog") };
+    gate.apply(GateInput::Ask(with_id(1, "etl", "export")), at(0));
+    for number in 2..=4 {
+        let id = format!("ann-{number}");
+        gate.apply(GateInput::Ask(with_id(number, "ann", &id)), at(number as i64 * 100));
+        failed(&mut gate, number, 394, "Query was cancelled", number as i64 * 100 + 10);
+        gate.apply(killed("hog", &id), at(number as i64 * 100 + 20));
+    }
+    let breakers = gate.status(at(1_000)).breakers;
+    let classes: Vec<Option<&str>> = breakers.iter().map(|breaker| breaker.class.as_deref()).collect();
+    assert_eq!(classes, [Some("ad_hoc")], "not all classes, and not the export");
+    gate.apply(killed("hog", "ann-4"), at(20_000));
+    assert_eq!(ended(&mut gate, 1, GIB, 21_000), []);
 }
 
 #[test]
@@ -258,7 +281,7 @@ fn blocks_hold_for_those_who_wait_too_and_are_taken_back() {
 #[test]
 fn after_an_unclean_restart_little_is_let_in_and_suspects_not() {
     let mut gate = gate();
-    let restarted = || GateInput::Restarted { unclean: true, suspects: vec!["killer".to_owned()] };
+    let restarted = || GateInput::Restarted { unclean: Some(true), suspects: vec!["killer".to_owned()] };
     gate.apply(restarted(), at(0));
     assert_eq!(reason(&asked(&mut gate, 1, "ann", "f", 1)), Some(RefusalReason::SafeMode), "expendable");
     assert_eq!(reason(&asked(&mut gate, 2, "grafana", "killer", 1)), Some(RefusalReason::BreakerOpen));

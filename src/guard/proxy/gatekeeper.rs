@@ -11,6 +11,9 @@ use crate::guard::gate::{Ask, Ended, Gate, GateInput, GateOutput, GateSnapshot, 
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
 
+/// Characters of an id that the watchdog sees.
+const QUERY_ID_CHARS: usize = 200;
+
 /// What the gate said to a query.
 #[derive(Debug)]
 pub(super) enum Verdict {
@@ -69,13 +72,18 @@ impl Gatekeeper {
     }
 
     /// Asks; the number of the query is the gatekeeper's to give. The number of those present is bounded by that of the
-    /// connections.
-    pub(super) fn ask(self: &Arc<Self>, mut ask: Ask) -> Place {
+    /// connections. `own_id` is the id of the run where its client gave none.
+    pub(super) fn ask(self: &Arc<Self>, mut ask: Ask, own_id: impl FnOnce(QueryNumber) -> String) -> Place {
         let (sender, receiver) = oneshot::channel();
         let mut inner = self.lock();
         let number = inner.next_number;
         inner.next_number += 1;
         ask.number = number;
+        if ask.query_id.is_empty() {
+            ask.query_id = own_id(number);
+        }
+        // As much as a look says of it.
+        ask.query_id = ask.query_id.chars().take(QUERY_ID_CHARS).collect();
         let at = clock::now();
         let (tenant, fingerprint) = (ask.tenant.clone(), ask.fingerprint.clone());
         inner.present.insert(number, Present { tenant, fingerprint, since: at, runs: false });

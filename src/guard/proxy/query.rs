@@ -91,15 +91,17 @@ async fn admitted(
     );
     let (estimated_rows, source) = estimate.await;
     shared.metrics.add_guard_estimate(source);
-    let mut place = shared.gatekeeper.ask(Ask {
+    let ask = Ask {
         number: 0,
         tenant: query.identity.tenant.clone(),
         fingerprint: query.statement.fingerprint.clone(),
         version: super::comment::version(query.parameters.text("log_comment")),
+        query_id: query.query_id.clone().unwrap_or_default(),
         writes: query.statement.writes,
         estimated_rows,
         limit_trap: query.statement.limit_trap,
-    });
+    };
+    let mut place = shared.gatekeeper.ask(ask, |number| shared.query_id(number));
     match place.verdict().await {
         Some(Verdict::Admitted(settings)) => run(shared, query, &access, &settings, place, recorder).await,
         Some(Verdict::Refused(refusal)) => Err(Refused::by_gate(refusal)),

@@ -91,8 +91,8 @@ pub enum WatchEvent {
         at: Timestamp,
         /// The last look before.
         last_look_at: Timestamp,
-        /// Whether queries were in flight that never ended.
-        unclean: bool,
+        /// Whether queries were in flight that never ended; absent: not known.
+        unclean: Option<bool>,
         /// Fingerprints of those that held much memory, the largest first.
         suspects: Vec<String>,
     },
@@ -113,9 +113,10 @@ impl WatchEvent {
             Self::Memory { used_bytes, limit_bytes, .. } => {
                 Some(GateInput::Memory { used_bytes: *used_bytes, limit_bytes: *limit_bytes })
             }
-            Self::Killed { kill, .. } if kill.reason == KillReason::WouldNotFitTwice => {
-                Some(GateInput::Killed { fingerprint: kill.query.fingerprint.to_string() })
-            }
+            Self::Killed { kill, .. } if kill.reason == KillReason::WouldNotFitTwice => Some(GateInput::Killed {
+                fingerprint: kill.query.fingerprint.to_string(),
+                query_id: kill.query.query_id.to_string(),
+            }),
             Self::Restarted { unclean, suspects, .. } => {
                 Some(GateInput::Restarted { unclean: *unclean, suspects: suspects.clone() })
             }

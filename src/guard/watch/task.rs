@@ -11,7 +11,7 @@ use super::recorder::{Recorder, RecorderThread};
 use super::restarts::{self, Restarts};
 use super::{Watch, WatchError};
 use crate::clock;
-use crate::guard::black_box::{Entry, History, Look, Looker, is_restart, read_entries};
+use crate::guard::black_box::{Entry, History, Look, Looker, read_entries};
 use crate::guard::sql;
 use crate::guard::watchdog::{Act, AuditLine, Kill, Watchdog};
 use crate::metrics::Metrics;
@@ -182,7 +182,10 @@ impl WatchTask {
                 self.watchdog.kill_failed(&kill.query.query_id);
                 self.tell(WatchEvent::KillFailed { at, kill, error });
             }
-            None if what == "killed" => self.tell(WatchEvent::Killed { at, kill }),
+            None if what == "killed" => {
+                self.recorder.keep(Entry::Killed { at: look.at, query_id: kill.query.query_id.clone() });
+                self.tell(WatchEvent::Killed { at, kill });
+            }
             None => {}
         }
     }
@@ -219,13 +222,10 @@ impl WatchTask {
 /// What the ring knows from before: what queries were like, and the last look. A ring that cannot be read says nothing.
 fn remembered(directory: &std::path::Path) -> (History, Option<Look>) {
     let entries = read_entries(directory).map(|(entries, _)| entries).unwrap_or_default();
-    let mut history = History::default();
-    let mut last: Option<Look> = None;
-    for entry in entries {
-        if let Entry::Look(look) = entry {
-            history.add(&look, last.as_ref().is_some_and(|last| is_restart(last, &look, true)));
-            last = Some(look);
-        }
-    }
+    let history = History::of(&entries);
+    let last = entries.into_iter().rev().find_map(|entry| match entry {
+        Entry::Look(look) => Some(look),
+        _ => None,
+    });
     (history, last)
 }

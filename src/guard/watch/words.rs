@@ -34,12 +34,16 @@ impl fmt::Display for WatchEvent {
             Self::Unreachable { at, error } => write!(f, "{at} WARNING the server does not answer: {error}"),
             Self::Reachable { at, after_ms } => write!(f, "{at} the server answers again, after {after_ms} ms"),
             Self::Restarted { at, last_look_at, unclean, suspects } => {
-                let how = if *unclean { "without an orderly stop" } else { "in order" };
+                let how = match unclean {
+                    Some(true) => "without an orderly stop",
+                    Some(false) => "in order",
+                    None => "(in order or not: its query log cannot be read)",
+                };
                 write!(f, "{at} WARNING the server was started anew {how}, last seen {last_look_at}")?;
                 if !suspects.is_empty() {
                     write!(f, "; suspects: {}", suspects.join(", "))?;
                 }
-                if *unclean { write!(f, "; see: floodmark guard postmortem") } else { Ok(()) }
+                if *unclean != Some(false) { write!(f, "; see: floodmark guard postmortem") } else { Ok(()) }
             }
         }
     }

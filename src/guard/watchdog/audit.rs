@@ -71,6 +71,8 @@ pub struct Audit {
     file: File,
     bytes: u64,
     bytes_max: u64,
+    /// The last line may be torn: the next begins on a line of its own.
+    is_torn: bool,
 }
 
 impl Audit {
@@ -86,12 +88,9 @@ impl Audit {
         let path = directory.join("audit.ndjson");
         let file = open(&path)?;
         let bytes = file.metadata()?.len();
-        let mut audit = Self { path, file, bytes, bytes_max };
-        if bytes > 0 && !ends_with_newline(&audit.path)? {
-            // A line that was torn must not swallow the next.
-            audit.write(b"\n")?;
-        }
-        Ok(audit)
+        // A line that was torn must not swallow the next.
+        let is_torn = bytes > 0 && !ends_with_newline(&path)?;
+        Ok(Self { path, file, bytes, bytes_max, is_torn })
     }
 
     /// Writes a line and syncs it.
@@ -99,19 +98,22 @@ impl Audit {
     /// # Errors
     /// The disk refuses.
     pub fn append(&mut self, line: &AuditLine) -> std::io::Result<()> {
-        let mut text = serde_json::to_vec(line)?;
+        let mut text = if self.is_torn { vec![b'\n'] } else { Vec::new() };
+        serde_json::to_writer(&mut text, line)?;
         text.push(b'\n');
         if self.bytes > 0 && self.bytes + text.len() as u64 > self.bytes_max {
-            std::fs::rename(&self.path, self.path.with_extension("ndjson.1"))?;
+            match std::fs::rename(&self.path, self.path.with_extension("ndjson.1")) {
+                // Renamed before, when the new one could not be opened; or taken away.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                renamed => renamed?,
+            }
             self.file = open(&self.path)?;
             self.bytes = 0;
         }
-        self.write(&text)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.bytes += bytes.len() as u64;
+        self.is_torn = true;
+        self.file.write_all(&text)?;
+        self.is_torn = false;
+        self.bytes += text.len() as u64;
         self.file.sync_data()
     }
 }
@@ -138,14 +140,7 @@ mod tests {
     fn lines_are_whole_after_a_torn_one_and_the_log_stays_bounded() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("audit.ndjson"), "{\"at\":").unwrap();
-        let kill = Kill {
-            query: QueryInFlight::default(),
-            reason: KillReason::MemoryShort,
-            tripped: false,
-            new: false,
-            expendable: true,
-        };
-        let line = AuditLine::new("would_kill", &kill, &Look::default());
+        let line = line();
         let mut audit = Audit::open_bounded(directory.path(), 2_000).unwrap();
         for _ in 0..50 {
             audit.append(&line).unwrap();
@@ -157,5 +152,43 @@ mod tests {
             let value: serde_json::Value = serde_json::from_str(text).unwrap();
             assert_eq!(value["what"], "would_kill");
         }
+    }
+
+    fn line() -> AuditLine {
+        let kill = Kill {
+            query: QueryInFlight::default(),
+            reason: KillReason::MemoryShort,
+            tripped: false,
+            new: false,
+            expendable: true,
+        };
+        AuditLine::new("would_kill", &kill, &Look::default())
+    }
+
+    #[test]
+    fn a_log_that_is_gone_when_it_is_full_is_begun_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut audit = Audit::open_bounded(directory.path(), 600).unwrap();
+        audit.append(&line()).unwrap();
+        std::fs::remove_file(directory.path().join("audit.ndjson")).unwrap();
+        for _ in 0..3 {
+            audit.append(&line()).unwrap();
+        }
+        assert!(directory.path().join("audit.ndjson").exists());
+    }
+
+    #[test]
+    fn a_line_that_a_full_disk_tore_does_not_swallow_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.ndjson");
+        let mut audit = Audit::open(directory.path()).unwrap();
+        audit.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        assert!(audit.append(&line()).is_err());
+        std::fs::write(&path, "{\"at\":").unwrap();
+        audit.file = open(&path).unwrap();
+        audit.append(&line()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let whole = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok();
+        assert_eq!(text.lines().map(whole).collect::<Vec<_>>(), [false, true]);
     }
 }

@@ -11,12 +11,14 @@ pub use decide::{Decision, KILLS_PER_LOOK_MAX, Kill, KillReason, Known, Rules, W
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::guard::black_box::{History, Look};
+use crate::guard::black_box::{History, Look, QueryInFlight, RunSeen, SAME_RUN_MS};
 use crate::guard::policy::GuardPolicy;
 use crate::model::{DurationMs, Text, Timestamp};
 
 /// How often a KILL that failed is sent again for one query.
 const TRIES_MAX: u32 = 3;
+/// A run that is not marked as told to stop, and began this long after the one that was told, is another one.
+const UNMARKED_RUN_MS: DurationMs = 100;
 /// A warning is over once memory is this share of S below where it began.
 const WARNING_HYSTERESIS_SHARE: f64 = 0.05;
 
@@ -43,6 +45,16 @@ struct Told {
     /// The KILL did not reach the server.
     failed: bool,
     deaf: bool,
+}
+
+impl Told {
+    /// Whether this query of a look is the run that was told, not another one that its client began under the same id.
+    fn is_of(&self, query: &QueryInFlight, at: Timestamp, enforce: bool) -> bool {
+        // A run that was told is marked at once; one that is not marked is most likely another.
+        let is_unmarked = enforce && !self.failed && !query.cancelled;
+        let tolerance_ms = if is_unmarked { UNMARKED_RUN_MS } else { SAME_RUN_MS };
+        !RunSeen::of(&self.kill.query, self.at).is_other_run(RunSeen::of(query, at), tolerance_ms)
+    }
 }
 
 /// Decides look by look. Bounded by what one look lists.
@@ -103,18 +115,23 @@ impl Watchdog {
     fn tell(&mut self, kill: Box<Kill>, at: Timestamp) -> Act {
         let id = kill.query.query_id.clone();
         let tries = self.told.get(&id).map_or(0, |told| told.tries) + 1;
+        if self.enforce {
+            self.history.told_to_stop(&id);
+        }
         self.told.insert(id, Told { at, kill: kill.clone(), tries, failed: false, deaf: false });
         if self.enforce { Act::Kill(kill) } else { Act::WouldKill(kill) }
     }
 
     /// Who of those that were told has ended, and who does not hear.
     fn follow(&mut self, look: &Look) -> Vec<Act> {
-        let running: BTreeSet<&Text> = look.queries.iter().map(|query| &query.query_id).collect();
+        let running: BTreeMap<&Text, &QueryInFlight> =
+            look.queries.iter().map(|query| (&query.query_id, query)).collect();
         let mut acts = Vec::new();
         let (enforce, end_timeout_ms) = (self.enforce, self.end_timeout_ms);
         self.told.retain(|id, told| {
             let after_ms = look.at.since(told.at);
-            let runs = running.contains(id);
+            // The same id again is no longer the one that was told.
+            let runs = running.get(id).is_some_and(|query| told.is_of(query, look.at, enforce));
             if enforce && !runs && !told.failed {
                 acts.push(Act::Ended(told.kill.clone(), after_ms));
             }

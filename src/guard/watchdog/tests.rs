@@ -22,6 +22,7 @@ fn look(seconds: i64, used: u64, queries: &[(&str, u64)]) -> Look {
         kind: QueryKind::Select,
         initial: true,
         memory_bytes: *memory_bytes,
+        elapsed_ms: (seconds + 10) * 1_000,
         ..QueryInFlight::default()
     };
     Look {
@@ -55,6 +56,20 @@ fn a_killed_query_is_followed_until_it_ends_or_is_found_deaf() {
     assert_eq!(acts(&look(5, 900_000, &[("a", 800_000), ("b", 90_000)])), ["deaf a 5000", "MemoryHigh", "kill b"]);
     assert_eq!(acts(&look(6, 820_000, &[("a", 800_000)])), ["ended b 1000"]);
     assert_eq!(acts(&look(9, 20_000, &[])), ["ended a 9000"]);
+}
+
+#[test]
+fn a_client_that_sends_it_again_under_the_same_id_is_not_spared() {
+    let mut dog = watchdog(true);
+    let mut acts = |seconds: i64, elapsed_ms: i64, cancelled: bool| {
+        let mut look = look(seconds, 700_000, &[("a", 600_000)]);
+        (look.queries[0].elapsed_ms, look.queries[0].cancelled) = (elapsed_ms, cancelled);
+        short(&dog.look(&look, false, &BTreeSet::new()))
+    };
+    assert_eq!(acts(0, 300, false), ["kill a"]);
+    assert_eq!(acts(1, 900, false), ["ended a 1000", "kill a"], "it began 400 ms after the first");
+    assert!(acts(2, 1_890, true).is_empty(), "it leaves");
+    assert_eq!(acts(3, 700, false), ["ended a 2000", "kill a"]);
 }
 
 #[test]

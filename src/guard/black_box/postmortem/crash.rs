@@ -80,10 +80,10 @@ fn all(entries: &[Entry], is_written: bool) -> Vec<Crash> {
             Entry::LookFailed { at, why, .. } => failure = failure.or(Some((*at, why))),
             Entry::Restarted { unclean, .. } => {
                 if let Some(crash) = crashes.last_mut() {
-                    crash.unclean = Some(*unclean);
+                    crash.unclean = *unclean;
                 }
             }
-            Entry::Began { .. } | Entry::Ended { .. } => {}
+            Entry::Killed { .. } | Entry::Began { .. } | Entry::Ended { .. } => {}
         }
     }
     let stopped = matches!(entries.last(), Some(Entry::Ended { .. }));

@@ -52,10 +52,11 @@ pub struct Suspect {
 }
 
 impl Suspect {
-    /// Whether earlier runs of its pattern took as much and ended.
+    /// Whether earlier runs of its pattern took as much and ended. What is new has no custom yet.
     #[must_use]
     pub fn is_usual(&self) -> bool {
-        self.usual_memory_bytes.is_some_and(|usual| self.query.memory_bytes as f64 <= usual as f64 * USUAL_SHARE)
+        self.new.is_none()
+            && self.usual_memory_bytes.is_some_and(|usual| self.query.memory_bytes as f64 <= usual as f64 * USUAL_SHARE)
     }
 }
 

@@ -104,10 +104,46 @@ fn merges_that_hold_the_memory_are_named() {
 }
 
 #[test]
+fn a_usual_query_beside_large_merges_is_not_blamed_nor_is_nobody() {
+    let full = |second: u64, queries: Vec<QueryInFlight>| Look {
+        merges_memory_bytes: 1_434 * MIB,
+        memory_used_bytes: 1_843 * MIB,
+        ..look(second, queries)
+    };
+    // A run of 120 MiB ends every five seconds; the last one is as the others.
+    let usual = |second: u64| query(&format!("report-{}", second / 5), "app", 120, second as i64 % 5 * 1_000 + 500);
+    let entries = crashed((0..24).map(|second| Entry::Look(full(second, vec![usual(second)]))).collect());
+    let report = asked(&entries);
+    assert_eq!((report.verdict, report.confidence), (Verdict::Merges, Confidence::Medium), "{}", report.summary);
+    let nobody = crashed((0..10).map(|second| Entry::Look(full(second, Vec::new()))).collect());
+    assert_eq!(asked(&nobody).verdict, Verdict::Merges);
+}
+
+#[test]
+fn a_newcomer_that_was_killed_before_has_no_custom() {
+    // Three runs grow to 900 MiB, are told to stop, and come again; the fourth takes the server with it.
+    let entries = story(60, |second| {
+        let age = second.checked_sub(40)? % 5;
+        Some(query(&format!("report-{}", second / 5), "app", 200 * age + 100, age as i64 * 1_000 + 100))
+    });
+    let told = |entry: Entry| match entry.look() {
+        Some(look) if look.queries.iter().any(|query| query.memory_bytes == 900 * MIB) => {
+            let query_id = look.queries.iter().find(|query| query.memory_bytes == 900 * MIB).unwrap().query_id.clone();
+            vec![Entry::Killed { at: look.at, query_id }, entry]
+        }
+        _ => vec![entry],
+    };
+    let report = asked(&crashed(entries.into_iter().flat_map(told).collect()));
+    assert_eq!((report.verdict, report.confidence), (Verdict::Query, Confidence::High), "{}", report.summary);
+    let first = &report.queries[0].suspect;
+    assert_eq!((first.query.fingerprint.as_str(), first.usual_memory_bytes), ("report", None));
+}
+
+#[test]
 fn an_orderly_stop_is_no_crash_of_a_query() {
     let mut entries = crashed(story(40, |_| None));
     let at = entries[entries.len() - 1].at();
-    entries.push(Entry::Restarted { at, unclean: false });
+    entries.push(Entry::Restarted { at, unclean: Some(false) });
     assert_eq!(asked(&entries).verdict, Verdict::StoppedInOrder);
 }
 
