@@ -102,7 +102,12 @@ async fn tenants_of_one_user_have_sessions_of_their_own() {
 async fn no_text_hides_from_the_guard() {
     let guarded = start(true, "").await;
     let admin = guarded.engine.users.admin.clone();
-    for sql in ["SELECT 1 SETTINGS workload = 'free'", "SELECT $$'$$ SETTINGS `profile` = 'default'"] {
+    for sql in [
+        "SELECT 1 SETTINGS workload = 'free'",
+        "SELECT $$'$$ SETTINGS `profile` = 'default'",
+        "SELECT 1 // '\n SETTINGS max_memory_usage=0, workload='free' // '",
+        "SELECT 1 /* /* */ ' */ SETTINGS workload='free' -- '",
+    ] {
         let data = ["--data-binary", "@-"];
         assert_eq!(code(&guarded, Some(&admin), "/", &data, sql).await, "452", "{sql}");
         assert_eq!(code(&guarded, Some(&admin), "/?query=", &data, sql).await, "452", "{sql}");

@@ -1,10 +1,10 @@
 //! What a query's text says of itself: whether it writes, what it sets, how its reading can be estimated. Pure. ClickHouse parses the text; this only has to see no less than it does.
 
-use crate::model::{normalise_sql, sql_facts, sql_fingerprint};
+use crate::model::{SqlLexer, SqlTokenKind, normalise_sql, sql_facts, sql_fingerprint};
 
 /// Settings that nobody but the guard gives: with one of them in its text, a query would leave its place in the queue, its
 /// caps, or its traces.
-const GUARDED: [&str; 7] = [
+pub(super) const GUARDED: [&str; 7] = [
     "cancel_http_readonly_queries_on_client_close",
     "memory_overcommit_ratio_denominator",
     "memory_overcommit_ratio_denominator_for_user",
@@ -13,6 +13,7 @@ const GUARDED: [&str; 7] = [
     "throw_on_unknown_workload",
     "workload",
 ];
+
 /// A setting in a query's own text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OwnSetting {
@@ -59,15 +60,7 @@ impl Statement {
 
 /// Whether the text is an INSERT.
 pub(super) fn is_insert(text: &str) -> bool {
-    let mut at = 0;
-    while at < text.len() {
-        let (length, kind) = next(&text[at..]);
-        if !matches!(kind, Kind::Nothing) {
-            return text[at..at + length].eq_ignore_ascii_case("insert");
-        }
-        at += length;
-    }
-    false
+    SqlLexer::new(text).next().is_some_and(|first| first.is("insert"))
 }
 
 /// Whether the text is an INSERT up to where its data begin.
@@ -105,45 +98,53 @@ fn estimate(text: &str, words: &[Word]) -> Option<String> {
     Some(format!("EXPLAIN ESTIMATE {cut}"))
 }
 
-/// What is set in the clauses `SETTINGS a = 1, b = 'x'` of the text.
+/// What is set in the clauses `SETTINGS a = 1, b = 'x'` of the text, and by a statement `SET a = 1`.
 fn settings(text: &str, words: &[Word]) -> Vec<OwnSetting> {
-    let mut names = Vec::new();
+    let mut settings = Vec::new();
     let mut in_clause = false;
     for (at, word) in words.iter().enumerate() {
-        if word.is("settings") && !word.is_quoted {
+        let before = at.checked_sub(1).map(|before| &words[before]);
+        let is_first = before.is_none_or(|before| before.is(";"));
+        if !word.is_quoted && (word.is("settings") || (is_first && word.is("set"))) {
             in_clause = true;
-        } else if let Some(equals) = words.get(at + 1).filter(|next| in_clause && next.is("=")) {
-            let rest = text[equals.start + 1..].trim_start();
-            let end = rest.find(|c: char| c.is_whitespace() || matches!(c, ',' | ')' | ';')).unwrap_or(rest.len());
-            names.push(OwnSetting { name: word.exact.clone(), value: rest[..end].trim_matches('\'').to_owned() });
+        }
+        // ClickHouse takes `==` for `=`.
+        let next = words.get(at + 1);
+        if let Some(equals) = next.filter(|next| in_clause && (next.is("=") || next.is("=="))) {
+            let value = value_at(&text[equals.start + equals.exact.len()..]);
+            settings.push(OwnSetting { name: word.exact.clone(), value });
         }
     }
-    names
+    settings
 }
 
+/// The value that stands first, without its quotes. Of what is more than one token the first, which is no number.
+fn value_at(rest: &str) -> String {
+    let first = SqlLexer::new(rest).next().map_or("", |first| first.text);
+    let is_quoted = first.len() > 1 && first.starts_with('\'') && first.ends_with('\'');
+    if is_quoted { first[1..first.len() - 1].to_owned() } else { first.to_owned() }
+}
+
+/// The words, up to where an INSERT's data begin.
 fn words(text: &str) -> Vec<Word> {
-    let bytes = text.as_bytes();
-    let (mut words, mut at, mut depth): (Vec<Word>, usize, usize) = (Vec::new(), 0, 0);
-    while at < bytes.len() {
-        let (length, kind) = next(&text[at..]);
-        let piece = &text[at..at + length];
-        if matches!(kind, Kind::Closing) {
+    let (mut words, mut depth): (Vec<Word>, usize) = (Vec::new(), 0);
+    for token in SqlLexer::new(text) {
+        if token.is(")") {
             depth = depth.saturating_sub(1);
         }
-        let exact = match kind {
-            Kind::Nothing => None,
-            Kind::Quoted(quote_bytes) => piece.get(quote_bytes..length.saturating_sub(quote_bytes)),
-            _ => Some(piece),
+        let exact = match token.kind {
+            SqlTokenKind::Literal => None,
+            SqlTokenKind::QuotedName => token.name(),
+            SqlTokenKind::Word | SqlTokenKind::Symbol => Some(token.text),
         };
         if let Some(exact) = exact {
-            let is_quoted = matches!(kind, Kind::Quoted(_));
+            let is_quoted = token.kind == SqlTokenKind::QuotedName;
             let lower = exact.to_ascii_lowercase();
-            words.push(Word { lower, exact: exact.to_owned(), is_quoted, start: at, depth });
+            words.push(Word { lower, exact: exact.to_owned(), is_quoted, start: token.start, depth });
         }
-        if matches!(kind, Kind::Opening) {
+        if token.is("(") {
             depth += 1;
         }
-        at += length;
         if is_data(&words) {
             break;
         }
@@ -158,76 +159,6 @@ fn is_data(words: &[Word]) -> bool {
     is_insert
         && (words.last().is_some_and(|word| word.is("values") && !word.is_quoted && word.depth == 0)
             || before_last.is_some_and(|word| word.is("format") && !word.is_quoted && word.depth == 0))
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Nothing,
-    Word,
-    Quoted(usize),
-    Opening,
-    Closing,
-    Sign,
-}
-
-/// Length of what stands first, at least 1, and what it is.
-fn next(rest: &str) -> (usize, Kind) {
-    let bytes = rest.as_bytes();
-    let line = || rest.find('\n').unwrap_or(rest.len());
-    match bytes[0] {
-        b'-' if rest.starts_with("--") => (line(), Kind::Nothing),
-        b'#' if matches!(bytes.get(1), None | Some(b' ' | b'!')) => (line(), Kind::Nothing),
-        b'/' if rest.starts_with("/*") => (rest[2..].find("*/").map_or(rest.len(), |end| end + 4), Kind::Nothing),
-        b'\'' => (quoted(bytes, b'\''), Kind::Nothing),
-        quote @ (b'"' | b'`') => (quoted(bytes, quote), Kind::Quoted(1)),
-        b'$' => heredoc(rest).map_or((1, Kind::Sign), |length| (length, Kind::Nothing)),
-        b'(' => (1, Kind::Opening),
-        b')' => (1, Kind::Closing),
-        b'0'..=b'9' => (rest.find(|c: char| !is_part(c)).unwrap_or(rest.len()), Kind::Nothing),
-        byte if byte.is_ascii_whitespace() => (1, Kind::Nothing),
-        _ => other(rest),
-    }
-}
-
-/// Typographic quotes are quotes to ClickHouse too; everything else beyond ASCII is no part of a name.
-fn other(rest: &str) -> (usize, Kind) {
-    let first = rest.chars().next().unwrap_or(' ');
-    let up_to = |close: char| rest.find(close).map_or(rest.len(), |end| end + close.len_utf8());
-    match first {
-        '\u{2018}' => (up_to('\u{2019}'), Kind::Nothing),
-        '\u{201c}' => (up_to('\u{201d}'), Kind::Quoted(first.len_utf8())),
-        first if first.is_ascii_alphabetic() || first == '_' => {
-            (rest.find(|c: char| !is_part(c)).unwrap_or(rest.len()), Kind::Word)
-        }
-        first if first.is_ascii() => (1, Kind::Sign),
-        first => (first.len_utf8(), Kind::Nothing),
-    }
-}
-
-fn is_part(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_'
-}
-
-fn quoted(bytes: &[u8], quote: u8) -> usize {
-    let mut at = 1;
-    while at < bytes.len() {
-        let doubled = bytes[at] == quote && bytes.get(at + 1) == Some(&quote);
-        if bytes[at] == quote && !doubled {
-            return at + 1;
-        }
-        at += if bytes[at] == b'\\' || doubled { 2 } else { 1 };
-    }
-    bytes.len()
-}
-
-/// `$tag$ … $tag$`, when it has an end.
-fn heredoc(rest: &str) -> Option<usize> {
-    let tag_length = rest[1..].find('$')? + 2;
-    let tag = &rest[..tag_length];
-    if !tag[1..tag_length - 1].chars().all(is_part) {
-        return None;
-    }
-    rest[tag_length..].find(tag).map(|end| end + 2 * tag_length)
 }
 
 #[cfg(test)]
@@ -246,6 +177,11 @@ mod tests {
             "SELECT 1 SETTINGS `work\\x6coad` = 'x'",
             "INSERT INTO t SETTINGS workload='x' VALUES (1)",
             "SELECT 'it''s' -- '\n SETTINGS profile='x'",
+            "SELECT uniqExact(x) FROM t // '\n SETTINGS max_memory_usage=0, workload='free' // '",
+            "SELECT 1 /* /* */ ' */ SETTINGS workload='free' -- '",
+            "SELECT 1 SETTINGS workload == 'x'",
+            "SET workload = 'x'",
+            "/* /* */ */ SET max_threads = 1, memory_overcommit_ratio_denominator = 1",
         ] {
             assert!(Statement::of(text).guarded_setting.is_some(), "{text}");
         }
@@ -254,6 +190,7 @@ mod tests {
             "SELECT workload FROM t WHERE workload = 'x'",
             "SELECT 1 SETTINGS max_threads = 2 -- workload = 1",
             "INSERT INTO t VALUES ('SETTINGS', workload = 1)",
+            "ALTER TABLE t UPDATE set = 1, workload = 'x' WHERE 1",
         ] {
             assert_eq!(Statement::of(text).guarded_setting, None, "{text}");
         }
@@ -271,6 +208,23 @@ mod tests {
         for text in ["SELECT a FROM t LIMIT 10", "SELECT 1", "INSERT INTO t SELECT a FROM t"] {
             assert_eq!(estimate(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn an_insert_is_seen_behind_every_comment() {
+        for text in
+            ["// x\nINSERT INTO t VALUES", "/* /* */ ' */ insert into t FORMAT CSV 1", "#!a\nINSERT INTO t VALUES ("]
+        {
+            assert!(is_insert(text) && begins_data(text), "{text}");
+        }
+        assert!(!is_insert("`insert` 1") && !is_insert("/* /* */ INSERT INTO t VALUES (1)"));
+    }
+
+    #[test]
+    fn values_are_the_tokens_behind_the_sign() {
+        let own = Statement::of("SELECT 1 SETTINGS a = /* 1 */ 0, b = '' , c = 'x, y', d =\n-1").settings;
+        let own: Vec<(&str, &str)> = own.iter().map(|own| (own.name.as_str(), own.value.as_str())).collect();
+        assert_eq!(own, [("a", "0"), ("b", ""), ("c", "x, y"), ("d", "-")]);
     }
 
     #[test]
