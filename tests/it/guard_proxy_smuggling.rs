@@ -124,6 +124,23 @@ async fn no_text_hides_from_the_guard() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_query_refused_for_its_caps_keeps_no_slot() {
+    let password = &shared_engine().users.reader.password;
+    let capped = format!(
+        "[classes.short]\nslots = 1\nduration_max = \"10s\"\n\
+         [tenants.first]\nclass = \"short\"\nuser = \"reader\"\npassword = \"{password}\"\n"
+    );
+    let guarded = start(true, &capped).await;
+    let (user, data) = (as_tenant("first"), ["--data-binary", "@-"]);
+    for value in ["0", "11", "0.5"] {
+        let sql = format!("SELECT 1 SETTINGS max_execution_time = {value}");
+        assert_eq!(code(&guarded, Some(&user), "/", &data, &sql).await, "452", "{value}");
+        assert_eq!(guarded.metric("floodmark_guard_queries_running"), 0);
+    }
+    assert_eq!(code(&guarded, Some(&user), "/", &data, "SELECT 1 SETTINGS max_execution_time = 9").await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_form_field_named_query_does_not_get_through() {
     let guarded = start(true, "").await;
     let admin = guarded.engine.users.admin.clone();

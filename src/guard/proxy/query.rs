@@ -23,7 +23,7 @@ use super::multipart::{MultipartFault, MultipartScan};
 use super::parameters::Parameters;
 use super::refused::Refused;
 use super::shared::Shared;
-use super::statement::{OwnSetting, Statement};
+use super::statement::{GUARDED, OwnSetting, Statement};
 use super::upstream::{UpstreamError, set_credentials};
 use super::watched::{RunningQuery, WatchedBody};
 use crate::guard::gate::{Ask, Ended};
@@ -33,6 +33,10 @@ use crate::metrics::GuardOutcome;
 const TEXT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest id of a query that is taken over from a client.
 const QUERY_ID_BYTES_MAX: usize = 256;
+
+/// What the gate is told of a query that was let in and not sent, ClickHouse's code of a setting that may not be had: no
+/// offence.
+const UNSENT_CODE: u32 = 452;
 
 /// A query as far as it is known before it runs.
 struct Query {
@@ -214,11 +218,13 @@ async fn run(
     if shared.enforces
         && let Some(own) = statement.settings.iter().find(|own| loosens(own, settings))
     {
-        return Err(Refused::loosened_cap(&own.name));
+        return Err(unsent(place, Refused::loosened_cap(&own.name)));
     }
     set_parameters(shared, &mut parameters, &identity, &statement, access, settings);
     parameters.set("query_id", query_id.as_str());
-    set_credentials(&mut headers, &identity).map_err(|error| Refused::ambiguous(error.to_string()))?;
+    if let Err(error) = set_credentials(&mut headers, &identity) {
+        return Err(unsent(place, Refused::ambiguous(error.to_string())));
+    }
     let leaver =
         if !statement.only_reads { None } else { shared.leavers.claim(place.number(), &identity.user, &query_id) };
     let running = RunningQuery {
@@ -246,6 +252,12 @@ async fn run(
     }
 }
 
+/// Ends a query that was let in and never sent: there is nothing of it in ClickHouse to wait for.
+fn unsent(place: Place, refused: Refused) -> Refused {
+    place.end(Ended { exception_code: Some(UNSENT_CODE), ..Ended::default() });
+    refused
+}
+
 /// Takes out what only the guard gives, and gives it, as far as the user may have it.
 fn set_parameters(
     shared: &Shared,
@@ -255,7 +267,7 @@ fn set_parameters(
     access: &Access,
     settings: &[(&'static str, String)],
 ) {
-    for name in ["quota_key", "workload", "profile", "replace_running_query", "throw_on_unknown_workload"] {
+    for name in GUARDED {
         parameters.take(name);
     }
     parameters.set("quota_key", identity.tenant.as_str());
@@ -274,7 +286,7 @@ fn set_parameters(
     }
     for (name, value) in settings {
         // A client may be stricter with itself.
-        let own = parameters.text(name).and_then(|own| own.parse::<f64>().ok()).filter(|own| *own > 0.0);
+        let own = parameters.text(name).and_then(|own| own.parse::<f64>().ok()).filter(|own| *own >= 1.0);
         let is_stricter = own.is_some_and(|own| value.parse().is_ok_and(|cap: f64| own <= cap));
         if !is_stricter && access.allows(name, value) {
             parameters.set(name, value.as_str());
@@ -296,7 +308,8 @@ fn set_parameters(
 fn loosens(own: &OwnSetting, settings: &[(&'static str, String)]) -> bool {
     let Some((_, cap)) = settings.iter().find(|(name, _)| *name == own.name) else { return false };
     match (own.value.parse::<f64>(), cap.parse::<f64>()) {
-        (Ok(own), Ok(cap)) => own <= 0.0 || own > cap,
+        // ClickHouse cuts a fraction off: half a byte is no limit at all.
+        (Ok(own), Ok(cap)) => !(1.0..=cap).contains(&own),
         _ => own.value != *cap,
     }
 }
