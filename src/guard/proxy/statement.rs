@@ -47,7 +47,7 @@ impl Statement {
     pub(super) fn of(text: &str) -> Self {
         let normal = normalise_sql(text);
         let fingerprint = sql_fingerprint(&normal).to_string();
-        let words = words(text);
+        let (words, _) = words(text);
         let facts = sql_facts(text);
         let (writes, only_reads) = (facts.writes(), facts.reads_only());
         let settings = settings(text, &words);
@@ -65,7 +65,7 @@ pub(super) fn is_insert(text: &str) -> bool {
 
 /// Whether the text is an INSERT up to where its data begin.
 pub(super) fn begins_data(text: &str) -> bool {
-    is_insert(text) && is_data(&words(text))
+    is_insert(text) && words(text).1
 }
 
 /// A word, a quoted name, or a sign of the text; strings, numbers and comments are left out.
@@ -110,9 +110,13 @@ fn settings(text: &str, words: &[Word]) -> Vec<OwnSetting> {
         }
         // ClickHouse takes `==` for `=`.
         let next = words.get(at + 1);
+        let begins_item = before.is_some_and(|before| before.is(",") || before.is("settings") || before.is("set"));
         if let Some(equals) = next.filter(|next| in_clause && (next.is("=") || next.is("=="))) {
             let value = value_at(&text[equals.start + equals.exact.len()..]);
             settings.push(OwnSetting { name: word.exact.clone(), value });
+        } else if in_clause && begins_item && GUARDED.contains(&word.exact.as_str()) {
+            // A name alone switches the setting on.
+            settings.push(OwnSetting { name: word.exact.clone(), value: "1".to_owned() });
         }
     }
     settings
@@ -125,9 +129,10 @@ fn value_at(rest: &str) -> String {
     if is_quoted { first[1..first.len() - 1].to_owned() } else { first.to_owned() }
 }
 
-/// The words, up to where an INSERT's data begin.
-fn words(text: &str) -> Vec<Word> {
+/// The words, up to where an INSERT's data begin, and whether they begin.
+fn words(text: &str) -> (Vec<Word>, bool) {
     let (mut words, mut depth): (Vec<Word>, usize) = (Vec::new(), 0);
+    let (mut reads, mut takes_input) = (false, false);
     for token in SqlLexer::new(text) {
         if token.is(")") {
             depth = depth.saturating_sub(1);
@@ -141,24 +146,32 @@ fn words(text: &str) -> Vec<Word> {
             let is_quoted = token.kind == SqlTokenKind::QuotedName;
             let lower = exact.to_ascii_lowercase();
             words.push(Word { lower, exact: exact.to_owned(), is_quoted, start: token.start, depth });
+            // Rows of a SELECT are no data, unless it takes them from the body by `input(…)`.
+            reads |= depth == 0 && token.is_any(&["select", "with", "from"]);
+            takes_input |= token.is("input");
         }
         if token.is("(") {
             depth += 1;
         }
-        if is_data(&words) {
-            break;
+        if (!reads || takes_input) && is_data(&words) {
+            return (words, true);
         }
     }
-    words
+    (words, false)
 }
 
 /// Behind `INSERT … FORMAT x` and `INSERT … VALUES` stand data.
 fn is_data(words: &[Word]) -> bool {
     let is_insert = words.first().is_some_and(|word| word.is("insert"));
-    let before_last = words.len().checked_sub(2).map(|at| &words[at]);
-    is_insert
-        && (words.last().is_some_and(|word| word.is("values") && !word.is_quoted && word.depth == 0)
-            || before_last.is_some_and(|word| word.is("format") && !word.is_quoted && word.depth == 0))
+    // Behind these a name stands: the table may be called `values`.
+    let is_name = |before: &Word| ["into", "table", "function", "."].iter().any(|word| before.is(word));
+    let is_keyword = |from_end: usize, lower: &str| {
+        let Some(at) = words.len().checked_sub(from_end) else { return false };
+        let word = &words[at];
+        let is_name = at.checked_sub(1).is_some_and(|before| is_name(&words[before]));
+        word.is(lower) && !word.is_quoted && word.depth == 0 && !is_name
+    };
+    is_insert && (is_keyword(1, "values") || is_keyword(2, "format"))
 }
 
 #[cfg(test)]
@@ -181,6 +194,15 @@ mod tests {
             "SELECT 1 /* /* */ ' */ SETTINGS workload='free' -- '",
             "SELECT 1 SETTINGS workload == 'x'",
             "SET workload = 'x'",
+            "SELECT 1 AS a$b$ SETTINGS workload='free', log_comment='$b$'",
+            "SELECT $ ' \" $ x $ ' \" $ SETTINGS workload='free'",
+            "SELECT 1 SETTINGS replace_running_query",
+            "SET max_threads = 1, replace_running_query",
+            "INSERT INTO t SELECT 1 AS values FROM x SETTINGS workload='free'",
+            "INSERT INTO t SELECT 1 AS format, 2 FROM x SETTINGS workload='free'",
+            "INSERT INTO t FROM x AS values SELECT 1 SETTINGS workload='free'",
+            "INSERT INTO values SELECT 1 SETTINGS workload='free'",
+            "INSERT INTO d.format SELECT 1 SETTINGS workload='free'",
             "/* /* */ */ SET max_threads = 1, memory_overcommit_ratio_denominator = 1",
         ] {
             assert!(Statement::of(text).guarded_setting.is_some(), "{text}");
@@ -212,12 +234,15 @@ mod tests {
 
     #[test]
     fn an_insert_is_seen_behind_every_comment() {
-        for text in
-            ["// x\nINSERT INTO t VALUES", "/* /* */ ' */ insert into t FORMAT CSV 1", "#!a\nINSERT INTO t VALUES ("]
-        {
+        for text in [
+            "// x\nINSERT INTO t VALUES",
+            "/* /* */ ' */ insert into t FORMAT CSV 1",
+            "INSERT INTO t SELECT a FROM input('a Int8') FORMAT CSV",
+            "#!a\nINSERT INTO t VALUES (",
+        ] {
             assert!(is_insert(text) && begins_data(text), "{text}");
         }
-        assert!(!is_insert("`insert` 1") && !is_insert("/* /* */ INSERT INTO t VALUES (1)"));
+        assert!(!is_insert("`insert` 1") && !is_insert("/* /* */ INSERT INTO t VALUES */ SELECT 1"));
     }
 
     #[test]

@@ -200,11 +200,10 @@ fn quoted(bytes: &[u8], quote: u8) -> usize {
     bytes.len()
 }
 
-/// Length of `$tag$ … $tag$`; the tag may be empty.
+/// Length of `$tag$ … $tag$`; a tag may be empty, and of any characters.
 fn heredoc(rest: &str) -> Option<usize> {
     let tag = rest[1..].find('$')? + 2;
-    let is_tag = rest[1..tag - 1].bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let end = is_tag.then(|| rest[tag..].find(&rest[..tag]))??;
+    let end = rest[tag..].find(&rest[..tag])?;
     Some(tag + end + tag)
 }
 
