@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::clock;
 use crate::guard::gate::{Ask, Ended, Gate, GateInput, GateOutput, GateSnapshot, GateStatus, QueryNumber, Refusal};
@@ -25,6 +25,8 @@ pub(super) enum Verdict {
 pub(super) struct Gatekeeper {
     inner: Mutex<Inner>,
     metrics: Arc<Metrics>,
+    /// Told when something happened that a restart of the guard must not forget.
+    pub(super) to_keep: Notify,
 }
 
 #[derive(Debug)]
@@ -60,7 +62,7 @@ pub(super) struct Place {
 impl Gatekeeper {
     pub(super) fn new(gate: Gate, metrics: Arc<Metrics>) -> Self {
         let (waiting, present) = (HashMap::new(), HashMap::new());
-        Self { inner: Mutex::new(Inner { gate, waiting, present, next_number: 1 }), metrics }
+        Self { inner: Mutex::new(Inner { gate, waiting, present, next_number: 1 }), metrics, to_keep: Notify::new() }
     }
 
     /// Nothing panics under the lock that leaves the gate half changed.
@@ -93,8 +95,12 @@ impl Gatekeeper {
             inner.present.remove(number);
             inner.waiting.remove(number);
         }
+        let must_be_kept = must_be_kept(&input);
         let outputs = inner.gate.apply(input, at);
         self.deliver(&mut inner, outputs, at);
+        if must_be_kept {
+            self.to_keep.notify_one();
+        }
     }
 
     /// What a restart must not forget.
@@ -143,6 +149,20 @@ impl Gatekeeper {
         }
         let running = inner.present.values().filter(|present| present.runs).count();
         self.metrics.set_guard_queries(running, inner.waiting.len());
+    }
+}
+
+/// Whether a guard that is killed now would come back without something that holds queries off: an order, safe mode, or
+/// a breaker that this may have opened.
+fn must_be_kept(input: &GateInput) -> bool {
+    match input {
+        GateInput::Block { .. }
+        | GateInput::Unblock { .. }
+        | GateInput::SafeMode { .. }
+        | GateInput::Killed { .. }
+        | GateInput::Restarted { unclean: true, .. } => true,
+        GateInput::Ended(_, ended) => ended.exception_code.is_some(),
+        _ => false,
     }
 }
 
