@@ -23,7 +23,7 @@ use super::multipart::{MultipartFault, MultipartScan};
 use super::parameters::Parameters;
 use super::refused::Refused;
 use super::shared::Shared;
-use super::statement::{GUARDED, OwnSetting, Statement};
+use super::statement::{OwnSetting, Statement, guarded};
 use super::upstream::{UpstreamError, set_credentials};
 use super::watched::{RunningQuery, WatchedBody};
 use crate::guard::gate::{Ask, Ended, Offence};
@@ -282,7 +282,7 @@ fn set_parameters(
     access: &Access,
     settings: &[(&'static str, String)],
 ) {
-    for name in GUARDED {
+    for name in guarded() {
         parameters.take(name);
     }
     parameters.set("quota_key", identity.tenant.as_str());

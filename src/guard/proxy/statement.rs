@@ -1,18 +1,30 @@
 //! What a query's text says of itself: whether it writes, what it sets, how its reading can be estimated. Pure. ClickHouse parses the text; this only has to see no less than it does.
 
+use crate::guard::gate;
+use crate::guard::policy::guarded_settings;
 use crate::model::{SqlLexer, SqlTokenKind, normalise_sql, sql_facts, sql_fingerprint};
 
-/// Settings that nobody but the guard gives: with one of them in its text, a query would leave its place in the queue, its
-/// caps, or its traces.
-pub(super) const GUARDED: [&str; 7] = [
+/// Settings that nobody but the guard gives, beside those of the policy that no class caps: with one of them in its text, a
+/// query would leave its place in the queue, its caps, or its traces, or be read in another language than here.
+const GUARDED: [&str; 6] = [
     "cancel_http_readonly_queries_on_client_close",
-    "memory_overcommit_ratio_denominator",
-    "memory_overcommit_ratio_denominator_for_user",
+    "dialect",
+    "implicit_select",
     "profile",
     "replace_running_query",
     "throw_on_unknown_workload",
-    "workload",
 ];
+
+/// Settings that a client may give neither in its text nor in the URL. A class's caps are not among them, as it may be
+/// stricter with itself; nor is `readonly`, which ClickHouse lets nobody loosen.
+pub(super) fn guarded() -> impl Iterator<Item = &'static str> {
+    let of_policy = guarded_settings().filter(|name| *name != "readonly" && !gate::SETTINGS.contains(name));
+    GUARDED.into_iter().chain(of_policy)
+}
+
+fn is_guarded(name: &str) -> bool {
+    guarded().any(|guarded| guarded == name)
+}
 
 /// A setting in a query's own text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +63,8 @@ impl Statement {
         let facts = sql_facts(text);
         let (writes, only_reads) = (facts.writes(), facts.reads_only());
         let settings = settings(text, &words);
-        let is_guarded = |name: &str| GUARDED.contains(&name) || name.contains('\\');
-        let guarded_setting = settings.iter().map(|own| &own.name).find(|name| is_guarded(name)).cloned();
+        let is_refused = |name: &str| is_guarded(name) || name.contains('\\');
+        let guarded_setting = settings.iter().map(|own| &own.name).find(|name| is_refused(name)).cloned();
         let estimate = (only_reads && !facts.limit_trap).then(|| estimate(text, &words)).flatten();
         Self { fingerprint, writes, only_reads, limit_trap: facts.limit_trap, guarded_setting, settings, estimate }
     }
@@ -114,7 +126,7 @@ fn settings(text: &str, words: &[Word]) -> Vec<OwnSetting> {
         if let Some(equals) = next.filter(|next| in_clause && (next.is("=") || next.is("=="))) {
             let value = value_at(&text[equals.start + equals.exact.len()..]);
             settings.push(OwnSetting { name: word.exact.clone(), value });
-        } else if in_clause && begins_item && GUARDED.contains(&word.exact.as_str()) {
+        } else if in_clause && begins_item && is_guarded(&word.exact) {
             // A name alone switches the setting on.
             settings.push(OwnSetting { name: word.exact.clone(), value: "1".to_owned() });
         }
@@ -194,6 +206,8 @@ mod tests {
             "SELECT 1 /* /* */ ' */ SETTINGS workload='free' -- '",
             "SELECT 1 SETTINGS workload == 'x'",
             "SET workload = 'x'",
+            "SELECT 1 SETTINGS max_untracked_memory = 1000000000000",
+            "SELECT 1 SETTINGS timeout_overflow_mode_leaf = 'break'",
             "SELECT 1 AS a$b$ SETTINGS workload='free', log_comment='$b$'",
             "SELECT $ ' \" $ x $ ' \" $ SETTINGS workload='free'",
             "SELECT 1 SETTINGS replace_running_query",
