@@ -11,6 +11,10 @@ use crate::guard::gate::{Ask, Ended, Gate, GateInput, GateOutput, GateSnapshot, 
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
 
+/// What the gate is told of a query that was let in and not sent, ClickHouse's code of a setting that may not be had: no
+/// offence.
+const UNSENT_CODE: u32 = 452;
+
 /// What the gate said to a query.
 #[derive(Debug)]
 pub(super) enum Verdict {
@@ -56,6 +60,8 @@ pub(super) struct Place {
     number: QueryNumber,
     verdict: Option<oneshot::Receiver<Verdict>>,
     keeper: Arc<Gatekeeper>,
+    /// Whether ClickHouse may have heard of it.
+    is_sent: bool,
     has_ended: bool,
 }
 
@@ -84,7 +90,7 @@ impl Gatekeeper {
         inner.waiting.insert(number, sender);
         let outputs = inner.gate.apply(GateInput::Ask(ask), at);
         self.deliver(&mut inner, outputs, at);
-        Place { number, verdict: Some(receiver), keeper: Arc::clone(self), has_ended: false }
+        Place { number, verdict: Some(receiver), keeper: Arc::clone(self), is_sent: false, has_ended: false }
     }
 
     /// Tells the gate what happened.
@@ -181,6 +187,11 @@ impl Place {
         self.number
     }
 
+    /// The query goes to ClickHouse now.
+    pub(super) fn sent(&mut self) {
+        self.is_sent = true;
+    }
+
     /// The query has ended by itself.
     pub(super) fn end(mut self, ended: Ended) {
         self.has_ended = true;
@@ -190,8 +201,42 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if !self.has_ended {
-            self.keeper.tell(GateInput::Left(self.number));
+        if self.has_ended {
+            return;
         }
+        self.keeper.tell(GateInput::Left(self.number));
+        if !self.is_sent {
+            // Nothing of it runs on in ClickHouse, for which a slot would have to be held.
+            let ended = Ended { exception_code: Some(UNSENT_CODE), ..Ended::default() };
+            self.keeper.tell(GateInput::Ended(self.number, ended));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::policy::GuardPolicy;
+
+    #[tokio::test]
+    async fn a_slot_is_held_only_for_what_was_sent() {
+        let mut policy = GuardPolicy::parse(include_str!("../../../config/guard.toml")).unwrap();
+        policy.proxy.enforce = true;
+        policy.tenants.clear();
+        let keeper = Arc::new(Gatekeeper::new(Gate::new(policy, 100 << 30), Arc::new(Metrics::new())));
+        let running = || keeper.status().classes.iter().map(|(_, class)| class.running).sum::<u32>();
+        let admitted = async || {
+            let mut place = keeper.ask(Ask { fingerprint: "f".to_owned(), ..Ask::default() });
+            assert!(matches!(place.verdict().await, Some(Verdict::Admitted(_))));
+            place
+        };
+        let place = admitted().await;
+        assert_eq!(running(), 1);
+        drop(place);
+        assert_eq!(running(), 0);
+        let mut place = admitted().await;
+        place.sent();
+        drop(place);
+        assert_eq!(running(), 1);
     }
 }

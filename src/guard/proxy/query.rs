@@ -34,10 +34,6 @@ const TEXT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest id of a query that is taken over from a client.
 const QUERY_ID_BYTES_MAX: usize = 256;
 
-/// What the gate is told of a query that was let in and not sent, ClickHouse's code of a setting that may not be had: no
-/// offence.
-const UNSENT_CODE: u32 = 452;
-
 /// A query as far as it is known before it runs.
 struct Query {
     method: Method,
@@ -226,20 +222,19 @@ async fn run(
     settings: &[(&'static str, String)],
     admitted: Admitted,
 ) -> Result<Answer, Refused> {
-    let Admitted { place, scan, recorder } = admitted;
+    let Admitted { mut place, scan, recorder } = admitted;
     let Query { method, mut headers, mut parameters, identity, statement, body, query_id, .. } = query;
     let query_id = query_id.unwrap_or_else(|| shared.query_id(place.number()));
     if shared.enforces
         && let Some(own) = statement.settings.iter().find(|own| loosens(own, settings))
     {
-        return Err(unsent(place, Refused::loosened_cap(&own.name)));
+        return Err(Refused::loosened_cap(&own.name));
     }
     let own_caps = own_caps(&statement, &parameters, settings);
     set_parameters(shared, &mut parameters, &identity, &statement, access, settings);
     parameters.set("query_id", query_id.as_str());
-    if let Err(error) = set_credentials(&mut headers, &identity) {
-        return Err(unsent(place, Refused::ambiguous(error.to_string())));
-    }
+    set_credentials(&mut headers, &identity).map_err(|error| Refused::ambiguous(error.to_string()))?;
+    place.sent();
     let leaver =
         if !statement.only_reads { None } else { shared.leavers.claim(place.number(), &identity.user, &query_id) };
     let running = RunningQuery {
@@ -265,12 +260,6 @@ async fn run(
             Err(refused(&error))
         }
     }
-}
-
-/// Ends a query that was let in and never sent: there is nothing of it in ClickHouse to wait for.
-fn unsent(place: Place, refused: Refused) -> Refused {
-    place.end(Ended { exception_code: Some(UNSENT_CODE), ..Ended::default() });
-    refused
 }
 
 /// Takes out what only the guard gives, and gives it, as far as the user may have it.
