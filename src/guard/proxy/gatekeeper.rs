@@ -224,7 +224,7 @@ mod tests {
         policy.proxy.enforce = true;
         policy.tenants.clear();
         let keeper = Arc::new(Gatekeeper::new(Gate::new(policy, 100 << 30), Arc::new(Metrics::new())));
-        let running = || keeper.status().classes.iter().map(|(_, class)| class.running).sum::<u32>();
+        let running = || keeper.status().classes.values().map(|class| class.running).sum::<u32>();
         let admitted = async || {
             let mut place = keeper.ask(Ask { fingerprint: "f".to_owned(), ..Ask::default() });
             assert!(matches!(place.verdict().await, Some(Verdict::Admitted(_))));

@@ -196,13 +196,13 @@ mod tests {
         let lock = take(directory.path()).unwrap();
         let keeping = tokio::spawn(keep_snapshots(Arc::clone(&snapshots), lock, stop.clone()));
         let path = directory.path().to_owned();
-        let began = std::time::Instant::now();
+        let began = tokio::time::Instant::now();
         while !path.join(SNAPSHOT_FILE).exists() {
             tokio::time::sleep(Duration::from_millis(10)).await;
             assert!(began.elapsed() < SNAPSHOT_INTERVAL);
         }
         gatekeeper.tell(GateInput::Block { fingerprint: "f".to_owned(), until: None, reason: String::new() });
-        let told = std::time::Instant::now();
+        let told = tokio::time::Instant::now();
         while restored(&path) != gatekeeper.snapshot() {
             tokio::time::sleep(Duration::from_millis(10)).await;
             assert!(told.elapsed() < SNAPSHOT_INTERVAL / 2);
