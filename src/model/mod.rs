@@ -28,7 +28,8 @@ pub use log_comment::LogComment;
 pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};
 pub use sql_text::{
-    SQL_BYTES_MAX, SQL_SETTINGS_MAX, SQL_TABLES_MAX, SqlFacts, SqlKind, normalise_sql, sql_facts, sql_fingerprint,
+    SQL_BYTES_MAX, SQL_SETTINGS_MAX, SQL_TABLES_MAX, SqlFacts, SqlKind, SqlLexer, SqlToken, SqlTokenKind,
+    normalise_sql, sql_facts, sql_fingerprint,
 };
 pub use time::{DurationMs, ParseTimestampError, Timestamp};
 pub use transition::{

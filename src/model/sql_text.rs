@@ -15,6 +15,8 @@ mod scopes;
 
 pub use facts::{SQL_SETTINGS_MAX, SQL_TABLES_MAX, SqlFacts, SqlKind, sql_facts};
 
+pub use lexer::{Kind as SqlTokenKind, Lexer as SqlLexer, Token as SqlToken};
+
 use self::facts::{format_clause, statement_tokens};
 use self::keywords::{FUNCTIONS_ANY_CASE, KEYWORD_FUNCTIONS, is_keyword};
 use self::lexer::{Kind, Token};

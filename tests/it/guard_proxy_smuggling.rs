@@ -102,7 +102,12 @@ async fn tenants_of_one_user_have_sessions_of_their_own() {
 async fn no_text_hides_from_the_guard() {
     let guarded = start(true, "").await;
     let admin = guarded.engine.users.admin.clone();
-    for sql in ["SELECT 1 SETTINGS workload = 'free'", "SELECT $$'$$ SETTINGS `profile` = 'default'"] {
+    for sql in [
+        "SELECT 1 SETTINGS workload = 'free'",
+        "SELECT $$'$$ SETTINGS `profile` = 'default'",
+        "SELECT 1 // '\n SETTINGS max_memory_usage=0, workload='free' // '",
+        "SELECT 1 /* /* */ ' */ SETTINGS workload='free' -- '",
+    ] {
         let data = ["--data-binary", "@-"];
         assert_eq!(code(&guarded, Some(&admin), "/", &data, sql).await, "452", "{sql}");
         assert_eq!(code(&guarded, Some(&admin), "/?query=", &data, sql).await, "452", "{sql}");
@@ -116,6 +121,23 @@ async fn no_text_hides_from_the_guard() {
     assert_eq!(code(&guarded, Some(&admin), "/", &["--data-binary", "@-"], &long).await, "452");
     let longer = format!("SELECT 1 WHERE 1 IN ({}1)", "1,".repeat(700_000));
     assert_eq!(code(&guarded, Some(&admin), "/", &["--data-binary", "@-"], &longer).await, "48");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_refused_for_its_caps_keeps_no_slot() {
+    let password = &shared_engine().users.reader.password;
+    let capped = format!(
+        "[classes.short]\nslots = 1\nduration_max = \"10s\"\n\
+         [tenants.first]\nclass = \"short\"\nuser = \"reader\"\npassword = \"{password}\"\n"
+    );
+    let guarded = start(true, &capped).await;
+    let (user, data) = (as_tenant("first"), ["--data-binary", "@-"]);
+    for value in ["0", "11", "0.5"] {
+        let sql = format!("SELECT 1 SETTINGS max_execution_time = {value}");
+        assert_eq!(code(&guarded, Some(&user), "/", &data, &sql).await, "452", "{value}");
+        assert_eq!(guarded.metric("floodmark_guard_queries_running"), 0);
+    }
+    assert_eq!(code(&guarded, Some(&user), "/", &data, "SELECT 1 SETTINGS max_execution_time = 9").await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -185,7 +185,8 @@ impl Admission {
         let is_slowed = what == Some(Offence::Time)
             && !run.is_probe
             && (run.rung > Rung::Full || self.learned.usually_ends_within(&run.fingerprint, run.scan, half_ms));
-        let charged = what.filter(|_| !is_slowed && (run.is_probe || !run.is_reduced));
+        let is_own_cap = what.is_some_and(|what| ended.own_caps.contains(&what));
+        let charged = what.filter(|_| !is_slowed && !is_own_cap && (run.is_probe || !run.is_reduced));
         if charged.is_none() {
             self.counts.failures_not_charged += 1;
         }

@@ -85,6 +85,8 @@ pub struct Ended {
     pub read_bytes: Option<u64>,
     /// Time it ran, in milliseconds.
     pub duration_ms: u64,
+    /// What its client had set stricter caps for than the gate: dying of one of these is no offence.
+    pub own_caps: Vec<Offence>,
 }
 
 /// What happens to the gate.

@@ -152,5 +152,5 @@ fn as_capped(admission: &mut Admission, number: QueryNumber, ended: Ended) -> En
         return ended;
     }
     admission.counts.would_be_capped += 1;
-    Ended { exception_code: Some(code), exception: Some(text.to_owned()), ..ended }
+    Ended { exception_code: Some(code), exception: Some(text.to_owned()), own_caps: Vec::new(), ..ended }
 }

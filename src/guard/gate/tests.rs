@@ -347,3 +347,23 @@ fn a_snapshot_is_json_and_back() {
     again.apply(GateInput::SafeMode { until: None }, at(3_000));
     assert_eq!(reason(&asked(&mut again, 2, "ann", "hog", 3_000)), Some(RefusalReason::BreakerOpen));
 }
+
+#[test]
+fn a_cap_that_a_client_sets_itself_is_charged_to_nobody_and_teaches_nothing() {
+    let mut gate = gate();
+    let learned = |gate: &Gate| serde_json::to_value(gate.snapshot()).unwrap()["learned"].clone();
+    let before = learned(&gate);
+    for number in 1..=6 {
+        assert_eq!(admitted(&asked(&mut gate, number, "ann", "f", 0)), [number]);
+        let ended = Ended {
+            exception_code: Some(241),
+            exception: Some("Query memory limit exceeded: would use 2 MiB, maximum: 1 MiB".to_owned()),
+            own_caps: vec![Offence::Memory],
+            ..Ended::default()
+        };
+        gate.apply(GateInput::Ended(number, ended), at(0));
+    }
+    assert!(gate.status(at(0)).breakers.is_empty());
+    assert_eq!(learned(&gate), before);
+    assert!(before.is_object(), "{before}");
+}

@@ -151,6 +151,7 @@ impl Trial<'_> {
             read_rows: Some(job.read_rows),
             read_bytes: Some(job.read_bytes),
             duration_ms: job.duration_ms as u64,
+            own_caps: Vec::new(),
         }
     }
 

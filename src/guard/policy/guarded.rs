@@ -53,6 +53,11 @@ pub(super) const GUARDED: [(&str, Danger); 32] = [
     ("workload", Danger::ChoosesWorkload),
 ];
 
+/// Every guarded setting.
+pub(in crate::guard) fn guarded_settings() -> impl Iterator<Item = &'static str> {
+    GUARDED.iter().map(|(name, _)| *name)
+}
+
 /// What could go wrong with a setting, if it is a guarded one.
 pub(super) fn danger_of(setting: &str) -> Option<Danger> {
     GUARDED.binary_search_by(|(name, _)| (*name).cmp(setting)).ok().map(|at| GUARDED[at].1)

@@ -12,6 +12,7 @@ mod compile;
 mod desired;
 mod file;
 mod guarded;
+pub(in crate::guard) use guarded::guarded_settings;
 mod nearest;
 mod objects;
 mod passwords;

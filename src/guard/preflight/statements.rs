@@ -3,47 +3,20 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// The text with the contents of quotes and comments blanked: of the same length, so that places in one are places in the
-/// other.
-fn mask(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut masked = bytes.to_vec();
-    let mut at = 0;
-    while at < bytes.len() {
-        let length = match bytes[at] {
-            quote @ (b'\'' | b'"' | b'`') => quoted_length(&bytes[at..], quote),
-            b'-' if bytes[at..].starts_with(b"--") => find(&bytes[at..], b"\n").unwrap_or(bytes.len() - at),
-            b'/' if bytes[at..].starts_with(b"/*") => {
-                find(&bytes[at + 2..], b"*/").map_or(bytes.len() - at, |length| length + 4)
-            }
-            _ => {
-                at += 1;
-                continue;
-            }
-        };
-        // Quotes stay as they are words of the statement; comments are nothing.
-        let is_comment = matches!(bytes[at], b'-' | b'/');
-        masked[at..at + length].fill(if is_comment { b' ' } else { b'x' });
-        at += length;
-    }
-    masked
-}
+use crate::model::{SqlLexer, SqlTokenKind};
 
-fn quoted_length(bytes: &[u8], quote: u8) -> usize {
-    let mut at = 1;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' => at += 2,
-            byte if byte == quote && bytes.get(at + 1) == Some(&quote) => at += 2,
-            byte if byte == quote => return at + 1,
-            _ => at += 1,
+/// The text with comments blanked and literals and quoted names crossed out: of the same length, so that places in one are
+/// places in the other.
+fn mask(text: &str) -> Vec<u8> {
+    let mut masked = vec![b' '; text.len()];
+    for token in SqlLexer::new(text) {
+        let place = &mut masked[token.start..token.start + token.text.len()];
+        match token.kind {
+            SqlTokenKind::Literal | SqlTokenKind::QuotedName => place.fill(b'x'),
+            SqlTokenKind::Word | SqlTokenKind::Symbol => place.copy_from_slice(token.text.as_bytes()),
         }
     }
-    bytes.len()
-}
-
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
+    masked
 }
 
 /// The statements of a file, without those that are nothing but comments.
@@ -65,15 +38,11 @@ pub(super) fn statements(text: &str) -> Vec<&str> {
 /// Parameters of a query, `{name:Type}`, by name with their type.
 #[must_use]
 pub(super) fn parameters(text: &str) -> BTreeMap<&str, &str> {
-    let masked = mask(text);
     let mut found = BTreeMap::new();
-    for (open, _) in masked.iter().enumerate().filter(|(_, byte)| **byte == b'{') {
-        let Some(length) = find(&masked[open..], b"}") else { break };
-        let inside = text.get(open + 1..open + length).and_then(|inside| inside.split_once(':'));
-        let Some((name, kind)) = inside else { continue };
-        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if is_name {
-            found.insert(name, kind.trim());
+    for token in SqlLexer::new(text).filter(|token| token.kind == SqlTokenKind::Literal) {
+        let inside = token.text.strip_prefix('{').and_then(|inside| inside.strip_suffix('}'));
+        if let Some((name, kind)) = inside.and_then(|inside| inside.split_once(':')) {
+            found.insert(name.trim(), kind.trim());
         }
     }
     found
@@ -132,6 +101,8 @@ mod tests {
         assert!(found[1].trim().ends_with("INSERT INTO a SELECT ';'"), "{found:?}");
         assert!(statements(" -- nothing\n/* ; */").is_empty());
         assert_eq!(statements("SELECT 'é;").len(), 1);
+        let hidden = "SELECT /* /* ; */ ; */ 1 // ; '\n, $a$;'$a$ # ; '\n, ‘;’; SELECT 2";
+        assert_eq!(statements(hidden).len(), 2);
     }
 
     #[test]

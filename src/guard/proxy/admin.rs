@@ -178,23 +178,35 @@ async fn metrics_text(State(admin): State<Admin>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], admin.shared.metrics.encode(clock::now()))
 }
 
-async fn block(State(admin): State<Admin>, Json(request): Json<BlockRequest>) -> StatusCode {
+async fn block(State(admin): State<Admin>, Json(request): Json<BlockRequest>) -> Response {
     let BlockRequest { fingerprint, seconds, reason } = request;
     tracing::info!(fingerprint, seconds, reason, "an operator blocks a query");
     admin.shared.gatekeeper.tell(GateInput::Block { fingerprint, until: seconds.map(after), reason });
-    StatusCode::NO_CONTENT
+    kept(&admin).await
 }
 
-async fn unblock(State(admin): State<Admin>, Json(request): Json<UnblockRequest>) -> StatusCode {
+async fn unblock(State(admin): State<Admin>, Json(request): Json<UnblockRequest>) -> Response {
     tracing::info!(fingerprint = request.fingerprint, "an operator unblocks a query");
     admin.shared.gatekeeper.tell(GateInput::Unblock { fingerprint: request.fingerprint });
-    StatusCode::NO_CONTENT
+    kept(&admin).await
 }
 
-async fn safe_mode(State(admin): State<Admin>, Json(request): Json<SafeModeRequest>) -> StatusCode {
+async fn safe_mode(State(admin): State<Admin>, Json(request): Json<SafeModeRequest>) -> Response {
     tracing::info!(seconds = request.seconds, "an operator sets safe mode");
     admin.shared.gatekeeper.tell(GateInput::SafeMode { until: request.seconds.map(after) });
-    StatusCode::NO_CONTENT
+    kept(&admin).await
+}
+
+/// The answer to an order, once it is written down.
+async fn kept(admin: &Admin) -> Response {
+    match admin.shared.snapshots.write().await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => {
+            tracing::error!(%error, "cannot write down what an operator has set");
+            let why = format!("it holds, but cannot be written down, so that a restart forgets it: {error}\n");
+            (StatusCode::INTERNAL_SERVER_ERROR, why).into_response()
+        }
+    }
 }
 
 fn after(seconds: u64) -> Timestamp {

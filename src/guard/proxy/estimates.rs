@@ -1,5 +1,5 @@
-//! How much a query will read: what queries like it read before, where that is always alike, else what `EXPLAIN ESTIMATE`
-//! says, asked under limits.
+//! How much a query will read: what the same text, asked by the same user, read before, where that is always alike, else
+//! what `EXPLAIN ESTIMATE` says, asked under limits. One fingerprint is not enough: a day and three years share it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,8 +15,8 @@ use super::credentials::Identity;
 use super::parameters::Parameters;
 use super::upstream::Upstream;
 
-/// Fingerprints that are remembered. At the bound all are forgotten, and estimated anew.
-const FINGERPRINTS_MAX: usize = 20_000;
+/// Texts whose reading is remembered. At the bound all are forgotten, and estimated anew.
+const SCANS_MAX: usize = 20_000;
 /// Texts whose estimate is remembered. At the bound as above.
 const TEXTS_MAX: usize = 10_000;
 /// How long an estimate counts: parts come and go.
@@ -25,12 +25,15 @@ const ESTIMATE_KNOWN_FOR: Duration = Duration::from_secs(60);
 const ESTIMATES_AT_ONCE_MAX: usize = 4;
 /// Longest wait for an estimate. It executes what stands in `IN (SELECT …)`, so it may be as slow as a query.
 const ESTIMATE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Runs of a fingerprint before its reading is called alike.
+/// Runs of a text before its reading is called alike.
 const RUNS_MIN: u32 = 3;
 /// The most is at most so many times the least, where reading is alike.
 const SPREAD_MAX: u64 = 4;
 /// Below so many rows all scans are small.
 const SMALL_ROWS: u64 = 1_000_000;
+
+/// A text with its parameters and its user, hashed.
+pub(super) type ScanKey = [u8; 32];
 
 /// An estimate, and when it was made.
 type Estimate = (Instant, Option<u64>);
@@ -40,6 +43,8 @@ type Estimate = (Instant, Option<u64>);
 pub(super) struct Asker<'a> {
     /// The query's parameters.
     pub(super) parameters: &'a Parameters,
+    /// Its database, where a header names one.
+    pub(super) database: Option<&'a [u8]>,
     /// What may be set for its user.
     pub(super) access: &'a Access,
     /// Its user.
@@ -51,12 +56,12 @@ pub(super) struct Asker<'a> {
 /// What is known of reading.
 #[derive(Debug)]
 pub(super) struct Estimates {
-    scans: Mutex<HashMap<String, Scan>>,
-    texts: Mutex<HashMap<[u8; 32], Estimate>>,
+    scans: Mutex<HashMap<ScanKey, Scan>>,
+    texts: Mutex<HashMap<ScanKey, Estimate>>,
     at_once: Semaphore,
 }
 
-/// Rows that queries of one fingerprint have read.
+/// Rows that queries of one text have read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Scan {
     runs: u32,
@@ -72,7 +77,7 @@ struct EstimateRow {
 /// Where an estimate came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EstimateSource {
-    /// Queries of the fingerprint always read alike.
+    /// Queries of the same text always read alike.
     Alike,
     /// The same text was estimated less than a minute ago.
     Remembered,
@@ -107,34 +112,50 @@ impl Estimates {
     }
 
     /// Takes in what a query has read.
-    pub(super) fn learn(&self, fingerprint: &str, read_rows: u64) {
+    pub(super) fn learn(&self, key: ScanKey, read_rows: u64) {
         let mut scans = lock(&self.scans);
-        if scans.len() >= FINGERPRINTS_MAX && !scans.contains_key(fingerprint) {
+        if scans.len() >= SCANS_MAX && !scans.contains_key(&key) {
             scans.clear();
         }
-        let scan = scans.entry(fingerprint.to_owned()).or_insert(Scan { runs: 0, least: read_rows, most: read_rows });
+        let scan = scans.entry(key).or_insert(Scan { runs: 0, least: read_rows, most: read_rows });
         scan.runs = scan.runs.saturating_add(1);
         scan.least = scan.least.min(read_rows);
         scan.most = scan.most.max(read_rows);
     }
 
-    fn alike(&self, fingerprint: &str) -> Option<u64> {
-        lock(&self.scans).get(fingerprint).filter(|scan| scan.is_alike()).map(|scan| scan.most)
+    /// A run has failed: what it would have read nobody knows.
+    pub(super) fn forget(&self, key: &ScanKey) {
+        lock(&self.scans).remove(key);
     }
 
-    /// Rows that a query will read, if that can be known. `question` is its `EXPLAIN ESTIMATE`.
+    fn alike(&self, key: &ScanKey) -> Option<u64> {
+        lock(&self.scans).get(key).filter(|scan| scan.is_alike()).map(|scan| scan.most)
+    }
+
+    /// Rows that a query will read, if that can be known, and by what its reading is learned. `question` is its `EXPLAIN
+    /// ESTIMATE`.
     pub(super) async fn rows(
         &self,
-        fingerprint: &str,
         question: Option<&str>,
         asker: Asker<'_>,
-    ) -> (Option<u64>, EstimateSource) {
-        if let Some(rows) = self.alike(fingerprint) {
-            return (Some(rows), EstimateSource::Alike);
-        }
-        let Some(question) = question else { return (None, EstimateSource::NotAsked) };
-        let given = given_with(asker.parameters, asker.access);
+    ) -> (Option<u64>, EstimateSource, Option<ScanKey>) {
+        let Some(question) = question else { return (None, EstimateSource::NotAsked, None) };
+        let given = given_with(asker);
         let key = key(question, &given, asker.identity);
+        let (rows, source) = match self.alike(&key) {
+            Some(rows) => (Some(rows), EstimateSource::Alike),
+            None => self.asked(question, key, given, asker).await,
+        };
+        (rows, source, Some(key))
+    }
+
+    async fn asked(
+        &self,
+        question: &str,
+        key: ScanKey,
+        given: Parameters,
+        asker: Asker<'_>,
+    ) -> (Option<u64>, EstimateSource) {
         if let Some((at, rows)) = lock(&self.texts).get(&key)
             && at.elapsed() < ESTIMATE_KNOWN_FOR
         {
@@ -146,7 +167,7 @@ impl Estimates {
         let (rows, source) = match asked {
             Ok(rows) => (rows.iter().map(EstimateRow::count).sum(), EstimateSource::Asked),
             Err(error) => {
-                tracing::debug!(fingerprint, %error, "no estimate");
+                tracing::debug!(%error, "no estimate");
                 (None, EstimateSource::Failed)
             }
         };
@@ -173,8 +194,12 @@ impl EstimateRow {
 }
 
 /// What of the client's parameters the estimate needs, and limits as far as the user may have them.
-fn given_with(parameters: &Parameters, access: &Access) -> Parameters {
+fn given_with(asker: Asker<'_>) -> Parameters {
+    let Asker { parameters, database, access, .. } = asker;
     let mut given = Parameters::default();
+    if let Some(database) = database {
+        given.set("database", database.to_vec());
+    }
     for name in parameters.names().filter_map(|name| std::str::from_utf8(name).ok()) {
         if let Some(value) = parameters.get(name).filter(|_| name == "database" || name.starts_with("param_")) {
             given.set(name, value.to_vec());
@@ -188,7 +213,7 @@ fn given_with(parameters: &Parameters, access: &Access) -> Parameters {
     given
 }
 
-fn key(question: &str, given: &Parameters, identity: &Identity) -> [u8; 32] {
+fn key(question: &str, given: &Parameters, identity: &Identity) -> ScanKey {
     let mut hash = Sha256::new();
     hash.update(identity.key);
     hash.update(given.encode());
@@ -209,25 +234,57 @@ mod tests {
     fn reading_is_alike_after_some_runs_of_about_the_same_size() {
         let estimates = Estimates::new();
         for rows in [2_000_000, 3_000_000] {
-            estimates.learn("a", rows);
+            estimates.learn([1; 32], rows);
         }
-        assert_eq!(estimates.alike("a"), None);
-        estimates.learn("a", 2_500_000);
-        assert_eq!(estimates.alike("a"), Some(3_000_000));
-        estimates.learn("a", 40_000_000);
-        assert_eq!(estimates.alike("a"), None);
+        assert_eq!(estimates.alike(&[1; 32]), None);
+        estimates.learn([1; 32], 2_500_000);
+        assert_eq!(estimates.alike(&[1; 32]), Some(3_000_000));
+        estimates.learn([1; 32], 40_000_000);
+        assert_eq!(estimates.alike(&[1; 32]), None);
         for rows in [1, 50_000, 900_000] {
-            estimates.learn("small", rows);
+            estimates.learn([2; 32], rows);
         }
-        assert_eq!(estimates.alike("small"), Some(900_000));
+        assert_eq!(estimates.alike(&[2; 32]), Some(900_000));
+        estimates.forget(&[2; 32]);
+        assert_eq!(estimates.alike(&[2; 32]), None);
+    }
+
+    #[tokio::test]
+    async fn small_runs_of_one_text_say_nothing_of_another_of_its_fingerprint() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let estimates = Estimates::new();
+        // Nothing listens there: who asks gets no answer.
+        let upstream = Upstream::new("http://127.0.0.1:1", crate::client_tls::client_config(None).unwrap()).unwrap();
+        let (user, tenant) = ("ann".to_owned(), "ann".to_owned());
+        let password = crate::config::Secret::new(String::new());
+        let identity = Identity { tenant, user, password, is_known: true, key: [7; 32] };
+        let (parameters, access) = (Parameters::default(), Access::default());
+        let asker = |database| Asker {
+            parameters: &parameters,
+            database,
+            access: &access,
+            identity: &identity,
+            upstream: &upstream,
+        };
+        let day = "EXPLAIN ESTIMATE SELECT a FROM t WHERE d >= '2026-01-01'";
+        let (rows, source, scan) = estimates.rows(Some(day), asker(None)).await;
+        assert_eq!((rows, source), (None, EstimateSource::Failed));
+        for _ in 0..RUNS_MIN {
+            estimates.learn(scan.unwrap(), 800_000);
+        }
+        let again = estimates.rows(Some(day), asker(None)).await;
+        assert_eq!((again.0, again.1), (Some(800_000), EstimateSource::Alike));
+        let years = day.replace("2026", "2023");
+        assert_eq!(estimates.rows(Some(&years), asker(None)).await.1, EstimateSource::Failed);
+        assert_eq!(estimates.rows(Some(day), asker(Some(b"other"))).await.1, EstimateSource::Failed);
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let estimates = Estimates::new();
-        for number in 0..FINGERPRINTS_MAX + 10 {
-            estimates.learn(&number.to_string(), 1);
+        for number in 0..SCANS_MAX + 10 {
+            estimates.learn(Sha256::digest(number.to_le_bytes()).into(), 1);
         }
-        assert!(lock(&estimates.scans).len() <= FINGERPRINTS_MAX);
+        assert!(lock(&estimates.scans).len() <= SCANS_MAX);
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::clock;
 use crate::guard::gate::{Ask, Ended, Gate, GateInput, GateOutput, GateSnapshot, GateStatus, QueryNumber, Refusal};
@@ -13,6 +13,9 @@ use crate::model::Timestamp;
 
 /// Characters of an id that the watchdog sees.
 const QUERY_ID_CHARS: usize = 200;
+/// What the gate is told of a query that was let in and not sent, ClickHouse's code of a setting that may not be had: no
+/// offence.
+const UNSENT_CODE: u32 = 452;
 
 /// What the gate said to a query.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(super) enum Verdict {
 pub(super) struct Gatekeeper {
     inner: Mutex<Inner>,
     metrics: Arc<Metrics>,
+    /// Told when something happened that a restart of the guard must not forget.
+    pub(super) to_keep: Notify,
 }
 
 #[derive(Debug)]
@@ -57,13 +62,15 @@ pub(super) struct Place {
     number: QueryNumber,
     verdict: Option<oneshot::Receiver<Verdict>>,
     keeper: Arc<Gatekeeper>,
+    /// Whether ClickHouse may have heard of it.
+    is_sent: bool,
     has_ended: bool,
 }
 
 impl Gatekeeper {
     pub(super) fn new(gate: Gate, metrics: Arc<Metrics>) -> Self {
         let (waiting, present) = (HashMap::new(), HashMap::new());
-        Self { inner: Mutex::new(Inner { gate, waiting, present, next_number: 1 }), metrics }
+        Self { inner: Mutex::new(Inner { gate, waiting, present, next_number: 1 }), metrics, to_keep: Notify::new() }
     }
 
     /// Nothing panics under the lock that leaves the gate half changed.
@@ -90,7 +97,7 @@ impl Gatekeeper {
         inner.waiting.insert(number, sender);
         let outputs = inner.gate.apply(GateInput::Ask(ask), at);
         self.deliver(&mut inner, outputs, at);
-        Place { number, verdict: Some(receiver), keeper: Arc::clone(self), has_ended: false }
+        Place { number, verdict: Some(receiver), keeper: Arc::clone(self), is_sent: false, has_ended: false }
     }
 
     /// Tells the gate what happened.
@@ -101,8 +108,12 @@ impl Gatekeeper {
             inner.present.remove(number);
             inner.waiting.remove(number);
         }
+        let must_be_kept = must_be_kept(&input);
         let outputs = inner.gate.apply(input, at);
         self.deliver(&mut inner, outputs, at);
+        if must_be_kept {
+            self.to_keep.notify_one();
+        }
     }
 
     /// What a restart must not forget.
@@ -154,6 +165,20 @@ impl Gatekeeper {
     }
 }
 
+/// Whether a guard that is killed now would come back without something that holds queries off: an order, safe mode, or
+/// a breaker that this may have opened.
+fn must_be_kept(input: &GateInput) -> bool {
+    match input {
+        GateInput::Block { .. }
+        | GateInput::Unblock { .. }
+        | GateInput::SafeMode { .. }
+        | GateInput::Killed { .. }
+        | GateInput::Restarted { unclean: true, .. } => true,
+        GateInput::Ended(_, ended) => ended.exception_code.is_some(),
+        _ => false,
+    }
+}
+
 impl Place {
     /// Waits for what the gate says.
     pub(super) async fn verdict(&mut self) -> Option<Verdict> {
@@ -169,6 +194,11 @@ impl Place {
         self.number
     }
 
+    /// The query goes to ClickHouse now.
+    pub(super) fn sent(&mut self) {
+        self.is_sent = true;
+    }
+
     /// The query has ended by itself.
     pub(super) fn end(mut self, ended: Ended) {
         self.has_ended = true;
@@ -178,8 +208,42 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if !self.has_ended {
-            self.keeper.tell(GateInput::Left(self.number));
+        if self.has_ended {
+            return;
         }
+        self.keeper.tell(GateInput::Left(self.number));
+        if !self.is_sent {
+            // Nothing of it runs on in ClickHouse, for which a slot would have to be held.
+            let ended = Ended { exception_code: Some(UNSENT_CODE), ..Ended::default() };
+            self.keeper.tell(GateInput::Ended(self.number, ended));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::policy::GuardPolicy;
+
+    #[tokio::test]
+    async fn a_slot_is_held_only_for_what_was_sent() {
+        let mut policy = GuardPolicy::parse(include_str!("../../../config/guard.toml")).unwrap();
+        policy.proxy.enforce = true;
+        policy.tenants.clear();
+        let keeper = Arc::new(Gatekeeper::new(Gate::new(policy, 100 << 30), Arc::new(Metrics::new())));
+        let running = || keeper.status().classes.values().map(|class| class.running).sum::<u32>();
+        let admitted = async || {
+            let mut place = keeper.ask(Ask { fingerprint: "f".to_owned(), ..Ask::default() });
+            assert!(matches!(place.verdict().await, Some(Verdict::Admitted(_))));
+            place
+        };
+        let place = admitted().await;
+        assert_eq!(running(), 1);
+        drop(place);
+        assert_eq!(running(), 0);
+        let mut place = admitted().await;
+        place.sent();
+        drop(place);
+        assert_eq!(running(), 1);
     }
 }

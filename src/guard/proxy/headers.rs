@@ -28,6 +28,9 @@ const OF_THE_GUARD: [&str; 8] = [
     "x-forwarded-for",
 ];
 
+/// Encodings of answers that the guard can read: it must see of which limit a query died.
+const READABLE: [&str; 6] = ["deflate", "gzip", "identity", "lz4", "x-gzip", "zstd"];
+
 /// A client's headers as they go to ClickHouse; credentials are not among them.
 pub(super) fn request_headers(headers: &HeaderMap, peer: IpAddr) -> HeaderMap {
     let mut passed = headers.clone();
@@ -35,10 +38,30 @@ pub(super) fn request_headers(headers: &HeaderMap, peer: IpAddr) -> HeaderMap {
     for name in OF_THE_GUARD {
         passed.remove(name);
     }
+    readable_only(&mut passed);
     if let Ok(peer) = HeaderValue::from_str(&peer.to_string()) {
         passed.insert("x-forwarded-for", peer);
     }
     passed
+}
+
+/// ClickHouse takes the first encoding it likes, and would like some that are not read here.
+fn readable_only(headers: &mut HeaderMap) {
+    let asked: Vec<String> = headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|one| one.trim().to_owned())
+        .filter(|one| {
+            let name = one.split(';').next().unwrap_or_default().trim();
+            READABLE.iter().any(|readable| name.eq_ignore_ascii_case(readable))
+        })
+        .collect();
+    headers.remove(header::ACCEPT_ENCODING);
+    if let Some(asked) = (!asked.is_empty()).then(|| HeaderValue::from_str(&asked.join(", ")).ok()).flatten() {
+        headers.insert(header::ACCEPT_ENCODING, asked);
+    }
 }
 
 /// ClickHouse's headers as they go to the client.
@@ -75,13 +98,15 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("x-clickhouse-database", "db"),
             ("content-length", "5"),
+            ("accept-encoding", "br, GZIP;q=0.5,snappy , zstd"),
         ] {
             headers.insert(name, value.parse().unwrap());
         }
         let passed = request_headers(&headers, "10.0.0.1".parse().unwrap());
         let mut names: Vec<&str> = passed.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["content-length", "x-clickhouse-database", "x-forwarded-for"]);
+        assert_eq!(passed["accept-encoding"], "GZIP;q=0.5, zstd");
+        assert_eq!(names, ["accept-encoding", "content-length", "x-clickhouse-database", "x-forwarded-for"]);
         assert_eq!(passed["x-forwarded-for"], "10.0.0.1");
     }
 }

@@ -84,6 +84,9 @@ pub enum ProxyError {
     /// The server's address cannot be used.
     #[error("server.url: {0}")]
     Server(String),
+    /// Another proxy has the directory, or the disk refuses.
+    #[error("black_box.directory {0}: {1} (two proxies need a directory each)")]
+    Directory(String, std::io::Error),
     /// Black box and watchdog cannot start.
     #[error(transparent)]
     Watch(#[from] WatchError),
@@ -127,6 +130,8 @@ impl Proxy {
         }
         let (limit_bytes, cores) = limits(&policy, &client).await;
         let directory = policy.black_box.directory.clone();
+        let lock = watching::take(&directory)
+            .map_err(|error| ProxyError::Directory(directory.display().to_string(), error))?;
         let gate = Gate::restore(policy.clone(), limit_bytes, watching::restored(&directory)).with_cores(cores);
         let gatekeeper = Arc::new(Gatekeeper::new(gate, Arc::clone(&metrics)));
         let (watch, tripped) = watching::watch_beside(&policy, Arc::clone(&metrics))?;
@@ -134,6 +139,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             upstream,
             tenants: credentials::Tenants::of(&policy).map_err(|error| ProxyError::Secret("tenants", error))?,
+            snapshots: Arc::new(watching::Snapshots::new(directory, Arc::clone(&gatekeeper))),
             gatekeeper,
             accesses: access::Accesses::default(),
             estimates: Arc::new(estimates::Estimates::new()),
@@ -171,7 +177,7 @@ impl Proxy {
         tasks.spawn(async move { of_workloads.watch_workloads(client, stop_workloads).await });
         tasks.spawn(tick(Arc::clone(&shared), stop_helpers.clone()));
         tasks.spawn(watching::watched(watch, tripped, Arc::clone(&shared.gatekeeper), stop_helpers.clone()));
-        tasks.spawn(watching::keep_snapshots(directory, Arc::clone(&shared.gatekeeper), stop_helpers));
+        tasks.spawn(watching::keep_snapshots(Arc::clone(&shared.snapshots), lock, stop_helpers));
         Ok(Self { listen, admin_listen, shared, stop, tasks })
     }
 

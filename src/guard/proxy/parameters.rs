@@ -1,24 +1,10 @@
 //! The parameters of a request's URL, decoded as ClickHouse decodes them, and written anew: what ClickHouse reads is what
 //! was looked at here, whatever escapes a client wrote.
 
-/// Parameters that may stand only once: with two of them, two readers may take different ones.
-const ONCE: [&str; 15] = [
-    "close_session",
-    "compress",
-    "database",
-    "decompress",
-    "default_format",
-    "log_comment",
-    "password",
-    "profile",
-    "query",
-    "query_id",
-    "quota_key",
-    "readonly",
-    "session_id",
-    "user",
-    "workload",
-];
+use std::collections::BTreeSet;
+
+/// Parameters that may stand more than once; of all others two readers may take different ones.
+const SEVERAL: [&[u8]; 2] = [b"filter", b"role"];
 
 /// Parameters in their order. Values are bytes: ClickHouse does not ask for UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,8 +23,11 @@ impl Parameters {
     }
 
     /// A parameter that may stand only once and stands twice.
-    pub(super) fn doubled(&self) -> Option<&'static str> {
-        ONCE.into_iter().find(|name| self.pairs.iter().filter(|(key, _)| key == name.as_bytes()).count() > 1)
+    pub(super) fn doubled(&self) -> Option<String> {
+        let mut seen = BTreeSet::new();
+        let is_once = |name: &&[u8]| !SEVERAL.contains(name) && !name.starts_with(b"param_");
+        let doubled = self.names().filter(is_once).find(|name| !seen.insert(*name));
+        doubled.map(|name| String::from_utf8_lossy(name).into_owned())
     }
 
     /// Value of the first parameter of that name.
@@ -138,7 +127,12 @@ mod tests {
 
     #[test]
     fn a_name_is_one_however_it_is_written() {
-        assert_eq!(Parameters::parse("quota_key=a&quota%5Fkey=b").doubled(), Some("quota_key"));
+        assert_eq!(Parameters::parse("quota_key=a&quota%5Fkey=b").doubled().as_deref(), Some("quota_key"));
+        assert_eq!(
+            Parameters::parse("max_memory_usage=1&max_memory_usage=0").doubled().as_deref(),
+            Some("max_memory_usage")
+        );
+        assert_eq!(Parameters::parse("role=a&role=b&a=1&b=1").doubled(), None);
         assert_eq!(Parameters::parse("param_a=1&param_a=2").doubled(), None);
         let mut parameters = Parameters::parse("a=1&b=2&a=3");
         assert_eq!(parameters.take("a"), Some(b"1".to_vec()));

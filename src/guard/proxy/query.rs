@@ -16,17 +16,17 @@ use super::collapse::{Key, Recorder, Role};
 use super::comment::merged_comment;
 use super::credentials::Identity;
 use super::encoded::Encoding;
-use super::estimates::Asker;
+use super::estimates::{Asker, ScanKey};
 use super::gatekeeper::{Place, Verdict};
 use super::headers::{answer_headers, request_headers};
 use super::multipart::{MultipartFault, MultipartScan};
 use super::parameters::Parameters;
 use super::refused::Refused;
 use super::shared::Shared;
-use super::statement::{OwnSetting, Statement};
+use super::statement::{OwnSetting, Statement, guarded};
 use super::upstream::{UpstreamError, set_credentials};
 use super::watched::{RunningQuery, WatchedBody};
-use crate::guard::gate::{Ask, Ended};
+use crate::guard::gate::{Ask, Ended, Offence};
 use crate::metrics::GuardOutcome;
 
 /// The text of a query must have come by then; data behind it have no deadline.
@@ -45,6 +45,13 @@ struct Query {
     /// The whole body, when it was read to its end: for telling identical queries.
     read: Option<Vec<u8>>,
     query_id: Option<String>,
+}
+
+/// A query that the gate lets in.
+struct Admitted {
+    place: Place,
+    scan: Option<ScanKey>,
+    recorder: Option<Recorder>,
 }
 
 /// Answers a query.
@@ -84,12 +91,17 @@ async fn admitted(
         None => None,
     };
     let estimate = shared.estimates.rows(
-        &query.statement.fingerprint,
         // What a session holds, its temporary tables, is not there for the estimate.
         query.statement.estimate.as_deref().filter(|_| query.parameters.get("session_id").is_none()),
-        Asker { parameters: &query.parameters, access: &access, identity: &query.identity, upstream: &shared.upstream },
+        Asker {
+            parameters: &query.parameters,
+            database: query.headers.get("x-clickhouse-database").map(HeaderValue::as_bytes),
+            access: &access,
+            identity: &query.identity,
+            upstream: &shared.upstream,
+        },
     );
-    let (estimated_rows, source) = estimate.await;
+    let (estimated_rows, source, scan) = estimate.await;
     shared.metrics.add_guard_estimate(source);
     let ask = Ask {
         number: 0,
@@ -103,7 +115,9 @@ async fn admitted(
     };
     let mut place = shared.gatekeeper.ask(ask, |number| shared.query_id(number));
     match place.verdict().await {
-        Some(Verdict::Admitted(settings)) => run(shared, query, &access, &settings, place, recorder).await,
+        Some(Verdict::Admitted(settings)) => {
+            run(shared, query, &access, &settings, Admitted { place, scan, recorder }).await
+        }
         Some(Verdict::Refused(refusal)) => Err(Refused::by_gate(refusal)),
         None => Err(Refused::full("the guard is being stopped")),
     }
@@ -208,9 +222,9 @@ async fn run(
     query: Query,
     access: &Access,
     settings: &[(&'static str, String)],
-    place: Place,
-    recorder: Option<Recorder>,
+    admitted: Admitted,
 ) -> Result<Answer, Refused> {
+    let Admitted { mut place, scan, recorder } = admitted;
     let Query { method, mut headers, mut parameters, identity, statement, body, query_id, .. } = query;
     let query_id = query_id.unwrap_or_else(|| shared.query_id(place.number()));
     if shared.enforces
@@ -218,16 +232,18 @@ async fn run(
     {
         return Err(Refused::loosened_cap(&own.name));
     }
+    let own_caps = own_caps(&statement, &parameters, settings);
     set_parameters(shared, &mut parameters, &identity, &statement, access, settings);
     parameters.set("query_id", query_id.as_str());
     set_credentials(&mut headers, &identity).map_err(|error| Refused::ambiguous(error.to_string()))?;
+    place.sent();
     let leaver =
         if !statement.only_reads { None } else { shared.leavers.claim(place.number(), &identity.user, &query_id) };
     let running = RunningQuery {
         place: Some(place),
         leaver,
-        fingerprint: statement.fingerprint,
-        writes: statement.writes,
+        scan,
+        own_caps,
         since: Instant::now(),
         leavers: Arc::clone(&shared.leavers),
         estimates: Arc::clone(&shared.estimates),
@@ -257,7 +273,7 @@ fn set_parameters(
     access: &Access,
     settings: &[(&'static str, String)],
 ) {
-    for name in ["quota_key", "workload", "profile", "replace_running_query", "throw_on_unknown_workload"] {
+    for name in guarded() {
         parameters.take(name);
     }
     parameters.set("quota_key", identity.tenant.as_str());
@@ -276,7 +292,7 @@ fn set_parameters(
     }
     for (name, value) in settings {
         // A client may be stricter with itself.
-        let own = parameters.text(name).and_then(|own| own.parse::<f64>().ok()).filter(|own| *own > 0.0);
+        let own = parameters.text(name).and_then(|own| own.parse::<f64>().ok()).filter(|own| *own >= 1.0);
         let is_stricter = own.is_some_and(|own| value.parse().is_ok_and(|cap: f64| own <= cap));
         if !is_stricter && access.allows(name, value) {
             parameters.set(name, value.as_str());
@@ -293,12 +309,31 @@ fn set_parameters(
     }
 }
 
+/// What the client itself holds the query to, more strictly than the gate does, in the URL or in the text.
+fn own_caps(statement: &Statement, parameters: &Parameters, settings: &[(&'static str, String)]) -> Vec<Offence> {
+    let is_own = |name: &str| {
+        let given = settings.iter().find(|(given, _)| *given == name).and_then(|(_, value)| value.parse::<f64>().ok());
+        let in_text = statement.settings.iter().filter(|own| own.name == name).map(|own| own.value.as_str());
+        let mut values = in_text.chain(parameters.text(name)).filter_map(|value| value.parse::<f64>().ok());
+        values.any(|own| own > 0.0 && given.is_none_or(|given| own < given))
+    };
+    [
+        ("max_memory_usage", Offence::Memory),
+        ("max_bytes_to_read", Offence::Bytes),
+        ("max_execution_time", Offence::Time),
+    ]
+    .into_iter()
+    .filter_map(|(name, offence)| is_own(name).then_some(offence))
+    .collect()
+}
+
 /// Whether a setting in the text would be looser than what the gate gives: the text's wins. What cannot be compared is
 /// taken for looser.
 fn loosens(own: &OwnSetting, settings: &[(&'static str, String)]) -> bool {
     let Some((_, cap)) = settings.iter().find(|(name, _)| *name == own.name) else { return false };
     match (own.value.parse::<f64>(), cap.parse::<f64>()) {
-        (Ok(own), Ok(cap)) => own <= 0.0 || own > cap,
+        // ClickHouse cuts a fraction off: half a byte is no limit at all.
+        (Ok(own), Ok(cap)) => !(1.0..=cap).contains(&own),
         _ => own.value != *cap,
     }
 }
@@ -325,4 +360,29 @@ fn part_fault(error: &UpstreamError) -> Option<MultipartFault> {
         source = error.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_caps_are_those_below_the_gates() {
+        let given = [("max_memory_usage", "1000".to_owned()), ("max_execution_time", "30".to_owned())];
+        let own = |sql: &str, query: &str| own_caps(&Statement::of(sql), &Parameters::parse(query), &given);
+        assert_eq!(own("SELECT 1", ""), []);
+        assert_eq!(own("SELECT 1 SETTINGS max_memory_usage = 1000, max_threads = 1", "max_execution_time=31"), []);
+        assert_eq!(own("SELECT 1 SETTINGS max_memory_usage = 999", ""), [Offence::Memory]);
+        assert_eq!(own("SELECT 1", "max_bytes_to_read=5&max_execution_time=3"), [Offence::Bytes, Offence::Time]);
+    }
+
+    #[test]
+    fn what_cannot_be_compared_with_a_cap_or_is_less_than_one_loosens_it() {
+        let given = [("max_execution_time", "30".to_owned())];
+        let loosens = |value: &str| {
+            loosens(&OwnSetting { name: "max_execution_time".to_owned(), value: value.to_owned() }, &given)
+        };
+        assert!(["0", "0.5", "31", "nan", "inf", "-1", "x", ""].into_iter().all(loosens));
+        assert!(!loosens("1") && !loosens("30"));
+    }
 }

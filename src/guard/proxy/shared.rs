@@ -14,6 +14,7 @@ use super::estimates::Estimates;
 use super::gatekeeper::Gatekeeper;
 use super::leavers::Leavers;
 use super::upstream::Upstream;
+use super::watching::Snapshots;
 use crate::guard::gate::{DEFAULT_CLASS, QueryNumber, WRITING_CLASS};
 use crate::guard::policy::GuardPolicy;
 use crate::guard::sql;
@@ -31,6 +32,8 @@ pub(super) struct Shared {
     pub(super) upstream: Upstream,
     pub(super) tenants: Tenants,
     pub(super) gatekeeper: Arc<Gatekeeper>,
+    /// Where what the gate knows is written down.
+    pub(super) snapshots: Arc<Snapshots>,
     pub(super) accesses: Accesses,
     pub(super) estimates: Arc<Estimates>,
     pub(super) collapse: Arc<Collapse>,

@@ -1,18 +1,31 @@
 //! What a query's text says of itself: whether it writes, what it sets, how its reading can be estimated. Pure. ClickHouse parses the text; this only has to see no less than it does.
 
-use crate::model::{normalise_sql, sql_facts, sql_fingerprint};
+use crate::guard::gate;
+use crate::guard::policy::guarded_settings;
+use crate::model::{SqlLexer, SqlTokenKind, normalise_sql, sql_facts, sql_fingerprint};
 
-/// Settings that nobody but the guard gives: with one of them in its text, a query would leave its place in the queue, its
-/// caps, or its traces.
-const GUARDED: [&str; 7] = [
+/// Settings that nobody but the guard gives, beside those of the policy that no class caps: with one of them in its text, a
+/// query would leave its place in the queue, its caps, or its traces, or be read in another language than here.
+const GUARDED: [&str; 6] = [
     "cancel_http_readonly_queries_on_client_close",
-    "memory_overcommit_ratio_denominator",
-    "memory_overcommit_ratio_denominator_for_user",
+    "dialect",
+    "implicit_select",
     "profile",
     "replace_running_query",
     "throw_on_unknown_workload",
-    "workload",
 ];
+
+/// Settings that a client may give neither in its text nor in the URL. A class's caps are not among them, as it may be
+/// stricter with itself; nor is `readonly`, which ClickHouse lets nobody loosen.
+pub(super) fn guarded() -> impl Iterator<Item = &'static str> {
+    let of_policy = guarded_settings().filter(|name| *name != "readonly" && !gate::SETTINGS.contains(name));
+    GUARDED.into_iter().chain(of_policy)
+}
+
+fn is_guarded(name: &str) -> bool {
+    guarded().any(|guarded| guarded == name)
+}
+
 /// A setting in a query's own text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OwnSetting {
@@ -46,12 +59,12 @@ impl Statement {
     pub(super) fn of(text: &str) -> Self {
         let normal = normalise_sql(text);
         let fingerprint = sql_fingerprint(&normal).to_string();
-        let words = words(text);
+        let (words, _) = words(text);
         let facts = sql_facts(text);
         let (writes, only_reads) = (facts.writes(), facts.reads_only());
         let settings = settings(text, &words);
-        let is_guarded = |name: &str| GUARDED.contains(&name) || name.contains('\\');
-        let guarded_setting = settings.iter().map(|own| &own.name).find(|name| is_guarded(name)).cloned();
+        let is_refused = |name: &str| is_guarded(name) || name.contains('\\');
+        let guarded_setting = settings.iter().map(|own| &own.name).find(|name| is_refused(name)).cloned();
         let estimate = (only_reads && !facts.limit_trap).then(|| estimate(text, &words)).flatten();
         Self { fingerprint, writes, only_reads, limit_trap: facts.limit_trap, guarded_setting, settings, estimate }
     }
@@ -59,20 +72,12 @@ impl Statement {
 
 /// Whether the text is an INSERT.
 pub(super) fn is_insert(text: &str) -> bool {
-    let mut at = 0;
-    while at < text.len() {
-        let (length, kind) = next(&text[at..]);
-        if !matches!(kind, Kind::Nothing) {
-            return text[at..at + length].eq_ignore_ascii_case("insert");
-        }
-        at += length;
-    }
-    false
+    SqlLexer::new(text).next().is_some_and(|first| first.is("insert"))
 }
 
 /// Whether the text is an INSERT up to where its data begin.
 pub(super) fn begins_data(text: &str) -> bool {
-    is_insert(text) && is_data(&words(text))
+    is_insert(text) && words(text).1
 }
 
 /// A word, a quoted name, or a sign of the text; strings, numbers and comments are left out.
@@ -105,129 +110,80 @@ fn estimate(text: &str, words: &[Word]) -> Option<String> {
     Some(format!("EXPLAIN ESTIMATE {cut}"))
 }
 
-/// What is set in the clauses `SETTINGS a = 1, b = 'x'` of the text.
+/// What is set in the clauses `SETTINGS a = 1, b = 'x'` of the text, and by a statement `SET a = 1`.
 fn settings(text: &str, words: &[Word]) -> Vec<OwnSetting> {
-    let mut names = Vec::new();
+    let mut settings = Vec::new();
     let mut in_clause = false;
     for (at, word) in words.iter().enumerate() {
-        if word.is("settings") && !word.is_quoted {
+        let before = at.checked_sub(1).map(|before| &words[before]);
+        let is_first = before.is_none_or(|before| before.is(";"));
+        if !word.is_quoted && (word.is("settings") || (is_first && word.is("set"))) {
             in_clause = true;
-        } else if let Some(equals) = words.get(at + 1).filter(|next| in_clause && next.is("=")) {
-            let rest = text[equals.start + 1..].trim_start();
-            let end = rest.find(|c: char| c.is_whitespace() || matches!(c, ',' | ')' | ';')).unwrap_or(rest.len());
-            names.push(OwnSetting { name: word.exact.clone(), value: rest[..end].trim_matches('\'').to_owned() });
+        }
+        // ClickHouse takes `==` for `=`.
+        let next = words.get(at + 1);
+        let begins_item = before.is_some_and(|before| before.is(",") || before.is("settings") || before.is("set"));
+        if let Some(equals) = next.filter(|next| in_clause && (next.is("=") || next.is("=="))) {
+            let value = value_at(&text[equals.start + equals.exact.len()..]);
+            settings.push(OwnSetting { name: word.exact.clone(), value });
+        } else if in_clause && begins_item && is_guarded(&word.exact) {
+            // A name alone switches the setting on.
+            settings.push(OwnSetting { name: word.exact.clone(), value: "1".to_owned() });
         }
     }
-    names
+    settings
 }
 
-fn words(text: &str) -> Vec<Word> {
-    let bytes = text.as_bytes();
-    let (mut words, mut at, mut depth): (Vec<Word>, usize, usize) = (Vec::new(), 0, 0);
-    while at < bytes.len() {
-        let (length, kind) = next(&text[at..]);
-        let piece = &text[at..at + length];
-        if matches!(kind, Kind::Closing) {
+/// The value that stands first, without its quotes. Of what is more than one token the first, which is no number.
+fn value_at(rest: &str) -> String {
+    let first = SqlLexer::new(rest).next().map_or("", |first| first.text);
+    let is_quoted = first.len() > 1 && first.starts_with('\'') && first.ends_with('\'');
+    if is_quoted { first[1..first.len() - 1].to_owned() } else { first.to_owned() }
+}
+
+/// The words, up to where an INSERT's data begin, and whether they begin.
+fn words(text: &str) -> (Vec<Word>, bool) {
+    let (mut words, mut depth): (Vec<Word>, usize) = (Vec::new(), 0);
+    let (mut reads, mut takes_input) = (false, false);
+    for token in SqlLexer::new(text) {
+        if token.is(")") {
             depth = depth.saturating_sub(1);
         }
-        let exact = match kind {
-            Kind::Nothing => None,
-            Kind::Quoted(quote_bytes) => piece.get(quote_bytes..length.saturating_sub(quote_bytes)),
-            _ => Some(piece),
+        let exact = match token.kind {
+            SqlTokenKind::Literal => None,
+            SqlTokenKind::QuotedName => token.name(),
+            SqlTokenKind::Word | SqlTokenKind::Symbol => Some(token.text),
         };
         if let Some(exact) = exact {
-            let is_quoted = matches!(kind, Kind::Quoted(_));
+            let is_quoted = token.kind == SqlTokenKind::QuotedName;
             let lower = exact.to_ascii_lowercase();
-            words.push(Word { lower, exact: exact.to_owned(), is_quoted, start: at, depth });
+            words.push(Word { lower, exact: exact.to_owned(), is_quoted, start: token.start, depth });
+            // Rows of a SELECT are no data, unless it takes them from the body by `input(…)`.
+            reads |= depth == 0 && token.is_any(&["select", "with", "from"]);
+            takes_input |= token.is("input");
         }
-        if matches!(kind, Kind::Opening) {
+        if token.is("(") {
             depth += 1;
         }
-        at += length;
-        if is_data(&words) {
-            break;
+        if (!reads || takes_input) && is_data(&words) {
+            return (words, true);
         }
     }
-    words
+    (words, false)
 }
 
 /// Behind `INSERT … FORMAT x` and `INSERT … VALUES` stand data.
 fn is_data(words: &[Word]) -> bool {
     let is_insert = words.first().is_some_and(|word| word.is("insert"));
-    let before_last = words.len().checked_sub(2).map(|at| &words[at]);
-    is_insert
-        && (words.last().is_some_and(|word| word.is("values") && !word.is_quoted && word.depth == 0)
-            || before_last.is_some_and(|word| word.is("format") && !word.is_quoted && word.depth == 0))
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Nothing,
-    Word,
-    Quoted(usize),
-    Opening,
-    Closing,
-    Sign,
-}
-
-/// Length of what stands first, at least 1, and what it is.
-fn next(rest: &str) -> (usize, Kind) {
-    let bytes = rest.as_bytes();
-    let line = || rest.find('\n').unwrap_or(rest.len());
-    match bytes[0] {
-        b'-' if rest.starts_with("--") => (line(), Kind::Nothing),
-        b'#' if matches!(bytes.get(1), None | Some(b' ' | b'!')) => (line(), Kind::Nothing),
-        b'/' if rest.starts_with("/*") => (rest[2..].find("*/").map_or(rest.len(), |end| end + 4), Kind::Nothing),
-        b'\'' => (quoted(bytes, b'\''), Kind::Nothing),
-        quote @ (b'"' | b'`') => (quoted(bytes, quote), Kind::Quoted(1)),
-        b'$' => heredoc(rest).map_or((1, Kind::Sign), |length| (length, Kind::Nothing)),
-        b'(' => (1, Kind::Opening),
-        b')' => (1, Kind::Closing),
-        b'0'..=b'9' => (rest.find(|c: char| !is_part(c)).unwrap_or(rest.len()), Kind::Nothing),
-        byte if byte.is_ascii_whitespace() => (1, Kind::Nothing),
-        _ => other(rest),
-    }
-}
-
-/// Typographic quotes are quotes to ClickHouse too; everything else beyond ASCII is no part of a name.
-fn other(rest: &str) -> (usize, Kind) {
-    let first = rest.chars().next().unwrap_or(' ');
-    let up_to = |close: char| rest.find(close).map_or(rest.len(), |end| end + close.len_utf8());
-    match first {
-        '\u{2018}' => (up_to('\u{2019}'), Kind::Nothing),
-        '\u{201c}' => (up_to('\u{201d}'), Kind::Quoted(first.len_utf8())),
-        first if first.is_ascii_alphabetic() || first == '_' => {
-            (rest.find(|c: char| !is_part(c)).unwrap_or(rest.len()), Kind::Word)
-        }
-        first if first.is_ascii() => (1, Kind::Sign),
-        first => (first.len_utf8(), Kind::Nothing),
-    }
-}
-
-fn is_part(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_'
-}
-
-fn quoted(bytes: &[u8], quote: u8) -> usize {
-    let mut at = 1;
-    while at < bytes.len() {
-        let doubled = bytes[at] == quote && bytes.get(at + 1) == Some(&quote);
-        if bytes[at] == quote && !doubled {
-            return at + 1;
-        }
-        at += if bytes[at] == b'\\' || doubled { 2 } else { 1 };
-    }
-    bytes.len()
-}
-
-/// `$tag$ … $tag$`, when it has an end.
-fn heredoc(rest: &str) -> Option<usize> {
-    let tag_length = rest[1..].find('$')? + 2;
-    let tag = &rest[..tag_length];
-    if !tag[1..tag_length - 1].chars().all(is_part) {
-        return None;
-    }
-    rest[tag_length..].find(tag).map(|end| end + 2 * tag_length)
+    // Behind these a name stands: the table may be called `values`.
+    let is_name = |before: &Word| ["into", "table", "function", "."].iter().any(|word| before.is(word));
+    let is_keyword = |from_end: usize, lower: &str| {
+        let Some(at) = words.len().checked_sub(from_end) else { return false };
+        let word = &words[at];
+        let is_name = at.checked_sub(1).is_some_and(|before| is_name(&words[before]));
+        word.is(lower) && !word.is_quoted && word.depth == 0 && !is_name
+    };
+    is_insert && (is_keyword(1, "values") || is_keyword(2, "format"))
 }
 
 #[cfg(test)]
@@ -246,6 +202,22 @@ mod tests {
             "SELECT 1 SETTINGS `work\\x6coad` = 'x'",
             "INSERT INTO t SETTINGS workload='x' VALUES (1)",
             "SELECT 'it''s' -- '\n SETTINGS profile='x'",
+            "SELECT uniqExact(x) FROM t // '\n SETTINGS max_memory_usage=0, workload='free' // '",
+            "SELECT 1 /* /* */ ' */ SETTINGS workload='free' -- '",
+            "SELECT 1 SETTINGS workload == 'x'",
+            "SET workload = 'x'",
+            "SELECT 1 SETTINGS max_untracked_memory = 1000000000000",
+            "SELECT 1 SETTINGS timeout_overflow_mode_leaf = 'break'",
+            "SELECT 1 AS a$b$ SETTINGS workload='free', log_comment='$b$'",
+            "SELECT $ ' \" $ x $ ' \" $ SETTINGS workload='free'",
+            "SELECT 1 SETTINGS replace_running_query",
+            "SET max_threads = 1, replace_running_query",
+            "INSERT INTO t SELECT 1 AS values FROM x SETTINGS workload='free'",
+            "INSERT INTO t SELECT 1 AS format, 2 FROM x SETTINGS workload='free'",
+            "INSERT INTO t FROM x AS values SELECT 1 SETTINGS workload='free'",
+            "INSERT INTO values SELECT 1 SETTINGS workload='free'",
+            "INSERT INTO d.format SELECT 1 SETTINGS workload='free'",
+            "/* /* */ */ SET max_threads = 1, memory_overcommit_ratio_denominator = 1",
         ] {
             assert!(Statement::of(text).guarded_setting.is_some(), "{text}");
         }
@@ -254,6 +226,7 @@ mod tests {
             "SELECT workload FROM t WHERE workload = 'x'",
             "SELECT 1 SETTINGS max_threads = 2 -- workload = 1",
             "INSERT INTO t VALUES ('SETTINGS', workload = 1)",
+            "ALTER TABLE t UPDATE set = 1, workload = 'x' WHERE 1",
         ] {
             assert_eq!(Statement::of(text).guarded_setting, None, "{text}");
         }
@@ -271,6 +244,26 @@ mod tests {
         for text in ["SELECT a FROM t LIMIT 10", "SELECT 1", "INSERT INTO t SELECT a FROM t"] {
             assert_eq!(estimate(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn an_insert_is_seen_behind_every_comment() {
+        for text in [
+            "// x\nINSERT INTO t VALUES",
+            "/* /* */ ' */ insert into t FORMAT CSV 1",
+            "INSERT INTO t SELECT a FROM input('a Int8') FORMAT CSV",
+            "#!a\nINSERT INTO t VALUES (",
+        ] {
+            assert!(is_insert(text) && begins_data(text), "{text}");
+        }
+        assert!(!is_insert("`insert` 1") && !is_insert("/* /* */ INSERT INTO t VALUES */ SELECT 1"));
+    }
+
+    #[test]
+    fn values_are_the_tokens_behind_the_sign() {
+        let own = Statement::of("SELECT 1 SETTINGS a = /* 1 */ 0, b = '' , c = 'x, y', d =\n-1").settings;
+        let own: Vec<(&str, &str)> = own.iter().map(|own| (own.name.as_str(), own.value.as_str())).collect();
+        assert_eq!(own, [("a", "0"), ("b", ""), ("c", "x, y"), ("d", "-")]);
     }
 
     #[test]

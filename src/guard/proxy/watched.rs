@@ -1,28 +1,32 @@
 //! ClickHouse's answer on its way to the client, and what is learned as it passes: how the query ended, and whether its
 //! client is still there.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::collapse::Recorder;
-use super::estimates::Estimates;
+use super::encoded::Encoding;
+use super::estimates::{Estimates, ScanKey};
 use super::gatekeeper::Place;
 use super::leavers::{Leaver, Leavers};
 use super::upstream::exception_code;
-use crate::guard::gate::Ended;
+use crate::guard::gate::{Ended, Offence};
 use crate::metrics::{GuardOutcome, Metrics};
 
 /// How much of an answer's end is kept to find an exception in it; ClickHouse's own end of an answer is as long.
 const TAIL_BYTES_MAX: usize = 16 << 10;
+/// How much of an encoded answer is looked at in clear for the same.
+const CLEAR_BYTES_MAX: usize = 256 << 10;
 /// So long after the head of an answer its end may come, for the counts in the head to be those of the whole.
 const AFTER_HEAD_MAX: Duration = Duration::from_millis(10);
 /// The exception code of a connection that broke.
@@ -35,10 +39,10 @@ pub(super) struct RunningQuery {
     pub(super) place: Option<Place>,
     /// How to end it; absent for a write, which is never ended, and for a query that another of the same name shadows.
     pub(super) leaver: Option<Leaver>,
-    /// Its fingerprint.
-    pub(super) fingerprint: String,
-    /// Whether it writes: then what it reads is not learned.
-    pub(super) writes: bool,
+    /// Its text, by which its reading is learned; absent for what no estimate says anything of.
+    pub(super) scan: Option<ScanKey>,
+    /// What its client holds it to, more strictly than the gate.
+    pub(super) own_caps: Vec<Offence>,
     /// Since when.
     pub(super) since: Instant,
     /// Where its end is told.
@@ -58,8 +62,10 @@ pub(super) struct WatchedBody {
     summary: Summary,
     exception_code: Option<u32>,
     exception_tag: Option<String>,
-    is_text: bool,
+    encoding: Encoding,
     tail: Vec<u8>,
+    /// Whether the answer had more than the tail holds: then it cannot be decoded from its beginning.
+    is_tail_cut: bool,
     head_at: Instant,
 }
 
@@ -77,8 +83,11 @@ impl RunningQuery {
     pub(super) fn end(mut self, mut ended: Ended) {
         self.leaver = None;
         ended.duration_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if let (Some(rows), false, None) = (ended.read_rows, self.writes, ended.exception_code) {
-            self.estimates.learn(&self.fingerprint, rows);
+        ended.own_caps = std::mem::take(&mut self.own_caps);
+        match (self.scan, ended.read_rows, ended.exception_code) {
+            (Some(scan), Some(rows), None) => self.estimates.learn(scan, rows),
+            (Some(scan), _, Some(_)) => self.estimates.forget(&scan),
+            _ => {}
         }
         let outcome = if ended.exception_code.is_some() { GuardOutcome::Failed } else { GuardOutcome::Answered };
         self.metrics.add_guard_query(outcome);
@@ -113,7 +122,8 @@ impl WatchedBody {
         }
         let summary =
             headers.get("x-clickhouse-summary").and_then(|value| serde_json::from_slice(value.as_bytes()).ok());
-        let is_text = !headers.contains_key(http::header::CONTENT_ENCODING);
+        let encoding = headers.get(http::header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
+        let encoding = Encoding::of(encoding, false);
         let exception_code = exception_code(headers)
             // A status without a code is of something between here and ClickHouse.
             .or_else(|| (!status.is_success()).then_some(NETWORK_ERROR));
@@ -127,8 +137,9 @@ impl WatchedBody {
             summary,
             exception_code,
             exception_tag,
-            is_text,
+            encoding,
             tail: Vec::new(),
+            is_tail_cut: false,
             head_at: Instant::now(),
         }
     }
@@ -137,6 +148,7 @@ impl WatchedBody {
         if let Some(recorder) = &mut self.recorder {
             recorder.piece(bytes);
         }
+        self.is_tail_cut |= self.tail.len() + bytes.len() > TAIL_BYTES_MAX;
         if bytes.len() >= TAIL_BYTES_MAX {
             self.tail.clear();
             self.tail.extend_from_slice(&bytes[bytes.len() - TAIL_BYTES_MAX..]);
@@ -152,11 +164,11 @@ impl WatchedBody {
     /// The answer is over: whole, or broken off.
     fn over(&mut self, is_broken: bool) {
         let Some(query) = self.query.take() else { return };
-        let text = if self.is_text { String::from_utf8_lossy(&self.tail) } else { "".into() };
-        let in_tail = match (self.exception_code, &self.exception_tag) {
-            (Some(_), _) => exception_in(&text, None),
-            (None, Some(tag)) => exception_in(&text, Some(tag)),
-            (None, None) => None,
+        let tag = self.exception_tag.as_deref().filter(|_| self.exception_code.is_none());
+        let in_tail = if self.exception_code.is_some() || tag.is_some() {
+            exception_in(&clear(self.encoding, &self.tail, self.is_tail_cut), tag)
+        } else {
+            None
         };
         let code =
             self.exception_code.or(in_tail.as_ref().map(|(code, _)| *code)).or(is_broken.then_some(NETWORK_ERROR));
@@ -168,7 +180,7 @@ impl WatchedBody {
             memory_bytes: number(&self.summary.memory_usage).filter(|bytes| *bytes > 0),
             read_rows: number(&self.summary.read_rows),
             read_bytes: number(&self.summary.read_bytes),
-            duration_ms: 0,
+            ..Ended::default()
         });
         if let Some(recorder) = self.recorder.take().filter(|_| code.is_none()) {
             recorder.land();
@@ -180,6 +192,20 @@ impl WatchedBody {
 /// is full, or at the end. Where much time passes after it, the query went on, and the counts are of its beginning.
 fn is_final(before_head: Duration, after_head: Duration) -> bool {
     after_head <= AFTER_HEAD_MAX + before_head / 10
+}
+
+/// The end of an answer in clear. Of an encoded one nothing, unless all of it is there: what failed at once is short. With
+/// `compress=1` an exception is in ClickHouse's own blocks, and no header says so.
+fn clear(encoding: Encoding, tail: &[u8], is_cut: bool) -> Cow<'_, str> {
+    let decoded = |encoding: Encoding| match is_cut {
+        true => Cow::from(""),
+        false => String::from_utf8_lossy(&encoding.decode(tail, CLEAR_BYTES_MAX)).into_owned().into(),
+    };
+    if encoding != Encoding::Plain {
+        return decoded(encoding);
+    }
+    let blocks = decoded(Encoding::Blocks);
+    if blocks.is_empty() { String::from_utf8_lossy(tail) } else { blocks }
 }
 
 /// The exception at the end of an answer: of one that began well it stands behind a mark that ClickHouse made up for this
@@ -244,6 +270,25 @@ mod tests {
         assert_eq!(exception_in(middle, Some("abd")), None);
         assert_eq!(exception_in("Code: 62. DB::Exception: Syntax\n", None).unwrap().0, 62);
         assert_eq!(exception_in("", None), None);
+    }
+
+    #[test]
+    fn an_encoded_exception_is_read_as_far_as_it_is_all_there() {
+        let text = "Code: 241. DB::Exception: Query memory limit exceeded: would use 2 MiB, maximum: 1 MiB. (X)";
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut gzip, text.as_bytes()).unwrap();
+        let gzip = gzip.finish().unwrap();
+        assert_eq!(exception_in(&clear(Encoding::Gzip, &gzip, false), None), Some((241, text.to_owned())));
+        assert_eq!(exception_in(&clear(Encoding::Gzip, &gzip, true), None), None);
+        assert_eq!(exception_in(&clear(Encoding::Unknown, &gzip, false), None), None);
+        let data = lz4_flex::block::compress(text.as_bytes());
+        let mut block = vec![0; 16];
+        block.push(0x82);
+        block.extend((data.len() as u32 + 9).to_le_bytes());
+        block.extend((text.len() as u32).to_le_bytes());
+        block.extend(data);
+        assert_eq!(exception_in(&clear(Encoding::Plain, &block, false), None), Some((241, text.to_owned())));
+        assert_eq!(clear(Encoding::Plain, text.as_bytes(), true), text);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! on disk beside the ring, so that a restart of the guard forgets neither.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,8 +19,12 @@ use crate::metrics::Metrics;
 
 /// Events on their way to the gate. The watch keeps the latest when they are not taken.
 const EVENTS_BOUND: usize = 256;
-/// How often what the gate knows is written down: so much is forgotten when the guard is killed.
+/// How often what the gate knows is written down: of what it has learned so much is forgotten when the guard is killed.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(10);
+/// Least time between two writings of what happened by itself.
+const SNAPSHOT_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// Name of the file that is held while a proxy writes the other.
+const LOCK_FILE: &str = "gate.lock";
 /// Name of the file in `black_box.directory`.
 const SNAPSHOT_FILE: &str = "gate.json";
 
@@ -83,23 +88,63 @@ pub(super) fn restored(directory: &Path) -> GateSnapshot {
     })
 }
 
-/// Writes down what the gate knows, now and then and at the end.
-pub(super) async fn keep_snapshots(directory: PathBuf, gatekeeper: Arc<Gatekeeper>, stop: CancellationToken) {
+/// The file of what the gate knows.
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    directory: PathBuf,
+    gatekeeper: Arc<Gatekeeper>,
+    /// Held while one is taken and written, so that the later one is the one that stays.
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl Snapshots {
+    pub(super) fn new(directory: PathBuf, gatekeeper: Arc<Gatekeeper>) -> Self {
+        Self { directory, gatekeeper, writing: tokio::sync::Mutex::new(()) }
+    }
+
+    /// Writes down what the gate knows now.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(super) async fn write(&self) -> std::io::Result<()> {
+        let _one_at_a_time = self.writing.lock().await;
+        let (snapshot, directory) = (self.gatekeeper.snapshot(), self.directory.clone());
+        tokio::task::spawn_blocking(move || write(&directory, &snapshot)).await.map_err(std::io::Error::other)?
+    }
+}
+
+/// Takes the directory: two proxies would write over each other what operators have set.
+///
+/// # Errors
+/// `WouldBlock`: another proxy has it. Else the disk refuses.
+pub(super) fn take(directory: &Path) -> std::io::Result<File> {
+    std::fs::create_dir_all(directory)?;
+    let lock = File::options().write(true).create(true).truncate(false).open(directory.join(LOCK_FILE))?;
+    lock.try_lock()?;
+    Ok(lock)
+}
+
+/// Writes down what the gate knows: soon after what must not be forgotten, now and then, and at the end. `lock` is held
+/// as long.
+pub(super) async fn keep_snapshots(snapshots: Arc<Snapshots>, lock: File, stop: CancellationToken) {
     let mut interval = tokio::time::interval(SNAPSHOT_INTERVAL);
-    loop {
-        let is_over = tokio::select! {
+    let mut is_over = false;
+    while !is_over {
+        is_over = tokio::select! {
             () = stop.cancelled() => true,
             _ = interval.tick() => false,
+            () = snapshots.gatekeeper.to_keep.notified() => false,
         };
-        let (snapshot, directory) = (gatekeeper.snapshot(), directory.clone());
-        let written = tokio::task::spawn_blocking(move || write(&directory, &snapshot)).await;
-        if let Ok(Err(error)) = written {
+        if let Err(error) = snapshots.write().await {
             tracing::warn!(%error, "cannot write down what the gate knows");
         }
-        if is_over {
-            return;
+        if !is_over {
+            let pause = tokio::time::timeout(SNAPSHOT_INTERVAL_MIN, stop.cancelled());
+            // Either way the loop goes on: at the end to write once more.
+            let _ = pause.await;
         }
     }
+    drop(lock);
 }
 
 /// Beside the file and then in its place, so that a crash leaves the old one or the new one.
@@ -130,5 +175,42 @@ mod tests {
         assert_eq!(restored(directory.path()), gate.snapshot());
         std::fs::write(directory.path().join(SNAPSHOT_FILE), "{").unwrap();
         assert_eq!(restored(directory.path()), GateSnapshot::default());
+    }
+
+    #[test]
+    fn a_directory_is_one_proxys() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = take(directory.path()).unwrap();
+        assert_eq!(take(directory.path()).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        drop(lock);
+        assert!(take(directory.path()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_block_is_on_disk_long_before_the_next_snapshot_is_due() {
+        let directory = tempfile::tempdir().unwrap();
+        let gate = Gate::new(GuardPolicy::default(), 1 << 30);
+        let gatekeeper = Arc::new(Gatekeeper::new(gate, Arc::new(Metrics::new())));
+        let snapshots = Arc::new(Snapshots::new(directory.path().to_owned(), Arc::clone(&gatekeeper)));
+        let stop = CancellationToken::new();
+        let lock = take(directory.path()).unwrap();
+        let keeping = tokio::spawn(keep_snapshots(Arc::clone(&snapshots), lock, stop.clone()));
+        let path = directory.path().to_owned();
+        let began = tokio::time::Instant::now();
+        while !path.join(SNAPSHOT_FILE).exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            assert!(began.elapsed() < SNAPSHOT_INTERVAL);
+        }
+        gatekeeper.tell(GateInput::Block { fingerprint: "f".to_owned(), until: None, reason: String::new() });
+        let told = tokio::time::Instant::now();
+        while restored(&path) != gatekeeper.snapshot() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            assert!(told.elapsed() < SNAPSHOT_INTERVAL / 2);
+        }
+        gatekeeper.tell(GateInput::Unblock { fingerprint: "f".to_owned() });
+        snapshots.write().await.unwrap();
+        assert_eq!(restored(&path), gatekeeper.snapshot());
+        stop.cancel();
+        keeping.await.unwrap();
     }
 }

@@ -156,7 +156,7 @@ fn settings_of(statement: &[Token<'_>]) -> Vec<String> {
     for (at, _) in statement.iter().enumerate().filter(|(_, token)| token.is("settings")) {
         let mut rest = &statement[at + 1..];
         while let [name, equals, ..] = rest {
-            let Some(text) = name.name().filter(|_| equals.is("=")) else { break };
+            let Some(text) = name.name().filter(|_| equals.is_any(&["=", "=="])) else { break };
             if names.len() < SQL_SETTINGS_MAX {
                 names.push(text.to_owned());
             }

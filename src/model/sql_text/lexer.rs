@@ -4,7 +4,7 @@
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// A keyword or a name without quotes.
     Word,
     /// A name in quotes of any kind.
@@ -17,14 +17,19 @@ pub(super) enum Kind {
 
 /// A token, as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token<'a> {
-    pub(super) kind: Kind,
-    pub(super) text: &'a str,
+pub struct Token<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// It, with its quotes.
+    pub text: &'a str,
+    /// Where it begins in the whole text, in bytes.
+    pub start: usize,
 }
 
 impl<'a> Token<'a> {
     /// Whether it is this symbol, or this word in any case.
-    pub(super) fn is(&self, text: &str) -> bool {
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
         match self.kind {
             Kind::Word => self.text.eq_ignore_ascii_case(text),
             Kind::Symbol => self.text == text,
@@ -33,12 +38,14 @@ impl<'a> Token<'a> {
     }
 
     /// Whether it is one of these words, in any case.
-    pub(super) fn is_any(&self, words: &[&str]) -> bool {
+    #[must_use]
+    pub fn is_any(&self, words: &[&str]) -> bool {
         words.iter().any(|word| self.is(word))
     }
 
     /// A name without its quotes. Escapes inside stay: they are the same each time.
-    pub(super) fn name(&self) -> Option<&'a str> {
+    #[must_use]
+    pub fn name(&self) -> Option<&'a str> {
         match self.kind {
             Kind::Word => Some(self.text),
             Kind::QuotedName => {
@@ -63,7 +70,9 @@ fn is_closed(quoted: &str) -> bool {
 const PAIRS: [&str; 11] = ["<=", ">=", "!=", "<>", "||", "::", "->", "==", "@@", "<=>", "**"];
 
 /// The tokens of a text.
-pub(super) struct Lexer<'a> {
+#[derive(Debug)]
+pub struct Lexer<'a> {
+    whole_bytes: usize,
     rest: &'a str,
     /// A number after a dot is a member of a tuple: `t.1`.
     after_dot: bool,
@@ -72,8 +81,10 @@ pub(super) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
-        Self { rest: text, after_dot: false, after_operand: false }
+    /// Those of `text`.
+    #[must_use]
+    pub const fn new(text: &'a str) -> Self {
+        Self { whole_bytes: text.len(), rest: text, after_dot: false, after_operand: false }
     }
 }
 
@@ -94,11 +105,12 @@ impl<'a> Iterator for Lexer<'a> {
         }
         let is_dot = self.after_operand && self.rest.starts_with('.');
         let (kind, length) = if is_dot { (Kind::Symbol, 1) } else { token_at(self.rest, self.after_dot) };
+        let start = self.whole_bytes - self.rest.len();
         let (text, rest) = self.rest.split_at(length);
         self.rest = rest;
         self.after_dot = text == ".";
         self.after_operand = kind != Kind::Symbol || text == ")" || text == "]";
-        Some(Token { kind, text })
+        Some(Token { kind, text, start })
     }
 }
 
@@ -188,11 +200,10 @@ fn quoted(bytes: &[u8], quote: u8) -> usize {
     bytes.len()
 }
 
-/// Length of `$tag$ … $tag$`; the tag may be empty.
+/// Length of `$tag$ … $tag$`; a tag may be empty, and of any characters.
 fn heredoc(rest: &str) -> Option<usize> {
     let tag = rest[1..].find('$')? + 2;
-    let is_tag = rest[1..tag - 1].bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let end = is_tag.then(|| rest[tag..].find(&rest[..tag]))??;
+    let end = rest[tag..].find(&rest[..tag])?;
     Some(tag + end + tag)
 }
 
