@@ -66,12 +66,15 @@ async fn admitted(
     body: Incoming,
     peer: std::net::IpAddr,
 ) -> Result<Answer, Refused> {
-    let query = read(shared, parts, body, peer).await?;
-    let access = match shared.accesses.of(&query.identity, &shared.upstream).await {
-        Ok(access) => access,
-        // ClickHouse says in its own words that the credentials are wrong; nobody is charged for it.
-        Err(_) => return unadmitted(shared, query).await,
-    };
+    let mut parameters = Parameters::parse(parts.uri.query().unwrap_or_default());
+    if let Some(name) = parameters.doubled() {
+        return Err(Refused::ambiguous(format!("the parameter {name} is given more than once")));
+    }
+    let identity = shared.tenants.identify(&parts.headers, &mut parameters)?;
+    // Before the text is read, so that only those who may come in make the guard work. Nobody is charged for a wrong
+    // password.
+    let access = shared.accesses.of(&identity, &shared.upstream).await.map_err(|error| refused(&error))?;
+    let query = read(shared, parts, parameters, identity, body, peer).await?;
     let recorder = match key_of(shared, &query).map(|key| shared.collapse.join(key)) {
         Some(Role::Follows(followed)) => match followed.answer().await {
             Some(answer) => {
@@ -108,12 +111,14 @@ async fn admitted(
 }
 
 /// Reads all that must be known of a query.
-async fn read(shared: &Shared, parts: Parts, body: Incoming, peer: std::net::IpAddr) -> Result<Query, Refused> {
-    let mut parameters = Parameters::parse(parts.uri.query().unwrap_or_default());
-    if let Some(name) = parameters.doubled() {
-        return Err(Refused::ambiguous(format!("the parameter {name} is given more than once")));
-    }
-    let identity = shared.tenants.identify(&parts.headers, &mut parameters)?;
+async fn read(
+    shared: &Shared,
+    parts: Parts,
+    parameters: Parameters,
+    identity: Identity,
+    body: Incoming,
+    peer: std::net::IpAddr,
+) -> Result<Query, Refused> {
     let encodings: Vec<&[u8]> =
         parts.headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
     let encoding = match encodings.as_slice() {
@@ -191,14 +196,6 @@ fn key_of(shared: &Shared, query: &Query) -> Option<Key> {
         add(query.headers.get(name).map_or(&b""[..], HeaderValue::as_bytes));
     }
     Some(hash.finalize().into())
-}
-
-/// Sends a query whose credentials ClickHouse does not take: it answers itself.
-async fn unadmitted(shared: &Shared, query: Query) -> Result<Answer, Refused> {
-    let Query { method, mut headers, parameters, identity, body, .. } = query;
-    set_credentials(&mut headers, &identity).map_err(|error| Refused::ambiguous(error.to_string()))?;
-    let sent = shared.upstream.send(method, "/", &parameters, headers, body).await;
-    super::plain::passed(sent.map_err(|error| refused(&error))?)
 }
 
 async fn run(
@@ -304,6 +301,7 @@ fn loosens(own: &OwnSetting, settings: &[(&'static str, String)]) -> bool {
 fn refused(error: &UpstreamError) -> Refused {
     match error {
         UpstreamError::Address(_) => Refused::long_address(),
+        UpstreamError::Exception(code, text) => Refused::by_server(*code, text),
         error => match part_fault(error) {
             Some(_) => {
                 Refused::ambiguous("a body of several parts holds a field named query, or a part that cannot be read")

@@ -17,11 +17,13 @@ pub(super) struct Refused {
     status: StatusCode,
     message: String,
     refusal: Option<Refusal>,
+    /// ClickHouse's own words, where it said them.
+    verbatim: Option<String>,
 }
 
 impl Refused {
     fn new(code: u32, name: &'static str, status: StatusCode, message: impl Into<String>) -> Self {
-        Self { code, name, status, message: message.into(), refusal: None }
+        Self { code, name, status, message: message.into(), refusal: None, verbatim: None }
     }
 
     /// Not a tenant, or not its password.
@@ -29,6 +31,18 @@ impl Refused {
         let message =
             format!("{user}: Authentication failed: password is incorrect, or there is no user with such name");
         Self::new(516, "AUTHENTICATION_FAILED", StatusCode::FORBIDDEN, message)
+    }
+
+    /// ClickHouse does not take the credentials, and said so.
+    pub(super) fn by_server(code: u32, text: &str) -> Self {
+        let name = match code {
+            192 => "UNKNOWN_USER",
+            193 => "WRONG_PASSWORD",
+            194 => "REQUIRED_PASSWORD",
+            _ => "AUTHENTICATION_FAILED",
+        };
+        let verbatim = Some(text.trim_end().to_owned());
+        Self { verbatim, ..Self::new(code, name, StatusCode::FORBIDDEN, text.trim_end()) }
     }
 
     /// A request that two readers may read in two ways.
@@ -108,8 +122,9 @@ impl Refused {
     pub(super) fn answer(&self, request: &HeaderMap, query_id: Option<&str>) -> Answer {
         let accepts = request.get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
         let is_json = accepts.windows(16).any(|part| part.eq_ignore_ascii_case(b"application/json"));
-        let text =
-            format!("Code: {}. DB::Exception: {}. ({})", self.code, self.message.trim_end_matches('.'), self.name);
+        let own =
+            || format!("Code: {}. DB::Exception: {}. ({})", self.code, self.message.trim_end_matches('.'), self.name);
+        let text = self.verbatim.clone().unwrap_or_else(own);
         let body = if is_json {
             let refusal = self.refusal.as_ref();
             let value = json!({ "code": self.code, "name": self.name, "exception": text, "refusal": refusal });
