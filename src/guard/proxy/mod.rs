@@ -143,6 +143,7 @@ impl Proxy {
             enforces: policy.proxy.enforce,
             collapses: policy.proxy.collapse_identical,
             run: format!("{:x}", clock::now().as_millis()),
+            long_texts: Arc::new(tokio::sync::Semaphore::new(query::LONG_TEXTS_AT_ONCE_MAX)),
             policy,
             workloads: std::sync::RwLock::default(),
         });

@@ -15,7 +15,7 @@ use super::body::{BodyError, QueryText, RequestBody};
 use super::collapse::{Key, Recorder, Role};
 use super::comment::merged_comment;
 use super::credentials::Identity;
-use super::encoded::Encoding;
+use super::encoded::{Encoding, is_decompress};
 use super::estimates::Asker;
 use super::gatekeeper::{Place, Verdict};
 use super::headers::{answer_headers, request_headers};
@@ -31,6 +31,10 @@ use crate::metrics::GuardOutcome;
 
 /// The text of a query must have come by then; data behind it have no deadline.
 const TEXT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest text that is taken apart at once; longer ones take memory and time, and wait for each other.
+const SHORT_TEXT_BYTES_MAX: usize = 64 << 10;
+/// Long texts taken apart at a time, each in some 130 MB.
+pub(super) const LONG_TEXTS_AT_ONCE_MAX: usize = 2;
 /// Longest id of a query that is taken over from a client.
 const QUERY_ID_BYTES_MAX: usize = 256;
 
@@ -121,9 +125,11 @@ async fn read(
 ) -> Result<Query, Refused> {
     let encodings: Vec<&[u8]> =
         parts.headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
+    let decompress = is_decompress(parameters.get("decompress"))
+        .ok_or_else(|| Refused::ambiguous("the parameter decompress is neither 0 nor 1"))?;
     let encoding = match encodings.as_slice() {
-        [] => Encoding::of(None, parameters.is_on("decompress")),
-        [one] => Encoding::of(Some(one), parameters.is_on("decompress")),
+        [] => Encoding::of(None, decompress),
+        [one] => Encoding::of(Some(one), decompress),
         _ => Encoding::Unknown,
     };
     let mut body = RequestBody::of(body);
@@ -133,7 +139,7 @@ async fn read(
     let text = body.read_text(parameters.get("query").unwrap_or_default(), encoding);
     let text = tokio::time::timeout(TEXT_TIMEOUT, text).await.map_err(|_| Refused::slow_text())??;
     let QueryText { text, is_whole, body: read } = text;
-    let statement = Statement::of(&text);
+    let statement = statement(shared, text).await?;
     if shared.enforces {
         if !is_whole {
             return Err(Refused::unread());
@@ -150,6 +156,21 @@ async fn read(
     }
     let headers = request_headers(&parts.headers, peer);
     Ok(Query { method: parts.method, headers, parameters, identity, statement, body, read, query_id })
+}
+
+/// Takes a text apart; a long one on a thread of its own, and few of those at a time.
+async fn statement(shared: &Shared, text: String) -> Result<Statement, Refused> {
+    if text.len() <= SHORT_TEXT_BYTES_MAX {
+        return Ok(Statement::of(&text));
+    }
+    let stopped = || Refused::full("the guard is being stopped");
+    let permit = Arc::clone(&shared.long_texts).acquire_owned().await.map_err(|_| stopped())?;
+    let taken_apart = tokio::task::spawn_blocking(move || {
+        // Held in the thread: it goes on when the client leaves.
+        let _permit = permit;
+        Statement::of(&text)
+    });
+    taken_apart.await.map_err(|_| stopped())
 }
 
 /// A scan for a body of several parts; one whose parts cannot be told apart is refused.

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Accesses;
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) collapses: bool,
     /// Beginning of the ids given to queries; tells the runs of the proxy apart.
     pub(super) run: String,
+    /// Who may take a long text apart.
+    pub(super) long_texts: Arc<Semaphore>,
     pub(super) policy: GuardPolicy,
     /// Workloads that the server has.
     pub(super) workloads: RwLock<BTreeSet<String>>,
