@@ -41,7 +41,6 @@ pub use admin::{BlockRequest, SafeModeRequest, Status, StatusQuery, UnblockReque
 pub use estimates::EstimateSource;
 
 use crate::client_tls::{self, TlsError};
-use crate::clock;
 use crate::config::{Secret, SecretFileError};
 use crate::guard::gate::{Gate, GateInput};
 use crate::guard::policy::GuardPolicy;
@@ -142,7 +141,6 @@ impl Proxy {
             metrics,
             enforces: policy.proxy.enforce,
             collapses: policy.proxy.collapse_identical,
-            run: format!("{:x}", clock::now().as_millis()),
             long_texts: Arc::new(tokio::sync::Semaphore::new(query::LONG_TEXTS_AT_ONCE_MAX)),
             policy,
             workloads: std::sync::RwLock::default(),

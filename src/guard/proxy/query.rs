@@ -38,6 +38,11 @@ pub(super) const LONG_TEXTS_AT_ONCE_MAX: usize = 2;
 /// Longest id of a query that is taken over from a client.
 const QUERY_ID_BYTES_MAX: usize = 256;
 
+/// How the ids begin that the guard gives.
+const QUERY_ID_PREFIX: &str = "floodmark-";
+/// Where a client may say the id besides the parameter.
+const QUERY_ID_HEADER: &str = "x-clickhouse-query-id";
+
 /// A query as far as it is known before it runs.
 struct Query {
     method: Method,
@@ -54,7 +59,8 @@ struct Query {
 /// Answers a query.
 pub(super) async fn answer(shared: &Arc<Shared>, parts: Parts, body: Incoming, peer: std::net::IpAddr) -> Answer {
     let asked = parts.headers.clone();
-    let query_id = Parameters::parse(parts.uri.query().unwrap_or_default()).text("query_id").map(str::to_owned);
+    let parameters = Parameters::parse(parts.uri.query().unwrap_or_default());
+    let query_id = own_query_id(&parameters, &asked).ok().flatten();
     match admitted(shared, parts, body, peer).await {
         Ok(answer) => answer,
         Err(refused) => {
@@ -150,12 +156,30 @@ async fn read(
     } else if !is_whole || statement.guarded_setting.is_some() {
         shared.metrics.add_guard_unread();
     }
-    let query_id = parameters.text("query_id").map(str::to_owned).filter(|id| !id.is_empty());
-    if query_id.as_ref().is_some_and(|id| id.len() > QUERY_ID_BYTES_MAX) {
-        return Err(Refused::ambiguous("the query_id is too long"));
-    }
+    let query_id = own_query_id(&parameters, &parts.headers)?;
     let headers = request_headers(&parts.headers, peer);
     Ok(Query { method: parts.method, headers, parameters, identity, statement, body, read, query_id })
+}
+
+/// The id that a client gives its query, in the parameter or the header.
+fn own_query_id(parameters: &Parameters, headers: &HeaderMap) -> Result<Option<String>, Refused> {
+    let in_header = headers.get(QUERY_ID_HEADER).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let id = match (parameters.get("query_id").map(String::from_utf8_lossy), in_header) {
+        (Some(id), Some(other)) if id != other => {
+            return Err(Refused::ambiguous("the parameter query_id and the header X-ClickHouse-Query-Id differ"));
+        }
+        (Some(id), _) | (None, Some(id)) => id.into_owned(),
+        (None, None) => return Ok(None),
+    };
+    if id.len() > QUERY_ID_BYTES_MAX {
+        return Err(Refused::ambiguous("the query_id is too long"));
+    }
+    if id.starts_with(QUERY_ID_PREFIX) {
+        return Err(Refused::ambiguous(format!(
+            "a query_id that begins with {QUERY_ID_PREFIX} is the guard's to give"
+        )));
+    }
+    Ok(Some(id).filter(|id| !id.is_empty()))
 }
 
 /// Takes a text apart; a long one on a thread of its own, and few of those at a time.
@@ -228,7 +252,7 @@ async fn run(
     recorder: Option<Recorder>,
 ) -> Result<Answer, Refused> {
     let Query { method, mut headers, mut parameters, identity, statement, body, query_id, .. } = query;
-    let query_id = query_id.unwrap_or_else(|| shared.query_id(place.number()));
+    let query_id = query_id.map_or_else(random_query_id, Ok)?;
     if shared.enforces
         && let Some(own) = statement.settings.iter().find(|own| loosens(own, settings))
     {
@@ -309,6 +333,12 @@ fn set_parameters(
     }
 }
 
+/// An id for a query whose client gave none: one that nobody can guess and take first.
+fn random_query_id() -> Result<String, Refused> {
+    let half = || getrandom::u64().map_err(|error| Refused::full(&format!("no random number for an id: {error}")));
+    Ok(format!("{QUERY_ID_PREFIX}{:016x}{:016x}", half()?, half()?))
+}
+
 /// Whether a setting in the text would be looser than what the gate gives: the text's wins. What cannot be compared is
 /// taken for looser.
 fn loosens(own: &OwnSetting, settings: &[(&'static str, String)]) -> bool {
@@ -342,4 +372,27 @@ fn part_fault(error: &UpstreamError) -> Option<MultipartFault> {
         source = error.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_query_id_is_found_and_never_looks_like_one_of_the_guards() {
+        let of = |parameters: &str, header: Option<&str>| {
+            let headers = header.map(|value| (QUERY_ID_HEADER.parse().unwrap(), value.parse().unwrap()));
+            own_query_id(&Parameters::parse(parameters), &HeaderMap::from_iter(headers)).map_err(|refused| refused.code)
+        };
+        assert_eq!(of("", None), Ok(None));
+        assert_eq!(of("query_id=", None), Ok(None));
+        assert_eq!(of("query_id=a", None), Ok(Some("a".to_owned())));
+        assert_eq!(of("", Some("b")), Ok(Some("b".to_owned())));
+        assert_eq!(of("query_id=a", Some("a")), Ok(Some("a".to_owned())));
+        assert_eq!(of("query_id=a", Some("b")), Err(36));
+        assert_eq!(of(&format!("query_id={}", random_query_id().unwrap()), None), Err(36));
+        assert_eq!(of("", Some("floodmark-1")), Err(36));
+        assert_eq!(of(&format!("query_id={}", "x".repeat(QUERY_ID_BYTES_MAX + 1)), None), Err(36));
+        assert_ne!(random_query_id().unwrap(), random_query_id().unwrap());
+    }
 }

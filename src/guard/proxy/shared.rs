@@ -15,7 +15,7 @@ use super::estimates::Estimates;
 use super::gatekeeper::Gatekeeper;
 use super::leavers::Leavers;
 use super::upstream::Upstream;
-use crate::guard::gate::{DEFAULT_CLASS, QueryNumber, WRITING_CLASS};
+use crate::guard::gate::{DEFAULT_CLASS, WRITING_CLASS};
 use crate::guard::policy::GuardPolicy;
 use crate::guard::sql;
 use crate::metrics::Metrics;
@@ -41,8 +41,6 @@ pub(super) struct Shared {
     pub(super) enforces: bool,
     /// Whether identical queries share answers.
     pub(super) collapses: bool,
-    /// Beginning of the ids given to queries; tells the runs of the proxy apart.
-    pub(super) run: String,
     /// Who may take a long text apart.
     pub(super) long_texts: Arc<Semaphore>,
     pub(super) policy: GuardPolicy,
@@ -56,11 +54,6 @@ struct WorkloadRow {
 }
 
 impl Shared {
-    /// An id for a query whose client gave none.
-    pub(super) fn query_id(&self, number: QueryNumber) -> String {
-        format!("floodmark-{}-{number:x}", self.run)
-    }
-
     /// Class of a tenant's query.
     fn class(&self, tenant: &str, writes: bool) -> &str {
         match self.policy.tenants.get(tenant) {

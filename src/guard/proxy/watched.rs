@@ -120,7 +120,9 @@ impl WatchedBody {
         let exception_tag =
             headers.get("x-clickhouse-exception-tag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         let (query, summary) = (Some(query), summary.unwrap_or_default());
-        Self {
+        // An answer to HEAD has no body, and nobody asks for the end of none.
+        let is_over = body.is_end_stream();
+        let mut watched = Self {
             body,
             query,
             recorder,
@@ -130,7 +132,11 @@ impl WatchedBody {
             is_text,
             tail: Vec::new(),
             head_at: Instant::now(),
+        };
+        if is_over {
+            watched.over(false);
         }
+        watched
     }
 
     fn saw(&mut self, bytes: &Bytes) {
