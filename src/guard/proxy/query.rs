@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::access::Access;
 use super::answer::{Answer, AnswerBody};
 use super::body::{BodyError, QueryText, RequestBody};
-use super::collapse::{Key, Recorder, Role};
+use super::collapse::{Key, Recorder, Role, Written, is_each_ones_own};
 use super::comment::merged_comment;
 use super::credentials::Identity;
 use super::encoded::{Encoding, is_decompress};
@@ -54,6 +54,8 @@ struct Query {
     /// The whole body, when it was read to its end: for telling identical queries.
     read: Option<Vec<u8>>,
     query_id: Option<String>,
+    /// Whether the answer is nobody else's because of what the text names.
+    is_each_ones_own: bool,
 }
 
 /// Answers a query.
@@ -145,6 +147,7 @@ async fn read(
     let text = body.read_text(parameters.get("query").unwrap_or_default(), encoding);
     let text = tokio::time::timeout(TEXT_TIMEOUT, text).await.map_err(|_| Refused::slow_text())??;
     let QueryText { text, is_whole, body: read } = text;
+    let is_each_ones_own = is_each_ones_own(&text);
     let statement = statement(shared, text).await?;
     if shared.enforces {
         if !is_whole {
@@ -158,7 +161,7 @@ async fn read(
     }
     let query_id = own_query_id(&parameters, &parts.headers)?;
     let headers = request_headers(&parts.headers, peer);
-    Ok(Query { method: parts.method, headers, parameters, identity, statement, body, read, query_id })
+    Ok(Query { method: parts.method, headers, parameters, identity, statement, body, read, query_id, is_each_ones_own })
 }
 
 /// The id that a client gives its query, in the parameter or the header.
@@ -215,9 +218,12 @@ fn multipart(headers: &HeaderMap) -> Result<Option<MultipartScan>, Refused> {
 /// id by which its client will look it up.
 fn key_of(shared: &Shared, query: &Query) -> Option<Key> {
     let read = query.read.as_ref()?;
-    let is_own =
-        !query.statement.only_reads || query.query_id.is_some() || query.parameters.get("session_id").is_some();
-    if !shared.collapses || is_own {
+    let is_own = !query.statement.only_reads
+        || query.is_each_ones_own
+        || query.query_id.is_some()
+        || query.parameters.get("session_id").is_some();
+    // Where nothing is enforced, every query runs.
+    if !shared.enforces || !shared.collapses || is_own {
         return None;
     }
     let mut hash = Sha256::new();
@@ -225,6 +231,8 @@ fn key_of(shared: &Shared, query: &Query) -> Option<Key> {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     };
+    let (forgotten, writes) = shared.collapse.epoch(&query.identity.tenant);
+    add(&[forgotten.to_le_bytes(), writes.to_le_bytes()].concat());
     add(query.identity.tenant.as_bytes());
     add(&query.identity.key);
     add(query.method.as_str().as_bytes());
@@ -268,6 +276,7 @@ async fn run(
         leaver,
         fingerprint: statement.fingerprint,
         writes: statement.writes,
+        written: (!statement.only_reads).then(|| Written::of(&shared.collapse, &identity.tenant)),
         since: Instant::now(),
         leavers: Arc::clone(&shared.leavers),
         estimates: Arc::clone(&shared.estimates),

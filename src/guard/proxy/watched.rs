@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::collapse::Recorder;
+use super::collapse::{Recorder, Written};
 use super::estimates::Estimates;
 use super::gatekeeper::Place;
 use super::leavers::{Leaver, Leavers};
@@ -39,6 +39,8 @@ pub(super) struct RunningQuery {
     pub(super) fingerprint: String,
     /// Whether it writes: then what it reads is not learned.
     pub(super) writes: bool,
+    /// Present of what may write; given up before the client hears of the end.
+    pub(super) written: Option<Written>,
     /// Since when.
     pub(super) since: Instant,
     /// Where its end is told.
@@ -76,6 +78,7 @@ impl RunningQuery {
     /// It has ended by itself.
     pub(super) fn end(mut self, mut ended: Ended) {
         self.leaver = None;
+        drop(self.written.take());
         ended.duration_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         if let (Some(rows), false, None) = (ended.read_rows, self.writes, ended.exception_code) {
             self.estimates.learn(&self.fingerprint, rows);
