@@ -160,6 +160,21 @@ async fn a_query_stops_when_its_client_leaves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_the_head_ends_by_itself_and_a_header_names_a_query() {
+    let guarded = start(true, "").await;
+    let id = format!("head-{}", fresh_database().await.name);
+    let (admin, header) = (&guarded.engine.users.admin, format!("X-ClickHouse-Query-Id: {id}"));
+    let address = format!("{}/?query=SELECT%201", guarded.url);
+    let head = curl(Some(admin), &["-I", &address, "-H", &header], b"").await;
+    assert_eq!((head.status, head.header("x-clickhouse-query-id")), (200, id.as_str()));
+    until("it has ended", async || guarded.metric("floodmark_guard_queries_running") == 0).await;
+    assert_eq!(guarded.metric("floodmark_guard_queries_total{outcome=\"answered\"}"), 1);
+    assert_eq!(guarded.metric("floodmark_guard_queries_total{outcome=\"left\"}"), 0);
+    let taken = curl(Some(admin), &[&format!("{address}&query_id=floodmark-1")], b"").await;
+    assert_eq!(taken.header("x-clickhouse-exception-code"), "36", "{}", taken.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn identical_queries_in_flight_run_once_and_failures_are_each_ones_own() {
     let guarded = start(true, "").await;
     let admin = &guarded.engine.users.admin;

@@ -116,6 +116,21 @@ async fn no_text_hides_from_the_guard() {
         let path = format!("/?query={}", start.replace(' ', "%20"));
         assert_eq!(code(&guarded, Some(&admin), &path, &data, rest).await, "452", "{sql}");
     }
+    // Behind the data start that an INSERT does not have, and behind a compressed text's first stream.
+    let long =
+        format!("INSERT INTO FUNCTION null('n UInt8') /*{}*/ SELECT 1 SETTINGS workload = 'free'", " ".repeat(70_000));
+    assert_eq!(code(&guarded, Some(&admin), "/", &["--data-binary", "@-"], &long).await, "452");
+    let zlib = |text: &str| {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let twice = [zlib("SELECT 1"), zlib(" SETTINGS workload = 'free'")].concat();
+    let address = format!("{}/", guarded.url);
+    let arguments = [address.as_str(), "-H", "Content-Encoding: deflate", "--data-binary", "@-"];
+    let refused = curl(Some(&admin), &arguments, &twice).await;
+    assert_eq!(refused.header("x-clickhouse-exception-code"), "452", "{}", refused.text());
+    assert_eq!(code(&guarded, Some(&admin), "/?decompress=00", &["--data-binary", "@-"], "SELECT 1").await, "36");
     // A list of a megabyte in front of it does not hide it either.
     let long = format!("SELECT 1 WHERE 1 IN ({}1) SETTINGS workload = 'free'", "1,".repeat(400_000));
     assert_eq!(code(&guarded, Some(&admin), "/", &["--data-binary", "@-"], &long).await, "452");

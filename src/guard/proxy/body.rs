@@ -14,7 +14,7 @@ use super::multipart::{MultipartFault, MultipartScan};
 use super::refused::Refused;
 use super::statement::begins_data;
 
-/// Of an INSERT no more is looked at: what follows is data.
+/// Where the data of an INSERT begin within this, no more is looked at; else all of it, as of a statement that reads.
 const INSERT_BYTES_MAX: usize = 64 << 10;
 /// Longest text of a statement that reads. ClickHouse itself takes 256 KiB unless it is told otherwise.
 const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -88,21 +88,25 @@ impl RequestBody {
         }
         let parameter_bytes = text.len();
         let mut raw = Vec::new();
+        let mut looks = Looks::default();
         loop {
             let is_end = !self.read_frame(&mut raw).await?;
+            if !is_end && !looks.is_due(raw.len()) {
+                continue;
+            }
             let is_insert = is_insert(&text[..parameter_bytes], encoding, &raw);
             if !is_end && !is_insert && raw.len() < TEXT_BYTES_MAX {
                 continue;
             }
-            let bytes_max = if is_insert { INSERT_BYTES_MAX } else { TEXT_BYTES_MAX };
             text.truncate(parameter_bytes);
-            text.extend(encoding.decode(&raw, bytes_max));
-            let is_long = text.len() >= parameter_bytes + bytes_max;
-            let seen = lossy_cut(&text, bytes_max);
-            let is_known = is_insert && (is_long || begins_data(&seen));
-            if is_end || is_long || is_known || raw.len() >= TEXT_BYTES_MAX {
-                let is_read = encoding != Encoding::Unknown && (raw.is_empty() || text.len() > parameter_bytes);
-                let is_whole = is_read && (is_known || (is_end && !is_long));
+            let begins_data = is_insert && {
+                let start = encoding.decode(&raw, INSERT_BYTES_MAX).text;
+                begins_data(&lossy([&text, start.as_slice()].concat()))
+            };
+            let decoded = encoding.decode(&raw, if begins_data { INSERT_BYTES_MAX } else { TEXT_BYTES_MAX });
+            if is_end || begins_data || raw.len() >= TEXT_BYTES_MAX || decoded.text.len() == TEXT_BYTES_MAX {
+                text.extend(decoded.text);
+                let is_whole = begins_data || (is_end && decoded.is_all);
                 return Ok(QueryText { text: lossy(text), is_whole, body: is_end.then_some(raw) });
             }
         }
@@ -128,10 +132,26 @@ impl RequestBody {
     }
 }
 
+/// When a body that comes is looked at: each look begins at its beginning, so after the first it must have doubled.
+#[derive(Debug, Default)]
+struct Looks {
+    next_bytes: usize,
+}
+
+impl Looks {
+    fn is_due(&mut self, bytes: usize) -> bool {
+        let is_due = bytes >= self.next_bytes || bytes >= TEXT_BYTES_MAX;
+        if is_due {
+            self.next_bytes = bytes * 2;
+        }
+        is_due
+    }
+}
+
 /// Whether the text begins like an INSERT; a beginning that has not come yet is none.
 fn is_insert(parameter: &[u8], encoding: Encoding, raw: &[u8]) -> bool {
     let mut start = parameter.to_vec();
-    start.extend(encoding.decode(raw, 4_096));
+    start.extend(encoding.decode(raw, 4_096).text);
     super::statement::is_insert(&lossy_cut(&start, 4_096))
 }
 
@@ -176,5 +196,18 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_in_small_pieces_is_looked_at_a_few_times() {
+        let mut looks = Looks::default();
+        let looked = (1..TEXT_BYTES_MAX).filter(|bytes| looks.is_due(*bytes)).count();
+        assert!(looked <= 20, "{looked} looks");
+        assert!(looks.is_due(TEXT_BYTES_MAX));
     }
 }

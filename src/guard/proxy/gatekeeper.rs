@@ -79,16 +79,13 @@ impl Gatekeeper {
     }
 
     /// Asks; the number of the query is the gatekeeper's to give. The number of those present is bounded by that of the
-    /// connections. `own_id` is the id of the run where its client gave none.
-    pub(super) fn ask(self: &Arc<Self>, mut ask: Ask, own_id: impl FnOnce(QueryNumber) -> String) -> Place {
+    /// connections.
+    pub(super) fn ask(self: &Arc<Self>, mut ask: Ask) -> Place {
         let (sender, receiver) = oneshot::channel();
         let mut inner = self.lock();
         let number = inner.next_number;
         inner.next_number += 1;
         ask.number = number;
-        if ask.query_id.is_empty() {
-            ask.query_id = own_id(number);
-        }
         // As much as a look says of it.
         ask.query_id = ask.query_id.chars().take(QUERY_ID_CHARS).collect();
         let at = clock::now();
@@ -173,7 +170,7 @@ fn must_be_kept(input: &GateInput) -> bool {
         | GateInput::Unblock { .. }
         | GateInput::SafeMode { .. }
         | GateInput::Killed { .. }
-        | GateInput::Restarted { unclean: true, .. } => true,
+        | GateInput::Restarted { unclean: Some(true), .. } => true,
         GateInput::Ended(_, ended) => ended.exception_code.is_some(),
         _ => false,
     }

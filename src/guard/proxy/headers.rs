@@ -17,11 +17,13 @@ const OF_A_CONNECTION: [HeaderName; 8] = [
 ];
 
 /// What only the guard says to ClickHouse: as whom, for whose quota, from where.
-const OF_THE_GUARD: [&str; 8] = [
+const OF_THE_GUARD: [&str; 9] = [
     "authorization",
     "expect",
     "forwarded",
     "x-clickhouse-key",
+    // The parameter says it.
+    "x-clickhouse-query-id",
     "x-clickhouse-quota",
     "x-clickhouse-ssl-certificate-auth",
     "x-clickhouse-user",

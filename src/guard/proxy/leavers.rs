@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::gatekeeper::Gatekeeper;
@@ -16,6 +16,8 @@ use crate::store::ClickHouse;
 
 /// Queries waiting to be ended. At the bound further ones run on, and are counted; their caps still hold.
 const WAITING_MAX: usize = 1_024;
+/// Queries being ended at a time; further ones wait.
+const ENDED_AT_ONCE_MAX: usize = 64;
 /// Tries to end a query; with their pauses 6 s.
 const TRIES_MAX: u32 = 7;
 /// After so many looks a query that was never there has ended already, or never began.
@@ -78,15 +80,22 @@ pub(super) async fn run(
     mut leavers: mpsc::Receiver<Leaver>,
     stop: CancellationToken,
 ) {
+    let permits = Arc::new(Semaphore::new(ENDED_AT_ONCE_MAX));
     loop {
+        let permit = tokio::select! {
+            () = stop.cancelled() => return,
+            permit = Arc::clone(&permits).acquire_owned() => permit,
+        };
+        // Nobody closes the semaphore.
+        let Ok(permit) = permit else { return };
         let leaver = tokio::select! {
             () = stop.cancelled() => return,
             leaver = leavers.recv() => leaver,
         };
         let Some(leaver) = leaver else { return };
         let (client, gatekeeper) = (client.clone(), Arc::clone(&gatekeeper));
-        // As many at a time as connections were open at most.
         tokio::spawn(async move {
+            let _permit = permit;
             if end(&client, &leaver).await {
                 // Until then its slot was taken: what a client leaves behind still works.
                 let ended = Ended { exception_code: Some(QUERY_WAS_CANCELLED), ..Ended::default() };

@@ -18,11 +18,13 @@ mod headers;
 mod leavers;
 mod multipart;
 mod parameters;
+mod peers;
 mod plain;
 mod query;
 mod refused;
 mod server;
 mod shared;
+mod stalled;
 mod statement;
 mod upstream;
 mod watched;
@@ -41,7 +43,6 @@ pub use admin::{BlockRequest, SafeModeRequest, Status, StatusQuery, UnblockReque
 pub use estimates::EstimateSource;
 
 use crate::client_tls::{self, TlsError};
-use crate::clock;
 use crate::config::{Secret, SecretFileError};
 use crate::guard::gate::{Gate, GateInput};
 use crate::guard::policy::GuardPolicy;
@@ -148,7 +149,7 @@ impl Proxy {
             metrics,
             enforces: policy.proxy.enforce,
             collapses: policy.proxy.collapse_identical,
-            run: format!("{:x}", clock::now().as_millis()),
+            long_texts: Arc::new(tokio::sync::Semaphore::new(query::LONG_TEXTS_AT_ONCE_MAX)),
             policy,
             workloads: std::sync::RwLock::default(),
         });

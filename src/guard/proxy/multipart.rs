@@ -26,14 +26,22 @@ pub(super) enum MultipartFault {
 }
 
 impl MultipartScan {
-    /// For a content type; absent when there is no plain boundary in it.
+    /// For a content type; absent when there is no boundary in it that every reader reads in one way.
     pub(super) fn of(content_type: &str) -> Option<Self> {
-        let mut boundaries = content_type.split(';').filter_map(|part| {
-            let (name, value) = part.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"'))
-        });
-        let boundary = boundaries.next().filter(|boundary| (1..=BOUNDARY_BYTES_MAX).contains(&boundary.len()))?;
-        if boundaries.next().is_some() {
+        if content_type.contains('\\') {
+            return None;
+        }
+        let mut boundaries = Vec::new();
+        for parameter in content_type.split(';') {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let value = unquoted(value.trim()).filter(|_| !name.contains('"'))?;
+            if name.trim().eq_ignore_ascii_case("boundary") {
+                boundaries.push(value);
+            }
+        }
+        let [boundary] = boundaries.as_slice() else { return None };
+        let is_plain = (1..=BOUNDARY_BYTES_MAX).contains(&boundary.len()) && boundary.bytes().all(is_of_a_boundary);
+        if !is_plain {
             return None;
         }
         let delimiter = format!("\r\n--{boundary}").into_bytes();
@@ -93,6 +101,17 @@ impl MultipartScan {
     }
 }
 
+/// A value without the quotes around it; absent when there are others.
+fn unquoted(value: &str) -> Option<&str> {
+    let inner = value.strip_prefix('"').map_or(Some(value), |value| value.strip_suffix('"'))?;
+    (!inner.contains('"')).then_some(inner)
+}
+
+/// Whether a boundary may have the byte: RFC 2046, section 5.1.1, without the space.
+fn is_of_a_boundary(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"'()+_,-./:=?".contains(&byte)
+}
+
 fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
     let first = *pattern.first()?;
     let mut from = 0;
@@ -105,17 +124,17 @@ fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
     None
 }
 
-/// Whether a part's head says `name=query`, quoted or not, in whatever order and case. An escape in the name could be read
-/// in two ways, and is taken for it.
+/// Whether a part's head says `name=query`, quoted or not, wholly or in part, in whatever order and case. An escape could
+/// be read in two ways, and is taken for it wherever it stands.
 fn names_query(head: &[u8]) -> bool {
-    let lower = String::from_utf8_lossy(head).to_ascii_lowercase();
-    lower.match_indices("name").any(|(at, _)| {
+    let lower = String::from_utf8_lossy(head).to_ascii_lowercase().replace('"', "");
+    let is_named = lower.match_indices("name").any(|(at, _)| {
         let is_own_word = !lower[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
         let value = lower[at + 4..].trim_start_matches([' ', '\t', '*']);
-        let value = value.strip_prefix('=').map(|value| value.trim_start_matches([' ', '\t', '"', '\'']));
-        is_own_word
-            && value.is_some_and(|value| value.starts_with("query") && !is_longer(value) || value.starts_with('\\'))
-    })
+        let value = value.strip_prefix('=').map(|value| value.trim_start_matches([' ', '\t', '\'']));
+        is_own_word && value.is_some_and(|value| value.starts_with("query") && !is_longer(value))
+    });
+    is_named || lower.contains('\\')
 }
 
 fn is_longer(value: &str) -> bool {
@@ -143,6 +162,11 @@ mod tests {
         for head in [
             "Content-Disposition: form-data; name=\"query\"",
             "content-disposition: form-data; filename=\"x\"; NAME = query",
+            "Content-Disposition: form-data; name=\"q\\uery\"",
+            "Content-Disposition: form-data; name=q\"uery\"",
+            "Content-Disposition: form-data; name=\"\"query",
+            "Content-Disposition: form-data; \"name\"=query",
+            "Content-Disposition: form-data; na\\me=query",
             "Content-Disposition: form-data; name=query; x=y\r\nContent-Type: text/plain",
         ] {
             let body = format!("{table}{}--xyz--\r\n", part(head, "UNION ALL SELECT 1"));
@@ -159,6 +183,14 @@ mod tests {
     fn what_cannot_be_read_does_not_pass() {
         assert!(MultipartScan::of("multipart/form-data").is_none());
         assert!(MultipartScan::of("multipart/form-data; boundary=a; boundary=b").is_none());
+        for boundary in
+            ["x\\yz", "\"x\\yz\"", "\"xyz", "xyz\"", "x\"y\"z", "\"x\"yz", "x yz", "\"x;yz\"", "x\u{e4}z", "", "\"\""]
+        {
+            let content_type = format!("multipart/form-data; boundary={boundary}");
+            assert!(MultipartScan::of(&content_type).is_none(), "{content_type}");
+        }
+        assert!(MultipartScan::of("multipart/form-data; charset=\"a; boundary=x\"; boundary=y").is_none());
+        assert!(MultipartScan::of("multipart/form-data; boundary=----WebKit'(1)+_,-./:=?; charset=utf-8").is_some());
         let endless = format!("--xyz\r\n{}", "x".repeat(PART_HEAD_BYTES_MAX + 10));
         assert_eq!(scan(&endless, 1_000), Err(MultipartFault::Unreadable));
     }

@@ -40,11 +40,6 @@ impl Parameters {
         self.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// Whether the parameter is there and switched on, as ClickHouse reads a Boolean.
-    pub(super) fn is_on(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| value != b"0" && value != b"false" && !value.is_empty())
-    }
-
     /// Takes every parameter of that name out, and gives the first one's value.
     pub(super) fn take(&mut self, name: &str) -> Option<Vec<u8>> {
         let value = self.get(name).map(<[u8]>::to_vec);

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use super::access::Access;
 use super::answer::{Answer, AnswerBody};
 use super::body::{BodyError, QueryText, RequestBody};
-use super::collapse::{Key, Recorder, Role};
+use super::collapse::{Key, Recorder, Role, Written, is_each_ones_own};
 use super::comment::merged_comment;
 use super::credentials::Identity;
-use super::encoded::Encoding;
+use super::encoded::{Encoding, is_decompress};
 use super::estimates::{Asker, ScanKey};
 use super::gatekeeper::{Place, Verdict};
 use super::headers::{answer_headers, request_headers};
@@ -31,8 +31,17 @@ use crate::metrics::GuardOutcome;
 
 /// The text of a query must have come by then; data behind it have no deadline.
 const TEXT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest text that is taken apart at once; longer ones take memory and time, and wait for each other.
+const SHORT_TEXT_BYTES_MAX: usize = 64 << 10;
+/// Long texts taken apart at a time, each in some 130 MB.
+pub(super) const LONG_TEXTS_AT_ONCE_MAX: usize = 2;
 /// Longest id of a query that is taken over from a client.
 const QUERY_ID_BYTES_MAX: usize = 256;
+
+/// How the ids begin that the guard gives.
+const QUERY_ID_PREFIX: &str = "floodmark-";
+/// Where a client may say the id besides the parameter.
+const QUERY_ID_HEADER: &str = "x-clickhouse-query-id";
 
 /// A query as far as it is known before it runs.
 struct Query {
@@ -45,11 +54,15 @@ struct Query {
     /// The whole body, when it was read to its end: for telling identical queries.
     read: Option<Vec<u8>>,
     query_id: Option<String>,
+    /// Whether the answer is nobody else's because of what the text names.
+    is_each_ones_own: bool,
 }
 
 /// A query that the gate lets in.
 struct Admitted {
     place: Place,
+    /// The client's, or one that nobody can guess.
+    query_id: String,
     scan: Option<ScanKey>,
     recorder: Option<Recorder>,
 }
@@ -57,7 +70,8 @@ struct Admitted {
 /// Answers a query.
 pub(super) async fn answer(shared: &Arc<Shared>, parts: Parts, body: Incoming, peer: std::net::IpAddr) -> Answer {
     let asked = parts.headers.clone();
-    let query_id = Parameters::parse(parts.uri.query().unwrap_or_default()).text("query_id").map(str::to_owned);
+    let parameters = Parameters::parse(parts.uri.query().unwrap_or_default());
+    let query_id = own_query_id(&parameters, &asked).ok().flatten();
     match admitted(shared, parts, body, peer).await {
         Ok(answer) => answer,
         Err(refused) => {
@@ -73,12 +87,15 @@ async fn admitted(
     body: Incoming,
     peer: std::net::IpAddr,
 ) -> Result<Answer, Refused> {
-    let query = read(shared, parts, body, peer).await?;
-    let access = match shared.accesses.of(&query.identity, &shared.upstream).await {
-        Ok(access) => access,
-        // ClickHouse says in its own words that the credentials are wrong; nobody is charged for it.
-        Err(_) => return unadmitted(shared, query).await,
-    };
+    let mut parameters = Parameters::parse(parts.uri.query().unwrap_or_default());
+    if let Some(name) = parameters.doubled() {
+        return Err(Refused::ambiguous(format!("the parameter {name} is given more than once")));
+    }
+    let identity = shared.tenants.identify(&parts.headers, &mut parameters)?;
+    // Before the text is read, so that only those who may come in make the guard work. Nobody is charged for a wrong
+    // password.
+    let access = shared.accesses.of(&identity, &shared.upstream).await.map_err(|error| refused(&error))?;
+    let query = read(shared, parts, parameters, identity, body, peer).await?;
     let recorder = match key_of(shared, &query).map(|key| shared.collapse.join(key)) {
         Some(Role::Follows(followed)) => match followed.answer().await {
             Some(answer) => {
@@ -103,20 +120,21 @@ async fn admitted(
     );
     let (estimated_rows, source, scan) = estimate.await;
     shared.metrics.add_guard_estimate(source);
+    let run_id = query.query_id.clone().map_or_else(random_query_id, Ok)?;
     let ask = Ask {
         number: 0,
         tenant: query.identity.tenant.clone(),
         fingerprint: query.statement.fingerprint.clone(),
         version: super::comment::version(query.parameters.text("log_comment")),
-        query_id: query.query_id.clone().unwrap_or_default(),
+        query_id: run_id.clone(),
         writes: query.statement.writes,
         estimated_rows,
         limit_trap: query.statement.limit_trap,
     };
-    let mut place = shared.gatekeeper.ask(ask, |number| shared.query_id(number));
+    let mut place = shared.gatekeeper.ask(ask);
     match place.verdict().await {
         Some(Verdict::Admitted(settings)) => {
-            run(shared, query, &access, &settings, Admitted { place, scan, recorder }).await
+            run(shared, query, &access, &settings, Admitted { place, query_id: run_id, scan, recorder }).await
         }
         Some(Verdict::Refused(refusal)) => Err(Refused::by_gate(refusal)),
         None => Err(Refused::full("the guard is being stopped")),
@@ -124,17 +142,21 @@ async fn admitted(
 }
 
 /// Reads all that must be known of a query.
-async fn read(shared: &Shared, parts: Parts, body: Incoming, peer: std::net::IpAddr) -> Result<Query, Refused> {
-    let mut parameters = Parameters::parse(parts.uri.query().unwrap_or_default());
-    if let Some(name) = parameters.doubled() {
-        return Err(Refused::ambiguous(format!("the parameter {name} is given more than once")));
-    }
-    let identity = shared.tenants.identify(&parts.headers, &mut parameters)?;
+async fn read(
+    shared: &Shared,
+    parts: Parts,
+    parameters: Parameters,
+    identity: Identity,
+    body: Incoming,
+    peer: std::net::IpAddr,
+) -> Result<Query, Refused> {
     let encodings: Vec<&[u8]> =
         parts.headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
+    let decompress = is_decompress(parameters.get("decompress"))
+        .ok_or_else(|| Refused::ambiguous("the parameter decompress is neither 0 nor 1"))?;
     let encoding = match encodings.as_slice() {
-        [] => Encoding::of(None, parameters.is_on("decompress")),
-        [one] => Encoding::of(Some(one), parameters.is_on("decompress")),
+        [] => Encoding::of(None, decompress),
+        [one] => Encoding::of(Some(one), decompress),
         _ => Encoding::Unknown,
     };
     let mut body = RequestBody::of(body);
@@ -144,7 +166,8 @@ async fn read(shared: &Shared, parts: Parts, body: Incoming, peer: std::net::IpA
     let text = body.read_text(parameters.get("query").unwrap_or_default(), encoding);
     let text = tokio::time::timeout(TEXT_TIMEOUT, text).await.map_err(|_| Refused::slow_text())??;
     let QueryText { text, is_whole, body: read } = text;
-    let statement = Statement::of(&text);
+    let is_each_ones_own = is_each_ones_own(&text);
+    let statement = statement(shared, text).await?;
     if shared.enforces {
         if !is_whole {
             return Err(Refused::unread());
@@ -155,12 +178,45 @@ async fn read(shared: &Shared, parts: Parts, body: Incoming, peer: std::net::IpA
     } else if !is_whole || statement.guarded_setting.is_some() {
         shared.metrics.add_guard_unread();
     }
-    let query_id = parameters.text("query_id").map(str::to_owned).filter(|id| !id.is_empty());
-    if query_id.as_ref().is_some_and(|id| id.len() > QUERY_ID_BYTES_MAX) {
+    let query_id = own_query_id(&parameters, &parts.headers)?;
+    let headers = request_headers(&parts.headers, peer);
+    Ok(Query { method: parts.method, headers, parameters, identity, statement, body, read, query_id, is_each_ones_own })
+}
+
+/// The id that a client gives its query, in the parameter or the header.
+fn own_query_id(parameters: &Parameters, headers: &HeaderMap) -> Result<Option<String>, Refused> {
+    let in_header = headers.get(QUERY_ID_HEADER).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let id = match (parameters.get("query_id").map(String::from_utf8_lossy), in_header) {
+        (Some(id), Some(other)) if id != other => {
+            return Err(Refused::ambiguous("the parameter query_id and the header X-ClickHouse-Query-Id differ"));
+        }
+        (Some(id), _) | (None, Some(id)) => id.into_owned(),
+        (None, None) => return Ok(None),
+    };
+    if id.len() > QUERY_ID_BYTES_MAX {
         return Err(Refused::ambiguous("the query_id is too long"));
     }
-    let headers = request_headers(&parts.headers, peer);
-    Ok(Query { method: parts.method, headers, parameters, identity, statement, body, read, query_id })
+    if id.starts_with(QUERY_ID_PREFIX) {
+        return Err(Refused::ambiguous(format!(
+            "a query_id that begins with {QUERY_ID_PREFIX} is the guard's to give"
+        )));
+    }
+    Ok(Some(id).filter(|id| !id.is_empty()))
+}
+
+/// Takes a text apart; a long one on a thread of its own, and few of those at a time.
+async fn statement(shared: &Shared, text: String) -> Result<Statement, Refused> {
+    if text.len() <= SHORT_TEXT_BYTES_MAX {
+        return Ok(Statement::of(&text));
+    }
+    let stopped = || Refused::full("the guard is being stopped");
+    let permit = Arc::clone(&shared.long_texts).acquire_owned().await.map_err(|_| stopped())?;
+    let taken_apart = tokio::task::spawn_blocking(move || {
+        // Held in the thread: it goes on when the client leaves.
+        let _permit = permit;
+        Statement::of(&text)
+    });
+    taken_apart.await.map_err(|_| stopped())
 }
 
 /// A scan for a body of several parts; one whose parts cannot be told apart is refused.
@@ -181,9 +237,12 @@ fn multipart(headers: &HeaderMap) -> Result<Option<MultipartScan>, Refused> {
 /// id by which its client will look it up.
 fn key_of(shared: &Shared, query: &Query) -> Option<Key> {
     let read = query.read.as_ref()?;
-    let is_own =
-        !query.statement.only_reads || query.query_id.is_some() || query.parameters.get("session_id").is_some();
-    if !shared.collapses || is_own {
+    let is_own = !query.statement.only_reads
+        || query.is_each_ones_own
+        || query.query_id.is_some()
+        || query.parameters.get("session_id").is_some();
+    // Where nothing is enforced, every query runs.
+    if !shared.enforces || !shared.collapses || is_own {
         return None;
     }
     let mut hash = Sha256::new();
@@ -191,6 +250,8 @@ fn key_of(shared: &Shared, query: &Query) -> Option<Key> {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     };
+    let (forgotten, writes) = shared.collapse.epoch(&query.identity.tenant);
+    add(&[forgotten.to_le_bytes(), writes.to_le_bytes()].concat());
     add(query.identity.tenant.as_bytes());
     add(&query.identity.key);
     add(query.method.as_str().as_bytes());
@@ -209,14 +270,6 @@ fn key_of(shared: &Shared, query: &Query) -> Option<Key> {
     Some(hash.finalize().into())
 }
 
-/// Sends a query whose credentials ClickHouse does not take: it answers itself.
-async fn unadmitted(shared: &Shared, query: Query) -> Result<Answer, Refused> {
-    let Query { method, mut headers, parameters, identity, body, .. } = query;
-    set_credentials(&mut headers, &identity).map_err(|error| Refused::ambiguous(error.to_string()))?;
-    let sent = shared.upstream.send(method, "/", &parameters, headers, body).await;
-    super::plain::passed(sent.map_err(|error| refused(&error))?)
-}
-
 async fn run(
     shared: &Arc<Shared>,
     query: Query,
@@ -224,9 +277,8 @@ async fn run(
     settings: &[(&'static str, String)],
     admitted: Admitted,
 ) -> Result<Answer, Refused> {
-    let Admitted { mut place, scan, recorder } = admitted;
-    let Query { method, mut headers, mut parameters, identity, statement, body, query_id, .. } = query;
-    let query_id = query_id.unwrap_or_else(|| shared.query_id(place.number()));
+    let Admitted { mut place, query_id, scan, recorder } = admitted;
+    let Query { method, mut headers, mut parameters, identity, statement, body, .. } = query;
     if shared.enforces
         && let Some(own) = statement.settings.iter().find(|own| loosens(own, settings))
     {
@@ -244,6 +296,7 @@ async fn run(
         leaver,
         scan,
         own_caps,
+        written: (!statement.only_reads).then(|| Written::of(&shared.collapse, &identity.tenant)),
         since: Instant::now(),
         leavers: Arc::clone(&shared.leavers),
         estimates: Arc::clone(&shared.estimates),
@@ -327,6 +380,12 @@ fn own_caps(statement: &Statement, parameters: &Parameters, settings: &[(&'stati
     .collect()
 }
 
+/// An id for a query whose client gave none: one that nobody can guess and take first.
+fn random_query_id() -> Result<String, Refused> {
+    let half = || getrandom::u64().map_err(|error| Refused::full(&format!("no random number for an id: {error}")));
+    Ok(format!("{QUERY_ID_PREFIX}{:016x}{:016x}", half()?, half()?))
+}
+
 /// Whether a setting in the text would be looser than what the gate gives: the text's wins. What cannot be compared is
 /// taken for looser.
 fn loosens(own: &OwnSetting, settings: &[(&'static str, String)]) -> bool {
@@ -341,6 +400,7 @@ fn loosens(own: &OwnSetting, settings: &[(&'static str, String)]) -> bool {
 fn refused(error: &UpstreamError) -> Refused {
     match error {
         UpstreamError::Address(_) => Refused::long_address(),
+        UpstreamError::Exception(code, text) => Refused::by_server(*code, text),
         error => match part_fault(error) {
             Some(_) => {
                 Refused::ambiguous("a body of several parts holds a field named query, or a part that cannot be read")
@@ -384,5 +444,23 @@ mod tests {
         };
         assert!(["0", "0.5", "31", "nan", "inf", "-1", "x", ""].into_iter().all(loosens));
         assert!(!loosens("1") && !loosens("30"));
+    }
+
+    #[test]
+    fn a_clients_query_id_is_found_and_never_looks_like_one_of_the_guards() {
+        let of = |parameters: &str, header: Option<&str>| {
+            let headers = header.map(|value| (QUERY_ID_HEADER.parse().unwrap(), value.parse().unwrap()));
+            own_query_id(&Parameters::parse(parameters), &HeaderMap::from_iter(headers)).map_err(|refused| refused.code)
+        };
+        assert_eq!(of("", None), Ok(None));
+        assert_eq!(of("query_id=", None), Ok(None));
+        assert_eq!(of("query_id=a", None), Ok(Some("a".to_owned())));
+        assert_eq!(of("", Some("b")), Ok(Some("b".to_owned())));
+        assert_eq!(of("query_id=a", Some("a")), Ok(Some("a".to_owned())));
+        assert_eq!(of("query_id=a", Some("b")), Err(36));
+        assert_eq!(of(&format!("query_id={}", random_query_id().unwrap()), None), Err(36));
+        assert_eq!(of("", Some("floodmark-1")), Err(36));
+        assert_eq!(of(&format!("query_id={}", "x".repeat(QUERY_ID_BYTES_MAX + 1)), None), Err(36));
+        assert_ne!(random_query_id().unwrap(), random_query_id().unwrap());
     }
 }

@@ -17,11 +17,13 @@ pub(super) struct Refused {
     status: StatusCode,
     message: String,
     refusal: Option<Refusal>,
+    /// Whether the message is an exception of ClickHouse's own, in its words.
+    is_verbatim: bool,
 }
 
 impl Refused {
     fn new(code: u32, name: &'static str, status: StatusCode, message: impl Into<String>) -> Self {
-        Self { code, name, status, message: message.into(), refusal: None }
+        Self { code, name, status, message: message.into(), refusal: None, is_verbatim: false }
     }
 
     /// Not a tenant, or not its password.
@@ -29,6 +31,17 @@ impl Refused {
         let message =
             format!("{user}: Authentication failed: password is incorrect, or there is no user with such name");
         Self::new(516, "AUTHENTICATION_FAILED", StatusCode::FORBIDDEN, message)
+    }
+
+    /// ClickHouse does not take the credentials, and said so.
+    pub(super) fn by_server(code: u32, text: &str) -> Self {
+        let name = match code {
+            192 => "UNKNOWN_USER",
+            193 => "WRONG_PASSWORD",
+            194 => "REQUIRED_PASSWORD",
+            _ => "AUTHENTICATION_FAILED",
+        };
+        Self { is_verbatim: true, ..Self::new(code, name, StatusCode::FORBIDDEN, text.trim_end()) }
     }
 
     /// A request that two readers may read in two ways.
@@ -108,8 +121,11 @@ impl Refused {
     pub(super) fn answer(&self, request: &HeaderMap, query_id: Option<&str>) -> Answer {
         let accepts = request.get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
         let is_json = accepts.windows(16).any(|part| part.eq_ignore_ascii_case(b"application/json"));
-        let text =
-            format!("Code: {}. DB::Exception: {}. ({})", self.code, self.message.trim_end_matches('.'), self.name);
+        let text = if self.is_verbatim {
+            self.message.clone()
+        } else {
+            format!("Code: {}. DB::Exception: {}. ({})", self.code, self.message.trim_end_matches('.'), self.name)
+        };
         let body = if is_json {
             let refusal = self.refusal.as_ref();
             let value = json!({ "code": self.code, "name": self.name, "exception": text, "refusal": refusal });

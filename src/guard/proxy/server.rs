@@ -17,13 +17,24 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
+use super::peers::Peers;
 use super::refused::Refused;
 use super::shared::Shared;
+use super::stalled::Unstalled;
 use super::{plain, query};
 
 /// Connections at a time. At the bound further clients wait in the kernel's backlog. Each holds one query at most, so this
 /// bounds the queries that wait and run as well.
 const CONNECTIONS_MAX: usize = 1_024;
+/// Connections of one address at a time, so that others get in. At the bound further ones are told so and closed.
+const PEER_CONNECTIONS_MAX: usize = 768;
+/// So long a client may leave its answer unread; ClickHouse itself waits 30 s.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// A silent connection is tried after so long, and then as often as the system does.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+/// What a connection too many is told.
+const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\
+    X-ClickHouse-Exception-Code: 202\r\nRetry-After: 1\r\n\r\n";
 /// Longest head of a request: an address is at most 64 KiB, which HTTP libraries set.
 const HEAD_BYTES_MAX: usize = 128 << 10;
 /// A head must have come by then; between two requests of a connection as well.
@@ -36,6 +47,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves until it is told to stop, then waits for the queries under way.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let peers = Arc::<Peers>::default();
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -46,8 +58,17 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: Canc
         };
         match accepted {
             Ok((stream, peer, permit)) => {
+                let Some(place) = peers.take(peer.ip().to_canonical(), PEER_CONNECTIONS_MAX) else {
+                    tracing::debug!(%peer, "an address has too many connections");
+                    // What does not go out at once is not waited for.
+                    let _ = stream.try_write(TOO_MANY_CONNECTIONS);
+                    continue;
+                };
                 let (shared, stop) = (Arc::clone(&shared), stop.clone());
-                connections.spawn(connection(stream, peer, permit, shared, stop));
+                connections.spawn(async move {
+                    connection(stream, peer, shared, stop).await;
+                    drop((permit, place));
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot take a connection");
@@ -71,16 +92,12 @@ async fn accept(
     let permit = Arc::clone(permits).acquire_owned().await.ok();
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
+    // A client that is gone without a word is noticed, and its query ended.
+    socket2::SockRef::from(&stream).set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEPALIVE_AFTER))?;
     Ok((stream, peer, permit))
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    _permit: Option<OwnedSemaphorePermit>,
-    shared: Arc<Shared>,
-    stop: CancellationToken,
-) {
+async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stop: CancellationToken) {
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move { Ok::<_, Infallible>(answer(&shared, request, peer).await) }
@@ -93,7 +110,7 @@ async fn connection(
         .preserve_header_case(true)
         // ClickHouse's own date passes.
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Unstalled::new(stream, UNREAD_TIMEOUT)), service);
     tokio::pin!(connection);
     let served = tokio::select! {
         served = &mut connection => served,

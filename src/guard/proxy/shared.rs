@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Accesses;
@@ -15,7 +16,7 @@ use super::gatekeeper::Gatekeeper;
 use super::leavers::Leavers;
 use super::upstream::Upstream;
 use super::watching::Snapshots;
-use crate::guard::gate::{DEFAULT_CLASS, QueryNumber, WRITING_CLASS};
+use crate::guard::gate::{DEFAULT_CLASS, WRITING_CLASS};
 use crate::guard::policy::GuardPolicy;
 use crate::guard::sql;
 use crate::metrics::Metrics;
@@ -43,8 +44,8 @@ pub(super) struct Shared {
     pub(super) enforces: bool,
     /// Whether identical queries share answers.
     pub(super) collapses: bool,
-    /// Beginning of the ids given to queries; tells the runs of the proxy apart.
-    pub(super) run: String,
+    /// Who may take a long text apart.
+    pub(super) long_texts: Arc<Semaphore>,
     pub(super) policy: GuardPolicy,
     /// Workloads that the server has.
     pub(super) workloads: RwLock<BTreeSet<String>>,
@@ -56,11 +57,6 @@ struct WorkloadRow {
 }
 
 impl Shared {
-    /// An id for a query whose client gave none.
-    pub(super) fn query_id(&self, number: QueryNumber) -> String {
-        format!("floodmark-{}-{number:x}", self.run)
-    }
-
     /// Class of a tenant's query.
     fn class(&self, tenant: &str, writes: bool) -> &str {
         match self.policy.tenants.get(tenant) {

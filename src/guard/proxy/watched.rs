@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::collapse::Recorder;
+use super::collapse::{Recorder, Written};
 use super::encoded::Encoding;
 use super::estimates::{Estimates, ScanKey};
 use super::gatekeeper::Place;
@@ -43,6 +43,8 @@ pub(super) struct RunningQuery {
     pub(super) scan: Option<ScanKey>,
     /// What its client holds it to, more strictly than the gate.
     pub(super) own_caps: Vec<Offence>,
+    /// Present of what may write; given up before the client hears of the end.
+    pub(super) written: Option<Written>,
     /// Since when.
     pub(super) since: Instant,
     /// Where its end is told.
@@ -82,6 +84,7 @@ impl RunningQuery {
     /// It has ended by itself.
     pub(super) fn end(mut self, mut ended: Ended) {
         self.leaver = None;
+        drop(self.written.take());
         ended.duration_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         ended.own_caps = std::mem::take(&mut self.own_caps);
         match (self.scan, ended.read_rows, ended.exception_code) {
@@ -130,7 +133,9 @@ impl WatchedBody {
         let exception_tag =
             headers.get("x-clickhouse-exception-tag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         let (query, summary) = (Some(query), summary.unwrap_or_default());
-        Self {
+        // An answer to HEAD has no body, and nobody asks for the end of none.
+        let is_over = body.is_end_stream();
+        let mut watched = Self {
             body,
             query,
             recorder,
@@ -141,7 +146,11 @@ impl WatchedBody {
             tail: Vec::new(),
             is_tail_cut: false,
             head_at: Instant::now(),
+        };
+        if is_over {
+            watched.over(false);
         }
+        watched
     }
 
     fn saw(&mut self, bytes: &Bytes) {
@@ -199,7 +208,7 @@ fn is_final(before_head: Duration, after_head: Duration) -> bool {
 fn clear(encoding: Encoding, tail: &[u8], is_cut: bool) -> Cow<'_, str> {
     let decoded = |encoding: Encoding| match is_cut {
         true => Cow::from(""),
-        false => String::from_utf8_lossy(&encoding.decode(tail, CLEAR_BYTES_MAX)).into_owned().into(),
+        false => String::from_utf8_lossy(&encoding.decode(tail, CLEAR_BYTES_MAX).text).into_owned().into(),
     };
     if encoding != Encoding::Plain {
         return decoded(encoding);
