@@ -40,7 +40,7 @@ bench: check-cargo engines ## Measure Floodmark beside its peers; FLOODMARK_BENC
 	@for peer in otelcol rsyslog; do benches/peers/build.sh $$peer || echo "floodmark: $$peer is not built and not measured" >&2; done
 	cargo bench --locked --profile release --bench ingest
 
-bench-guard: check-cargo engines ## Measure what the guard's proxy adds; FLOODMARK_BENCH_SECONDS=n, _PEER=http://host:port of another proxy
+bench-guard: check-cargo engines ## Measure what the guard's proxy adds; FLOODMARK_BENCH_SECONDS=n
 	@benches/peers/build.sh chproxy || echo "floodmark: chproxy is not built and not measured" >&2
 	cargo bench --locked --profile release --bench guard
 

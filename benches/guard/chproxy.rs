@@ -16,8 +16,8 @@ pub async fn start(
         return Ok(None);
     }
     let listen = free_address()?;
-    let (user, password) = (&server.user, &server.password);
-    let node = server.url.trim_start_matches("http://").trim_end_matches('/');
+    let (user, password) = (server.reader.user, &server.reader.password);
+    let node = server.url().trim_start_matches("http://").trim_end_matches('/');
     let text = format!(
         "server:\n  http:\n    listen_addr: \"{listen}\"\n    allowed_networks: [\"127.0.0.0/8\"]\n\
          users:\n  - name: \"{user}\"\n    password: \"{password}\"\n    to_cluster: \"engine\"\n    to_user: \"{user}\"\n\

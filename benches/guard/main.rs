@@ -1,9 +1,7 @@
 //! `make bench-guard`: what the guard's proxy costs, beside the same engine asked directly in the same run.
 //!
 //! Small queries at a steady rate, the ways taking turns; then a large answer, the ways taking turns. chproxy is measured
-//! too when it is built, and a further proxy that already runs in front of the same engine:
-//! `FLOODMARK_BENCH_PEER=http://host:port`, with the engine's address from `FLOODMARK_BENCH_CLICKHOUSE`, `_USER` and
-//! `_PASSWORD`.
+//! too when `benches/peers/build.sh chproxy` has built it.
 
 mod chproxy;
 mod client;
@@ -14,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use client::Connection;
-use floodmark::local::{LocalClickHouse, LocalClickHouseOptions};
+use floodmark::local::{Credentials, LocalClickHouse, LocalClickHouseOptions};
 use tokio::time::Instant;
 
 /// Small queries in a second, all ways together.
@@ -31,10 +29,17 @@ const LARGE_ROUNDS: u32 = 3;
 
 /// Where the engine is.
 struct Server {
-    url: String,
-    user: String,
-    password: String,
-    engine: Option<LocalClickHouse>,
+    engine: LocalClickHouse,
+    /// Who asks.
+    reader: Credentials,
+    /// Who fills the table, and the guard.
+    admin: Credentials,
+}
+
+impl Server {
+    fn url(&self) -> &str {
+        self.engine.url()
+    }
 }
 
 /// A way to the engine.
@@ -65,13 +70,10 @@ async fn measure() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let server = server(directory.path()).await?;
     let (proxy, proxy_address) = start_proxy(&server, directory.path()).await?;
-    let mut ways = vec![way("direct", &server.url), way("proxy", &format!("http://{proxy_address}"))];
+    let mut ways = vec![way("direct", server.url()), way("proxy", &format!("http://{proxy_address}"))];
     let chproxy = chproxy::start(&server, directory.path()).await?;
     if let Some((_, address)) = &chproxy {
         ways.push(way("chproxy", &format!("http://{address}")));
-    }
-    if let Some(peer) = variable("FLOODMARK_BENCH_PEER") {
-        ways.push(way("peer", &peer));
     }
     let setup = [
         "CREATE DATABASE IF NOT EXISTS bench_guard".to_owned(),
@@ -79,7 +81,8 @@ async fn measure() -> Result<(), Box<dyn std::error::Error>> {
         "CREATE TABLE bench_guard.t (n UInt64, v UInt64) ENGINE = MergeTree ORDER BY n".to_owned(),
         format!("INSERT INTO bench_guard.t SELECT number, number % 7 FROM numbers({ROWS})"),
     ];
-    let mut direct = connect(&ways[0], &server).await?;
+    let admin = &server.admin;
+    let mut direct = Connection::open(&ways[0].address, admin.user, &admin.password).await?;
     for sql in &setup {
         direct.query(sql).await?;
     }
@@ -94,9 +97,7 @@ async fn measure() -> Result<(), Box<dyn std::error::Error>> {
     let queries = ways[1].latencies.len() + WARM_QUERIES as usize / ways.len();
     println!("cpu of the proxy: {:.3} ms a small query", cpu_of_proxy.as_secs_f64() * 1_000.0 / queries as f64);
     drop((proxy, chproxy));
-    if let Some(engine) = server.engine {
-        engine.shutdown().await?;
-    }
+    server.engine.shutdown().await?;
     Ok(())
 }
 
@@ -110,15 +111,10 @@ fn way(name: &'static str, url: &str) -> Way {
 }
 
 async fn connect(way: &Way, server: &Server) -> std::io::Result<Connection> {
-    Connection::open(&way.address, &server.user, &server.password).await
+    Connection::open(&way.address, server.reader.user, &server.reader.password).await
 }
 
 async fn server(directory: &Path) -> Result<Server, Box<dyn std::error::Error>> {
-    if let Some(url) = variable("FLOODMARK_BENCH_CLICKHOUSE") {
-        let user = variable("FLOODMARK_BENCH_USER").unwrap_or_else(|| "default".to_owned());
-        let password = variable("FLOODMARK_BENCH_PASSWORD").unwrap_or_default();
-        return Ok(Server { url, user, password, engine: None });
-    }
     let engine = LocalClickHouse::start(LocalClickHouseOptions {
         program: env!("CARGO_BIN_EXE_floodmark").into(),
         shared_library: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".local/engines/libchdb.so"),
@@ -130,23 +126,28 @@ async fn server(directory: &Path) -> Result<Server, Box<dyn std::error::Error>> 
         stop_timeout: Duration::from_secs(20),
     })
     .await?;
-    let admin = engine.users().admin.clone();
-    let url = engine.url().to_owned();
-    Ok(Server { url, user: admin.user.to_owned(), password: admin.password, engine: Some(engine) })
+    let (reader, admin) = (engine.users().reader.clone(), engine.users().admin.clone());
+    Ok(Server { engine, reader, admin })
 }
 
 /// Starts `floodmark guard proxy` as a process of its own, as it runs in production.
 async fn start_proxy(server: &Server, directory: &Path) -> Result<(RunningProxy, String), Box<dyn std::error::Error>> {
     let (listen, admin_listen) = (free_address()?, free_address()?);
     let policy = directory.join("guard.toml");
+    let (reader, admin) = (&server.reader, &server.admin);
     let text = format!(
         "[server]\nurl = \"{}\"\nuser = \"{}\"\npassword = \"{}\"\nmemory_bytes_max = \"2GiB\"\n\
-         [classes.ad_hoc]\nslots = 16\nwaiting_max = 32\nwait_max = \"10s\"\n[classes.ingest]\nwrites = true\n\
+         [classes.ad_hoc]\nquery_memory_share_max = 0.05\nuser_memory_share_max = 0.2\nspill_share_min = 0.0125\n\
+         read_bytes_max = \"300GB\"\nduration_max = \"30s\"\nslots = 4\nwaiting_max = 32\nwait_max = \"10s\"\n\
+         [classes.ingest]\nwrites = true\n\
+         [tenants.{}]\nclass = \"ad_hoc\"\npassword = \"{}\"\ndatabases = [\"bench_guard\"]\n\
          [black_box]\ndirectory = \"{}\"\n\
          [proxy]\nlisten = \"{listen}\"\nadmin_listen = \"{admin_listen}\"\nenforce = true\n",
-        server.url,
-        server.user,
-        server.password,
+        server.url(),
+        admin.user,
+        admin.password,
+        reader.user,
+        reader.password,
         directory.join("guard").display(),
     );
     std::fs::write(&policy, text)?;
