@@ -20,7 +20,8 @@ const WAYS_OUT: [(&str, &str, u32); 23] = [
     ("max_bytes_before_external_group_by", "0", 452),
     ("max_bytes_before_external_sort", "0", 452),
     ("max_temporary_data_on_disk_size_for_query", "0", 452),
-    ("max_rows_to_read", "0", 452),
+    // 0 is what holds where bytes do, and so no change.
+    ("max_rows_to_read", "6000000", 452),
     ("max_bytes_to_read", "0", 452),
     ("max_result_rows", "0", 452),
     ("max_execution_time", "0", 452),
