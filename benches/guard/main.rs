@@ -137,7 +137,7 @@ async fn start_proxy(server: &Server, directory: &Path) -> Result<(RunningProxy,
     let (reader, admin) = (&server.reader, &server.admin);
     let text = format!(
         "[server]\nurl = \"{}\"\nuser = \"{}\"\npassword = \"{}\"\nmemory_bytes_max = \"2GiB\"\n\
-         [classes.ad_hoc]\nquery_memory_share_max = 0.05\nuser_memory_share_max = 0.2\nspill_share_min = 0.0125\n\
+         [classes.ad_hoc]\nquery_memory_share_max = 0.2\nuser_memory_share_max = 0.8\nspill_share_min = 0.05\n\
          read_bytes_max = \"300GB\"\nduration_max = \"30s\"\nslots = 4\nwaiting_max = 32\nwait_max = \"10s\"\n\
          [classes.ingest]\nwrites = true\n\
          [tenants.{}]\nclass = \"ad_hoc\"\npassword = \"{}\"\ndatabases = [\"bench_guard\"]\n\

@@ -66,6 +66,10 @@ fn of_cause(open: &[Incident], change: &AlertChange, at: Timestamp, failing_shar
         let Some(root) = incident.root() else { return false };
         young(incident) && near(incident, at) && !same(incident) && follows(root, change, failing_share)
     };
+    let symptoms = |incident: &Incident| {
+        let serious = severity == Severity::Critical || incident.severity() == severity;
+        incident.has_only_symptoms() && serious && young(incident) && near(incident, at)
+    };
     if let Some(place) = find(&related) {
         let earlier = |root: &Root| root.since.since(change.since) > EARLIER_MS;
         // One customer who was only suspected, of less, and told to nobody, does not lead a page.
@@ -73,13 +77,13 @@ fn of_cause(open: &[Incident], change: &AlertChange, at: Timestamp, failing_shar
         let suspected = !open[place].has_fired()
             && open[place].severity() < severity
             && open[place].root().is_some_and(one_customer);
-        let leads = severity == Severity::Critical && (suspected || open[place].root().is_some_and(earlier));
+        if severity == Severity::Critical && suspected {
+            // What the flood does to the platform may be a page of its own already: one page, not two.
+            return Some(Place::Leads(find(&symptoms).unwrap_or(place)));
+        }
+        let leads = severity == Severity::Critical && open[place].root().is_some_and(earlier);
         return Some(if leads { Place::Leads(place) } else { Place::Joins(place) });
     }
-    let symptoms = |incident: &Incident| {
-        let serious = severity == Severity::Critical || incident.severity() == severity;
-        incident.has_only_symptoms() && serious && young(incident) && near(incident, at)
-    };
     // Where nobody has been told of it yet, what is already known as a page comes first.
     let suspected = |incident: &Incident| same(incident) && grows(incident);
     let ticket = |incident: &Incident| incident.root().is_none() && is_about_the_same(incident, change, at);
