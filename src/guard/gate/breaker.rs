@@ -125,7 +125,9 @@ impl Breakers {
         let is_over = |breaker: &Breaker| breaker.probe.is_none() && at.since(breaker.until) > untried_ms;
         let over: Vec<BreakerKey> =
             self.open.iter().filter(|(_, breaker)| is_over(breaker)).map(|(key, _)| key.clone()).collect();
-        over.iter().for_each(|key| drop(self.open.remove(key)));
+        for key in &over {
+            self.open.remove(key);
+        }
     }
 
     /// The probe has ended without a verdict, or never ran: the next query is one.
