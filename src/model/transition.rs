@@ -232,7 +232,7 @@ pub enum Confidence {
 }
 
 /// One possible cause.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cause {
     /// What it is narrowed down to; empty when there is no narrower culprit.
     pub dimensions: Dimensions,
@@ -245,7 +245,7 @@ pub struct Cause {
 }
 
 /// A candidate that was looked at and refused.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RuledOut {
     /// What was suspected.
     pub candidate: String,
@@ -254,7 +254,7 @@ pub struct RuledOut {
 }
 
 /// A subscription to talk to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Customer {
     /// Who is billed.
     pub subscription: Text,
@@ -263,7 +263,7 @@ pub struct Customer {
 }
 
 /// Who feels it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Default)]
 pub struct Affected {
     /// Distinct subscriptions.
     pub subscriptions: u64,

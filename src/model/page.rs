@@ -1,0 +1,123 @@
+//! The page: what a person is told about an incident, once for all receivers. Plain data; who makes it is `alert::paging`,
+//! who renders it is `alert::notify`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Affected, AlertName, Cause, Customer, Dimensions, RuledOut, Severity, Text, Timestamp};
+
+/// Longest title, in characters: what a phone shows of it.
+pub const TITLE_CHARS_MAX: usize = 79;
+/// Contributors, causes and alerts that a page names; what is left out is counted beside them.
+pub const PAGE_ROWS_MAX: usize = 10;
+
+/// What has happened to a page since it was told last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PageEvent {
+    /// There is something new to look at.
+    Opened,
+    /// The same incident, with another cause, a worse severity, or many more affected.
+    Updated,
+    /// Somebody has taken it.
+    Acknowledged,
+    /// It is over.
+    Resolved,
+}
+
+/// One alert of a page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PageAlert {
+    /// Alert name.
+    pub alert: AlertName,
+    /// Its severity.
+    pub severity: Severity,
+    /// What it is about.
+    pub labels: Dimensions,
+    /// When its condition began.
+    pub since: Timestamp,
+    /// When it resolved; absent while it fires.
+    pub resolved_at: Option<Timestamp>,
+    /// The number, in `unit`; of the worst moment once it is resolved.
+    pub value: f64,
+    /// What is normal, in `unit`.
+    pub baseline: f64,
+    /// Unit of `value` and `baseline`.
+    pub unit: Text,
+    /// One sentence for a person.
+    pub summary: String,
+    /// What to do: a path of this project, or a URL.
+    pub runbook: Text,
+}
+
+/// Who makes up how much of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Contributor {
+    /// Who, with the names of event fields.
+    pub dimensions: Dimensions,
+    /// Its share of the harm, 0 to 1.
+    pub share: f64,
+}
+
+/// Where to look further. Absent without `notify.external_url` (or, for the dashboard, without its URL).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PageLinks {
+    /// The incident in Floodmark.
+    pub incident: Option<String>,
+    /// The dashboard, at the incident's range of time.
+    pub dashboard: Option<String>,
+    /// The query that shows the same in ClickHouse.
+    pub query: Option<String>,
+    /// What to do.
+    pub runbook: Option<String>,
+}
+
+/// A page. One for each incident and each storm; `dedup_key` is the same for all that is said of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Page {
+    /// The incident's id, or the storm's. At most 255 bytes.
+    pub dedup_key: Text,
+    /// Counts what was said of this page, from 1. With `dedup_key` the identity of a notification.
+    pub revision: u32,
+    /// What has happened.
+    pub event: PageEvent,
+    /// The worst severity so far.
+    pub severity: Severity,
+    /// `[CRITICAL] subject: symptom`; at most [`TITLE_CHARS_MAX`] characters.
+    pub title: String,
+    /// Event time of what is said.
+    pub at: Timestamp,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it ended; absent while it goes on.
+    pub resolved_at: Option<Timestamp>,
+    /// What it does to users, in plain words.
+    pub impact: String,
+    /// What leads: the first alert of the worst severity, with the number and its baseline.
+    pub lead: PageAlert,
+    /// The other alerts, worst first, at most [`PAGE_ROWS_MAX`].
+    pub alerts: Vec<PageAlert>,
+    /// Further alerts that are not named.
+    pub alerts_more: u64,
+    /// Who makes up how much of it, the largest first, at most [`PAGE_ROWS_MAX`].
+    pub contributors: Vec<Contributor>,
+    /// Further contributors that are not named.
+    pub contributors_more: u64,
+    /// Likely causes, ranked, with evidence; inferences, not facts. At most [`PAGE_ROWS_MAX`].
+    pub causes: Vec<Cause>,
+    /// What was looked at and refused.
+    pub ruled_out: Vec<RuledOut>,
+    /// Who feels it.
+    pub affected: Affected,
+    /// Whom to contact, the heaviest first.
+    pub customers: Vec<Customer>,
+    /// What to do, most urgent first.
+    pub actions: Vec<String>,
+    /// How sure, and of what: `attempt numbers on 92 % of requests`.
+    pub confidence: String,
+    /// Ids of requests that show it.
+    pub sample_request_ids: Vec<Text>,
+    /// Who has taken it.
+    pub acknowledged_by: Option<Text>,
+    /// Where to look further.
+    pub links: PageLinks,
+}
