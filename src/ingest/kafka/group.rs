@@ -1,14 +1,17 @@
 //! The consumer group: partitions come and go, brokers and topics are missed and found.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::topic_partition_list::{Offset as ListOffset, TopicPartitionList};
 
 use super::super::store_lane::{IntentKeeper, Mode};
 use super::context::{Notice, agree_to_assignment, agree_to_revocation};
 use super::partitions::Key;
+use super::steps_back::{Repeating, StepBack, judge};
+use super::topic_id::topic_ids;
 use super::worker::Worker;
 use crate::model::{FlowInput, Offset};
 
@@ -51,6 +54,42 @@ impl Worker {
         }
         self.prepare_at_ms = 0;
         self.prepare();
+    }
+
+    /// A message comes from before what was read. True when it is to be taken: the partition has begun anew. Said again by
+    /// the client, it is passed over; where the broker does not tell, it is read again.
+    pub(super) fn steps_back(&mut self, key: Key, offset: Offset, reached: Offset) -> bool {
+        let Some(partition) = self.partitions.by_key.get_mut(&key) else { return false };
+        if let Some(repeating) = partition.repeating.as_mut().filter(|known| known.goes_on_with(offset, reached)) {
+            repeating.last = offset;
+            return false;
+        }
+        let of = partition.topic_partition.clone();
+        let epoch = Arc::<str>::from(partition.lane.epoch());
+        let ids = topic_ids(self.consumer.client(), &[Arc::clone(&of.topic)], WATERMARKS_TIMEOUT);
+        let id = ids.get(&of.topic).map_or("", String::as_str);
+        match self.consumer.fetch_watermarks(&of.topic, of.partition, WATERMARKS_TIMEOUT) {
+            Ok((_, high)) if judge(reached, high, &epoch, id) == StepBack::Anew => {
+                self.begin_anew(key);
+                true
+            }
+            Ok(_) => {
+                tracing::info!(topic_partition = %of, from = offset, to = reached, "messages come again; passed over");
+                if let Some(partition) = self.partitions.by_key.get_mut(&key) {
+                    partition.repeating = Some(Repeating { last: offset, reached });
+                }
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%error, topic_partition = %of, from = offset, to = reached,
+                    "offsets went back, and the broker does not say why; asking again");
+                let back = ListOffset::Offset(offset);
+                if let Err(error) = self.consumer.seek(&of.topic, of.partition, back, WATERMARKS_TIMEOUT) {
+                    tracing::warn!(%error, topic_partition = %of, "cannot go back to where offsets went back to");
+                }
+                false
+            }
+        }
     }
 
     /// Offsets have gone back under our feet: the topic is another one now, or was cut off. What storage has of the old

@@ -8,6 +8,7 @@ mod partitions;
 mod prepare;
 mod reread;
 mod shutdown;
+mod steps_back;
 mod storage;
 mod topic_id;
 mod worker;

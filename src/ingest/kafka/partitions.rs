@@ -10,6 +10,7 @@ use super::super::status::PartitionStatus;
 use super::super::store_lane::{BatchLimits, Mode, StoreLane};
 use super::chunks::ChunkBuilder;
 use super::prepare::add_commit;
+use super::steps_back::Repeating;
 use crate::model::{Offset, TopicPartition};
 
 /// Place of the topic among the inputs, and partition: no text to compare for every message.
@@ -24,6 +25,8 @@ pub(super) struct Partition {
     pub(super) lane: StoreLane,
     /// Counts assignments, so that an answer to an earlier one is not taken for this one's.
     pub(super) assignment: u64,
+    /// What the client says again: everything up to here, of which the last offset was said. See `steps_back`.
+    pub(super) repeating: Option<Repeating>,
     /// Offsets have gone back: what was committed is of another log.
     pub(super) is_anew: bool,
     /// How often the log seemed to end before what was committed: after a change of leader it may, for a moment.
@@ -92,6 +95,7 @@ impl Partitions {
         let partition = Partition {
             topic_partition: topic_partition.clone(),
             assignment: self.assignments,
+            repeating: None,
             is_anew: false,
             doubts: 0,
             plan_asked: false,

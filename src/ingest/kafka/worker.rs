@@ -233,8 +233,11 @@ impl Worker {
 
     fn take_in(&mut self, key: Key, offset: i64, payload: &[u8]) {
         let Some(partition) = self.partitions.by_key.get(&key) else { return };
-        if partition.building.next_offset().or(partition.position).is_some_and(|reached| offset < reached) {
-            self.begin_anew(key);
+        let reached = partition.building.next_offset().or(partition.position);
+        if let Some(reached) = reached.filter(|reached| offset < *reached)
+            && !self.steps_back(key, offset, reached)
+        {
+            return;
         }
         self.account_for_jump(key, offset);
         let Some(partition) = self.partitions.by_key.get_mut(&key) else { return };
