@@ -15,7 +15,7 @@ use client::Connection;
 use floodmark::local::{Credentials, LocalClickHouse, LocalClickHouseOptions};
 use tokio::time::Instant;
 
-/// Small queries in a second, all ways together.
+/// Small queries in a second. The ways take turns of a second.
 const QUERIES_PER_SECOND: u32 = 200;
 /// Rows of the table of the small queries.
 const ROWS: u32 = 1_000_000;
@@ -90,12 +90,13 @@ async fn measure() -> Result<(), Box<dyn std::error::Error>> {
     let cpu_before = cpu(proxy.0.id());
     small(&mut ways, &server).await?;
     let cpu_of_proxy = cpu(proxy.0.id()) - cpu_before;
-    large(&mut ways, &server).await?;
-    println!("load average at the end: {}", load());
-    report(&mut ways);
+    report_small(&mut ways);
     // Unlike times, it does not depend on what else the machine does.
-    let queries = ways[1].latencies.len() + WARM_QUERIES as usize / ways.len();
+    let queries = ways[1].latencies.len() + WARM_QUERIES as usize;
     println!("cpu of the proxy: {:.3} ms a small query", cpu_of_proxy.as_secs_f64() * 1_000.0 / queries as f64);
+    large(&mut ways, &server).await?;
+    report_large(&ways);
+    println!("load average at the end: {}", load());
     drop((proxy, chproxy));
     server.engine.shutdown().await?;
     Ok(())
@@ -177,35 +178,53 @@ async fn wait_for(listen: SocketAddr, log: &Path) -> Result<(), Box<dyn std::err
     Ok(())
 }
 
-/// Point queries, each of another key, so that no answer is shared: the ways take turns at a steady rate.
+/// Point queries at a steady rate, each of another key, so that no answer is shared. The ways take turns of a second.
 async fn small(ways: &mut [Way], server: &Server) -> Result<(), Box<dyn std::error::Error>> {
     let seconds = variable("FLOODMARK_BENCH_SECONDS").and_then(|text| text.parse().ok()).unwrap_or(20);
     let mut connections = Vec::new();
     for way in ways.iter() {
         connections.push(connect(way, server).await?);
     }
+    let mut number = 0_u32;
+    for (way, connection) in ways.iter().zip(&mut connections) {
+        for _ in 0..WARM_QUERIES {
+            ask_one(way, connection, &mut number).await?;
+        }
+    }
     let mut interval = tokio::time::interval(Duration::from_secs(1) / QUERIES_PER_SECOND);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    for number in 0..WARM_QUERIES + seconds * QUERIES_PER_SECOND {
-        interval.tick().await;
-        let turn = number as usize % ways.len();
-        let key = number.wrapping_mul(7_919) % ROWS;
-        let since = Instant::now();
-        connections[turn].query(&format!("SELECT v FROM bench_guard.t WHERE n = {key}")).await?;
-        if number >= WARM_QUERIES {
-            ways[turn].latencies.push(since.elapsed());
+    for _ in 0..seconds {
+        for (way, connection) in ways.iter_mut().zip(&mut connections) {
+            for _ in 0..QUERIES_PER_SECOND {
+                interval.tick().await;
+                let latency = ask_one(way, connection, &mut number).await?;
+                way.latencies.push(latency);
+            }
         }
     }
     Ok(())
 }
 
+async fn ask_one(way: &Way, connection: &mut Connection, number: &mut u32) -> Result<Duration, String> {
+    let key = number.wrapping_mul(7_919) % ROWS;
+    *number += 1;
+    let since = Instant::now();
+    let sql = format!("SELECT v FROM bench_guard.t WHERE n = {key}");
+    connection.query(&sql).await.map_err(|error| format!("{}: {error}", way.name))?;
+    Ok(since.elapsed())
+}
+
+/// Blocks are small and formatted by one thread: the answer must not need more memory than its class may take.
 async fn large(ways: &mut [Way], server: &Server) -> Result<(), Box<dyn std::error::Error>> {
-    let sql = format!("SELECT repeat('x', {LARGE_ROW_BYTES}) FROM numbers({LARGE_ROWS}) FORMAT RowBinary");
+    let sql = format!(
+        "SELECT repeat('x', {LARGE_ROW_BYTES}) FROM numbers({LARGE_ROWS}) \
+         SETTINGS max_block_size = 8192, output_format_parallel_formatting = 0 FORMAT RowBinary"
+    );
     for _ in 0..LARGE_ROUNDS {
         for way in &mut *ways {
             let mut connection = connect(way, server).await?;
             let since = Instant::now();
-            let bytes = connection.query(&sql).await?;
+            let bytes = connection.query(&sql).await.map_err(|error| format!("{}: {error}", way.name))?;
             way.bytes_per_second.push(bytes as f64 / since.elapsed().as_secs_f64());
         }
     }
@@ -227,9 +246,9 @@ fn load() -> String {
     text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
 }
 
-fn report(ways: &mut [Way]) {
-    println!("way      queries   p50 ms   p90 ms   p99 ms   1 GB answer, MB/s (each round)");
-    let mut direct: Option<(f64, f64, f64)> = None;
+fn report_small(ways: &mut [Way]) {
+    println!("way      queries   p50 ms   p90 ms   p99 ms   added: p50 ms   p99 ms");
+    let mut direct: Option<(f64, f64)> = None;
     for way in ways {
         way.latencies.sort_unstable();
         let at = |share: f64| {
@@ -237,19 +256,19 @@ fn report(ways: &mut [Way]) {
             way.latencies.get(place).map_or(0.0, |latency| latency.as_secs_f64() * 1_000.0)
         };
         let (p50, p90, p99) = (at(0.5), at(0.9), at(0.99));
-        let best = way.bytes_per_second.iter().copied().fold(0.0, f64::max);
-        let rounds: Vec<String> = way.bytes_per_second.iter().map(|rate| format!("{:.0}", rate / 1e6)).collect();
+        let (direct_p50, direct_p99) = *direct.get_or_insert((p50, p99));
         let queries = way.latencies.len();
-        println!("{:<8} {queries:>7} {p50:>8.3} {p90:>8.3} {p99:>8.3}   {}", way.name, rounds.join(" "));
-        match direct {
-            None => direct = Some((p50, p99, best)),
-            Some((direct_p50, direct_p99, direct_best)) => println!(
-                "{:<8} added: p50 {:+.3} ms, p99 {:+.3} ms; best throughput {:.0} % of direct",
-                way.name,
-                p50 - direct_p50,
-                p99 - direct_p99,
-                best / direct_best * 100.0
-            ),
-        }
+        let (added_p50, added_p99) = (p50 - direct_p50, p99 - direct_p99);
+        let (name, added) = (way.name, format!("{added_p50:>+13.3} {added_p99:>+8.3}"));
+        println!("{name:<8} {queries:>7} {p50:>8.3} {p90:>8.3} {p99:>8.3}   {added}");
+    }
+}
+
+fn report_large(ways: &[Way]) {
+    println!("way      1 GB answer, MB/s (each round)   best, of direct");
+    let best = |way: &Way| way.bytes_per_second.iter().copied().fold(0.0, f64::max);
+    for way in ways {
+        let rounds: Vec<String> = way.bytes_per_second.iter().map(|rate| format!("{:.0}", rate / 1e6)).collect();
+        println!("{:<8} {:<32} {:.0} %", way.name, rounds.join(" "), best(way) / best(&ways[0]) * 100.0);
     }
 }
