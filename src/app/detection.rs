@@ -95,15 +95,19 @@ impl Detection {
             }
             // Its next event ends the idleness.
             FlowInput::Active(_) => Vec::new(),
-            FlowInput::Chunk(chunk) => self.apply_chunk(chunk),
+            FlowInput::Chunk(chunk) => {
+                if let Some(input) = Input::of(&self.topics, &chunk.topic_partition.topic) {
+                    self.outlets.metrics.add_chunk(input, chunk);
+                }
+                self.rejected += chunk.rejections.len() as u64;
+                self.apply_chunk(chunk)
+            }
+            // Counted by the process that read them first.
+            FlowInput::Warm(chunk) => self.apply_chunk(chunk),
         }
     }
 
     fn apply_chunk(&mut self, chunk: &Chunk) -> Vec<Output> {
-        if let Some(input) = Input::of(&self.topics, &chunk.topic_partition.topic) {
-            self.outlets.metrics.add_chunk(input, chunk);
-        }
-        self.rejected += chunk.rejections.len() as u64;
         let stream = self.stream(&chunk.topic_partition);
         let mut outputs = Vec::new();
         for positioned in &chunk.events {

@@ -22,6 +22,8 @@ pub struct KafkaConfig {
     pub topics: TopicsConfig,
     /// A partition that is read to its end and silent for this long no longer holds the watermark back.
     pub idle_timeout: Span,
+    /// How much of the log detection reads again after a start, so that it knows what was normal and what was firing.
+    pub warm_up: Span,
     /// Further librdkafka properties, passed on as they are (for instance `client.rack`). Properties that the delivery
     /// guarantee rests on are refused, and those that `tls` and `sasl` set.
     pub properties: BTreeMap<String, String>,
@@ -51,6 +53,7 @@ impl fmt::Debug for KafkaConfig {
             .field("group", &self.group)
             .field("topics", &self.topics)
             .field("idle_timeout", &self.idle_timeout)
+            .field("warm_up", &self.warm_up)
             .field("properties", &self.properties.iter().map(shown).collect::<BTreeMap<_, _>>())
             .field("tls", &self.tls)
             .field("sasl", &self.sasl)
@@ -65,6 +68,7 @@ impl Default for KafkaConfig {
             group: "floodmark".to_owned(),
             topics: TopicsConfig::default(),
             idle_timeout: Span::from_secs(10),
+            warm_up: Span::from_secs(1_800),
             properties: BTreeMap::new(),
             tls: None,
             sasl: None,

@@ -64,6 +64,8 @@ pub struct IngestCounts {
     pub dead_letters: u64,
     /// Batches handed to storage.
     pub batches: u64,
+    /// Messages read once more after a start, for detection only. Not among `messages`.
+    pub messages_warm: u64,
     /// Messages read a second time, for storage only.
     pub messages_read_again: u64,
     /// How often a partition fell behind.

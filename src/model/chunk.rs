@@ -32,6 +32,8 @@ pub enum FlowInput {
     Revoked(TopicPartition),
     /// Records of a partition. An idle partition becomes active again with its next chunk ([`FlowInput::Active`] comes first).
     Chunk(Arc<Chunk>),
+    /// Records of a partition that storage had before this process started, read once more. Otherwise as a chunk.
+    Warm(Arc<Chunk>),
     /// The partition is read to its end and silent: it must not hold the watermark back.
     Idle(TopicPartition),
     /// An idle partition has records again.

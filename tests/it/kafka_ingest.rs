@@ -35,6 +35,8 @@ struct Seen {
     ends: BTreeMap<TopicPartition, Offset>,
     events: Vec<Event>,
     idle: Vec<TopicPartition>,
+    /// Messages read once more for detection alone.
+    warm: u64,
 }
 
 /// A storage without a ledger: it goes on where the broker says.
@@ -69,6 +71,7 @@ impl Service {
                 offsets.extend(chunk.rejections.iter().filter(|r| r.index == 0).map(|r| r.offset));
                 self.seen.events.extend(chunk.events.iter().map(|e| e.event.clone()));
             }
+            FlowInput::Warm(chunk) => self.seen.warm += chunk.messages,
             FlowInput::Idle(partition) => self.seen.idle.push(partition),
             FlowInput::Assigned(_) | FlowInput::Revoked(_) | FlowInput::Active(_) => {}
         }
@@ -276,6 +279,29 @@ async fn a_restart_resumes_at_what_was_committed() {
     let (_, again, _) = second.stop().await;
     assert_eq!(again.stored.len(), 500);
     assert!(again.stored.keys().all(|key| !seen.stored.contains_key(key)), "nothing is stored twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_start_detection_reads_again_what_storage_has() {
+    let broker = TestBroker::start(2).await;
+    produce(&broker, 0..1_000);
+    let mut producer = EventProducer::new(&broker.kafka, None).unwrap();
+    for _ in 0..10 {
+        producer.send_raw(&broker.kafka.topics.requests, None, b"not json").unwrap();
+    }
+    producer.flush().unwrap();
+    let mut first = Service::start(&broker, &DecodeConfig::default(), &quick_batches());
+    first.run_until(true, "all is detected", |s| s.detected() == 1_010).await;
+    let (_, seen, status) = first.stop().await;
+    assert_eq!((seen.warm, status.counts.dead_letters), (0, 10), "the first start has nothing to read again");
+
+    produce(&broker, 1_000..1_500);
+    let mut second = Service::start(&broker, &DecodeConfig::default(), &quick_batches());
+    second.run_until(true, "the rest is stored", |s| s.seen.stored.len() == 500).await;
+    let (_, again, status) = second.stop().await;
+    assert_eq!((again.warm, again.detected.values().map(Vec::len).sum::<usize>()), (1_010, 500));
+    assert_eq!((status.counts.messages_warm, status.counts.messages), (1_010, 500));
+    assert_eq!((status.counts.dead_letters, again.stored.len()), (0, 500), "neither refused nor stored twice");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -45,11 +45,16 @@ impl Worker {
     }
 
     pub(super) fn assign(&mut self, list: &TopicPartitionList) {
-        agree_to_assignment(&self.consumer, &self.without_probe(list));
+        let beginnings = self.beginnings(list);
+        agree_to_assignment(&self.consumer, &beginnings.list);
         let now_ms = self.now_ms();
         for key in self.partitions.keys(list) {
             let topic_partition = self.partitions.insert(key, now_ms);
-            tracing::info!(%topic_partition, "partition assigned");
+            let warm_through = beginnings.warm_through.get(&key).copied();
+            if let Some(partition) = self.partitions.by_key.get_mut(&key) {
+                partition.warm_through = warm_through;
+            }
+            tracing::info!(%topic_partition, warm_through, "partition assigned");
             self.tell_detection(FlowInput::Assigned(topic_partition));
         }
         self.prepare_at_ms = 0;
@@ -131,7 +136,8 @@ impl Worker {
     pub(super) fn account_for_jump(&mut self, key: Key, offset: Offset) {
         let Some(partition) = self.partitions.by_key.get(&key) else { return };
         let Some(reached) = partition.building.next_offset().or(partition.position) else { return };
-        if offset - reached < JUMP_MIN {
+        // What is read again for detection is stored already: no loss.
+        if offset - reached < JUMP_MIN || partition.warm_through.is_some_and(|through| reached < through) {
             return;
         }
         let of = partition.topic_partition.clone();

@@ -1,5 +1,6 @@
 //! The Kafka consumer: one thread that owns all its state, two lanes out, one way back in.
 
+mod beginning;
 mod chunks;
 mod committer;
 mod context;

@@ -25,6 +25,8 @@ pub(super) struct Partition {
     pub(super) lane: StoreLane,
     /// Counts assignments, so that an answer to an earlier one is not taken for this one's.
     pub(super) assignment: u64,
+    /// Before this offset everything is stored, and read once more for detection alone. See `beginning`.
+    pub(super) warm_through: Option<Offset>,
     /// What the client says again: everything up to here, of which the last offset was said. See `steps_back`.
     pub(super) repeating: Option<Repeating>,
     /// Offsets have gone back: what was committed is of another log.
@@ -95,6 +97,7 @@ impl Partitions {
         let partition = Partition {
             topic_partition: topic_partition.clone(),
             assignment: self.assignments,
+            warm_through: None,
             repeating: None,
             is_anew: false,
             doubts: 0,

@@ -157,19 +157,6 @@ impl Worker {
         Ok(is_kept)
     }
 
-    /// The partitions of `list`, to be read from their beginning where nothing but our own probe was ever committed.
-    pub(super) fn without_probe(&self, list: &TopicPartitionList) -> TopicPartitionList {
-        let mut list = list.clone();
-        // Without an answer the client finds out by itself where to begin.
-        let Ok(committed) = self.consumer.committed_offsets(list.clone(), PATIENCE) else { return list };
-        for element in committed.elements() {
-            if element.offset() == ListOffset::Offset(PROBE_OFFSET) {
-                let _ = list.set_partition_offset(element.topic(), element.partition(), ListOffset::Beginning);
-            }
-        }
-        list
-    }
-
     /// The plan of a note, unless the topic is another one, or shorter, than the one it was made for. With it, the offset
     /// before which retention has removed what was needed. `None`: it is too early to tell.
     fn plan_of(

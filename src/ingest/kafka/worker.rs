@@ -60,6 +60,10 @@ pub(super) struct Worker {
     pub(super) patience: Patience,
     pub(super) status: IngestStatus,
     pub(super) idle_timeout_ms: i64,
+    /// How much of the log is read again after a start.
+    pub(super) warm_up_ms: i64,
+    /// Something was read: what is assigned later is not read from further back.
+    pub(super) has_begun: bool,
     pub(super) gathered_bytes_max: usize,
     pub(super) started: Instant,
     pub(super) committed_ms: i64,
@@ -100,10 +104,12 @@ fn consumer_config(kafka: &KafkaConfig) -> ClientConfig {
     config
 }
 
-/// The end of a noted range, or the beginning of storage, between what is read of a level partition and `offset`.
+/// The end of a noted range, of what is read for detection alone, or the beginning of storage, between what is read of a
+/// level partition and `offset`.
 fn boundary_before(partition: &Partition, offset: Offset) -> Option<Offset> {
     let position = partition.position.or_else(|| partition.building.first_offset())?;
-    partition.lane.boundary(position).filter(|boundary| *boundary <= offset)
+    let warm_through = partition.warm_through.filter(|through| *through > position);
+    warm_through.or_else(|| partition.lane.boundary(position)).filter(|boundary| *boundary <= offset)
 }
 
 impl Worker {
@@ -134,6 +140,8 @@ impl Worker {
             patience: Patience::default(),
             status: IngestStatus::default(),
             idle_timeout_ms: kafka.idle_timeout.as_millis(),
+            warm_up_ms: kafka.warm_up.as_millis(),
+            has_begun: false,
             // Twice a batch over all partitions: enough to fill one while another waits.
             gathered_bytes_max: limits.bytes_max.saturating_mul(2),
             started: clock(),
@@ -273,10 +281,23 @@ impl Worker {
         let Some(built) = partition.building.build(&partition.topic_partition, partition.position, end) else {
             return;
         };
+        self.has_begun = true;
         let chunk = Arc::new(built.chunk);
         partition.position = Some(chunk.end);
         partition.active_ms = now_ms;
         let was_idle = std::mem::take(&mut partition.idle);
+        if let Some(through) = partition.warm_through.filter(|through| chunk.end <= *through) {
+            let topic_partition = partition.topic_partition.clone();
+            self.status.counts.messages_warm += chunk.messages;
+            if chunk.end == through {
+                let messages = self.status.counts.messages_warm;
+                tracing::info!(%topic_partition, messages, "detection is where it was before the start");
+            }
+            if was_idle {
+                self.tell_detection(FlowInput::Active(topic_partition));
+            }
+            return self.tell_detection(FlowInput::Warm(chunk));
+        }
         let level = partition.lane.mode() == Mode::Level;
         // Letters are pushed in the order of offsets, by whichever reader stands where they end.
         let in_order = partition.letters_end.is_none_or(|end| end == chunk.start);
