@@ -1,5 +1,7 @@
 //! The connections to ClickHouse: one pool for what clients ask and for what the guard asks as one of them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,10 +24,19 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 const IDLE_MAX: usize = 256;
 /// A server that does not take a connection by then is away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Headers of one answer: with `send_progress_in_http_headers` there is one each 100 ms, so this is half an hour.
-const HEADERS_MAX: usize = 20_000;
-/// Longest head of an answer; each of those headers has some 200 bytes.
-const HEAD_BYTES_MAX: usize = 4 << 20;
+/// Headers of one answer.
+const HEADERS_MAX: usize = 500;
+/// Headers of an answer that tells its progress in them, one each 100 ms: half an hour. The library makes room for all of
+/// them with every answer, which costs more than a small query.
+const PROGRESS_HEADERS_MAX: usize = 20_000;
+/// What asks for such headers, and how they are named.
+const PROGRESS_SETTING: &str = "send_progress_in_http_headers";
+const PROGRESS_HEADER: &str = "x-clickhouse-progress";
+/// Longest head of an answer, and how much is read of its body at a time: more than an allocator keeps at hand would be
+/// fetched from the system for every piece.
+const READ_BYTES: usize = 128 << 10;
+/// Longest head with its progress; each of those headers has some 200 bytes.
+const PROGRESS_HEAD_BYTES_MAX: usize = 4 << 20;
 /// Longest answer to a question of the guard's own.
 const OWN_ANSWER_BYTES_MAX: usize = 1 << 20;
 
@@ -33,6 +44,10 @@ const OWN_ANSWER_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub(super) struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, RequestBody>,
+    /// For answers that may tell their progress in headers.
+    patient_client: Client<HttpsConnector<HttpConnector>, RequestBody>,
+    /// An answer did so unasked: a profile of ClickHouse has it so.
+    is_told_progress: Arc<AtomicBool>,
     base: String,
     host: HeaderValue,
 }
@@ -75,16 +90,20 @@ impl Upstream {
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);
-        let client = Client::builder(TokioExecutor::new())
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_MAX)
             .pool_timer(TokioTimer::new())
             .http1_preserve_header_case(true)
+            .set_host(false);
+        let client = builder
+            .clone()
             .http1_max_headers(HEADERS_MAX)
-            .http1_max_buf_size(HEAD_BYTES_MAX)
-            .set_host(false)
-            .build(connector);
-        Ok(Self { client, base, host })
+            .http1_read_buf_exact_size(READ_BYTES)
+            .build(connector.clone());
+        builder.http1_max_headers(PROGRESS_HEADERS_MAX).http1_max_buf_size(PROGRESS_HEAD_BYTES_MAX);
+        Ok(Self { client, patient_client: builder.build(connector), is_told_progress: Arc::default(), base, host })
     }
 
     /// Sends a request; `headers` are sent as they are, but for the host.
@@ -104,7 +123,14 @@ impl Upstream {
         *request.uri_mut() = address.parse()?;
         *request.headers_mut() = headers;
         request.headers_mut().insert(header::HOST, self.host.clone());
-        Ok(self.client.request(request).await?)
+        if parameters.get(PROGRESS_SETTING).is_some() || self.is_told_progress.load(Ordering::Relaxed) {
+            return Ok(self.patient_client.request(request).await?);
+        }
+        let response = self.client.request(request).await?;
+        if response.headers().contains_key(PROGRESS_HEADER) {
+            self.is_told_progress.store(true, Ordering::Relaxed);
+        }
+        Ok(response)
     }
 
     /// Asks something of the guard's own, as a client's user: the rows of the answer.
