@@ -26,6 +26,7 @@ mod server;
 mod shared;
 mod stalled;
 mod statement;
+mod steady_clock;
 mod upstream;
 mod watched;
 mod watching;
