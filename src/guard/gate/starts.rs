@@ -108,7 +108,10 @@ impl Admission {
         let class = self.class(class_name)?;
         let keys = breaker_keys(class_name, &ask.fingerprint);
         let is_probe = self.breakers.standing(&keys, scan_of(ask), ask.number, at) == Standing::Probe;
-        let probe_share = if is_probe { self.policy.breaker.probe_caps_share } else { 1.0 };
+        let is_alone = self.running.reads() == 0;
+        // A query that needs more than a probe's share could never prove itself; alone it harms nobody with all of its
+        // class's caps.
+        let probe_share = if is_probe && !is_alone { self.policy.breaker.probe_caps_share } else { 1.0 };
         let caps_share = self.caps_share(at) * probe_share;
         let caps = self.caps_of(class, caps_share);
         let expected = self.expected(class_name, ask, &caps);
@@ -126,7 +129,7 @@ impl Admission {
         };
         let fitting = Rung::ALL.into_iter().zip(HEAVY_ROOM_SHARES).find(fits).map(|(rung, _)| rung);
         // With nothing else running, what is in use are caches and the like, which give way: the gate must not shut itself.
-        let alone = (self.running.reads() == 0).then_some(Rung::FewerBytes);
+        let alone = is_alone.then_some(Rung::FewerBytes);
         fitting.or(alone).map(at_rung)
     }
 

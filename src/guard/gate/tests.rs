@@ -207,6 +207,25 @@ fn three_offences_open_the_breaker_and_a_probe_at_half_caps_closes_it() {
 }
 
 #[test]
+fn a_suspect_that_needs_more_than_half_its_cap_proves_itself_alone() {
+    let mut gate = gate();
+    gate.apply(GateInput::Restarted { unclean: None, suspects: vec!["report".to_owned()] }, at(0));
+    let probe = |gate: &mut Gate, number, ms| {
+        let outputs = asked(gate, number, "ann", "report", ms);
+        assert_eq!(admitted(&outputs), [number]);
+        setting(&outputs, "max_memory_usage").map(|bytes| bytes.parse::<u64>().unwrap()).unwrap()
+    };
+    asked(&mut gate, 1, "bob", "other", 600_000);
+    assert_eq!(probe(&mut gate, 2, 600_000), 5 * GIB / 2);
+    own_memory(&mut gate, 2, 601_000);
+    ended(&mut gate, 1, GIB, 602_000);
+    assert_eq!(reason(&asked(&mut gate, 3, "ann", "report", 1_800_000)), Some(RefusalReason::BreakerOpen));
+    assert_eq!(probe(&mut gate, 4, 1_801_000), 5 * GIB);
+    ended(&mut gate, 4, 4 * GIB, 1_802_000);
+    assert_eq!(gate.status(at(1_802_000)).breakers, []);
+}
+
+#[test]
 fn victims_are_never_charged() {
     let mut gate = gate();
     for number in 1..=20 {

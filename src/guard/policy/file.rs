@@ -168,7 +168,7 @@ pub struct BreakerPolicy {
     pub open_min: Span,
     /// Longest time that it stays open.
     pub open_max: Span,
-    /// Caps of the probe that half-opens it, as a share of the class's.
+    /// Caps of the probe that half-opens it while other reads run, as a share of the class's; alone it has all of them.
     pub probe_caps_share: f64,
 }
 
