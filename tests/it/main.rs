@@ -13,6 +13,7 @@ mod detect_command;
 mod detect_retries;
 mod docs;
 mod evaluate;
+mod guard_estimates;
 mod guard_gate;
 mod guard_policy;
 mod guard_policy_sql;

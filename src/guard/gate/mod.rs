@@ -2,6 +2,7 @@
 //! `apply(input, at) -> outputs`; the proxy is its shell. Read `admission.rs` first.
 
 mod admission;
+mod before_estimate;
 mod blocks;
 mod breaker;
 mod caps;
@@ -31,6 +32,7 @@ mod trial;
 mod words;
 
 pub use admission::{DEFAULT_CLASS, WRITING_CLASS};
+pub use before_estimate::BeforeEstimate;
 pub use blocks::Block;
 pub use breaker::BreakerCause;
 pub use caps::SETTINGS;
@@ -207,6 +209,12 @@ impl Gate {
             None => self.admission.apply(input, at),
             Some(shadow) => shadow.apply(&mut self.admission, input, at),
         }
+    }
+
+    /// What can be said of a query before it is estimated. Nothing changes; whoever is refused has still to ask.
+    #[must_use]
+    pub fn before_estimate(&self, ask: &Ask, at: Timestamp) -> BeforeEstimate {
+        self.admission.before_estimate(ask, at)
     }
 
     /// When a `Tick` is due at the latest. None: nothing happens by itself.

@@ -96,6 +96,37 @@ fn an_estimate_above_the_class_s_rows_is_refused_unless_a_limit_makes_it_wrong()
 }
 
 #[test]
+fn what_needs_no_estimate_is_known_before_it() {
+    let mut gate = gate();
+    let small = Ask { estimated_rows: Some(1_000), ..ask(9, "ann", "f") };
+    let before = gate.before_estimate(&ask(0, "ann", "f"), at(0));
+    let get = |name: &str| before.settings.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str());
+    assert!(!before.is_refused);
+    assert_eq!(get("max_memory_usage"), Some((5 * GIB).to_string().as_str()));
+    assert_eq!((get("max_execution_time"), get("max_threads")), (Some("1"), Some("1")));
+    assert_eq!((get("max_rows_to_read"), get("max_bytes_to_read")), (None, Some("300000000000")));
+    assert!(gate.before_estimate(&ask(0, "nobody", "f"), at(0)).is_refused);
+    // A breaker that lets smaller scans pass: only the estimate tells whether this is one.
+    for number in 1..=3 {
+        gate.apply(GateInput::Ask(Ask { number, estimated_rows: Some(1 << 30), ..ask(0, "ann", "f") }), at(0));
+        own_memory(&mut gate, number, 0);
+    }
+    assert_eq!(reason(&asked(&mut gate, 4, "ann", "f", 0)), Some(RefusalReason::BreakerOpen));
+    assert!(!gate.before_estimate(&ask(0, "ann", "f"), at(0)).is_refused);
+    assert_eq!(admitted(&gate.apply(GateInput::Ask(small), at(0))), [9]);
+    // One that lets none pass, and what operators say.
+    gate.apply(GateInput::Killed { fingerprint: "g".to_owned(), query_id: String::new() }, at(0));
+    (0..2).for_each(|_| {
+        drop(gate.apply(GateInput::Killed { fingerprint: "g".to_owned(), query_id: String::new() }, at(0)))
+    });
+    assert!(gate.before_estimate(&ask(0, "ann", "g"), at(0)).is_refused);
+    gate.apply(GateInput::Block { fingerprint: "h".to_owned(), until: None, reason: "test".to_owned() }, at(0));
+    assert!(gate.before_estimate(&ask(0, "ann", "h"), at(0)).is_refused);
+    (0..2).for_each(|_| drop(gate.apply(GateInput::Restarted { unclean: Some(true), suspects: Vec::new() }, at(0))));
+    assert!(gate.before_estimate(&ask(0, "ann", "other"), at(0)).is_refused, "only writes are let in");
+}
+
+#[test]
 fn slots_waits_and_bounds() {
     let mut gate = gate();
     let outputs: Vec<GateOutput> = (1..=4).flat_map(|number| asked(&mut gate, number, "ann", "f", 0)).collect();

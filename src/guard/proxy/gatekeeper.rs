@@ -8,7 +8,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::steady_clock::SteadyClock;
 use crate::guard::gate::{
-    Ask, Ended, Gate, GateInput, GateOutput, GateSnapshot, GateStatus, QueryNumber, Refusal,
+    Ask, BeforeEstimate, Ended, Gate, GateInput, GateOutput, GateSnapshot, GateStatus, QueryNumber, Refusal,
 };
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
@@ -99,6 +99,13 @@ impl Gatekeeper {
         let outputs = inner.gate.apply(GateInput::Ask(ask), at);
         self.deliver(&mut inner, outputs, at);
         Place { number, verdict: Some(receiver), keeper: Arc::clone(self), is_sent: false, has_ended: false }
+    }
+
+    /// What the gate says of a query before it is estimated.
+    pub(super) fn before_estimate(&self, ask: &Ask) -> BeforeEstimate {
+        let mut inner = self.lock();
+        let at = inner.clock.now();
+        inner.gate.before_estimate(ask, at)
     }
 
     /// Tells the gate what happened.
