@@ -6,6 +6,7 @@
 //! dashboard panel has many hashes; this one does not.
 
 mod facts;
+mod heredocs;
 mod keywords;
 mod lexer;
 mod lists;
