@@ -21,6 +21,7 @@ mod guard_preflight;
 mod guard_proxy;
 mod guard_proxy_clients;
 mod guard_proxy_smuggling;
+mod guard_proxy_tls;
 mod guard_watch;
 mod http;
 mod ingest_command;

@@ -45,14 +45,14 @@ use tokio_util::sync::CancellationToken;
 pub use admin::{BlockRequest, SafeModeRequest, Status, StatusQuery, UnblockRequest};
 pub use estimates::EstimateSource;
 
-use crate::client_tls::{self, TlsError};
+use crate::client_tls;
 use crate::config::{Secret, SecretFileError};
 use crate::guard::gate::{Gate, GateInput};
-use crate::guard::policy::GuardPolicy;
+use crate::guard::policy::{GuardPolicy, ServerAccessError};
 use crate::guard::sql;
 use crate::guard::watch::WatchError;
 use crate::metrics::Metrics;
-use crate::store::{ClickHouse, Endpoint};
+use crate::store::ClickHouse;
 use gatekeeper::Gatekeeper;
 use shared::Shared;
 
@@ -94,9 +94,9 @@ pub enum ProxyError {
     /// Black box and watchdog cannot start.
     #[error(transparent)]
     Watch(#[from] WatchError),
-    /// The system's certificate authorities cannot be used.
+    /// A file that says how to reach the server cannot be used.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Access(#[from] ServerAccessError),
 }
 
 /// A running proxy.
@@ -121,10 +121,11 @@ impl Proxy {
     /// # Errors
     /// See [`ProxyError`].
     pub async fn start(policy: GuardPolicy, metrics: Arc<Metrics>) -> Result<Self, ProxyError> {
-        let tls = client_tls::client_config(None)?;
+        let tls = client_tls::client_config(policy.server.ca_file.as_deref()).map_err(ServerAccessError::from)?;
         let upstream =
             upstream::Upstream::new(&policy.server.url, tls).map_err(|error| ProxyError::Server(error.to_string()))?;
-        let client = own_client(&policy)?;
+        // The guard's own connection: it kills, and asks what only its user may.
+        let client = ClickHouse::new(&policy.endpoint(OWN_TIMEOUT)?);
         let token = Secret::resolve(None, policy.proxy.admin_token_file.as_deref())
             .map_err(|error| ProxyError::Secret("proxy.admin_token_file", error))?;
         let (listener, listen) = bind("proxy.listen", &policy.proxy.listen).await?;
@@ -217,21 +218,6 @@ async fn tick(shared: Arc<Shared>, stop: CancellationToken) {
             _ = interval.tick() => shared.gatekeeper.tell(GateInput::Tick),
         }
     }
-}
-
-/// The guard's own connection: it kills, and asks what only its user may.
-fn own_client(policy: &GuardPolicy) -> Result<ClickHouse, ProxyError> {
-    let server = &policy.server;
-    let password = Secret::resolve(server.password.as_ref(), server.password_file.as_deref())
-        .map_err(|error| ProxyError::Secret("server.password_file", error))?;
-    Ok(ClickHouse::new(&Endpoint {
-        url: server.url.clone(),
-        database: "system".to_owned(),
-        user: server.user.clone(),
-        password: password.unwrap_or_default(),
-        timeout: OWN_TIMEOUT,
-        tls: None,
-    }))
 }
 
 /// The server's memory limit S and its cores. The watch tells the gate a limit that becomes known later.
