@@ -15,6 +15,7 @@ mod docs;
 mod evaluate;
 mod guard_estimates;
 mod guard_gate;
+mod guard_late_ends;
 mod guard_policy;
 mod guard_policy_sql;
 mod guard_preflight;

@@ -7,12 +7,14 @@ mod blocks;
 mod breaker;
 mod caps;
 mod ended_runs;
+mod ends;
 mod fair_queue;
 mod learned;
 mod memory;
 mod offence;
 #[cfg(test)]
 mod ordinary_mix_tests;
+mod pending_ends;
 #[cfg(test)]
 mod property_tests;
 mod quantiles;
@@ -89,6 +91,8 @@ pub struct Ended {
     pub duration_ms: u64,
     /// What its client had set stricter caps for than the gate: dying of one of these is no offence.
     pub own_caps: Vec<Offence>,
+    /// Whether what it took, or how it ended, is told later if at all ([`GateInput::EndTold`]). Until then it is not judged.
+    pub is_partial: bool,
 }
 
 /// What happens to the gate.
@@ -98,6 +102,8 @@ pub enum GateInput {
     Ask(Ask),
     /// A query that was admitted has ended.
     Ended(QueryNumber, Ended),
+    /// What the server says later of a query whose end was told in part; its duration and its own caps stay as they were.
+    EndTold(QueryNumber, Ended),
     /// Whoever asked has gone, whether the query waits or runs.
     Left(QueryNumber),
     /// The watchdog killed a query of this fingerprint.

@@ -48,6 +48,11 @@ impl Shadow {
                 self.take(decided, at, &mut outputs);
                 self.forget_unless_running(admission, number);
             }
+            GateInput::EndTold(number, told) => {
+                let told = as_capped(admission, number, told);
+                let decided = self.decide(admission, GateInput::EndTold(number, told), at);
+                self.take(decided, at, &mut outputs);
+            }
             other => {
                 let decided = self.decide(admission, other, at);
                 self.take(decided, at, &mut outputs);
@@ -151,7 +156,8 @@ impl Shadow {
 
 /// How a query that ran uncapped would have ended under its caps.
 fn as_capped(admission: &mut Admission, number: QueryNumber, ended: Ended) -> Ended {
-    let Some(caps) = admission.running.get(number).map(|running| running.caps) else { return ended };
+    let run = admission.running.get(number).or_else(|| admission.pending.get(number));
+    let Some(caps) = run.map(|run| run.caps) else { return ended };
     let above = |value: Option<u64>, cap: Option<u64>| value.zip(cap).is_some_and(|(value, cap)| value > cap);
     let (code, text) = if above(ended.memory_bytes, caps.memory_bytes) {
         (241, "Query memory limit exceeded")
@@ -166,7 +172,13 @@ fn as_capped(admission: &mut Admission, number: QueryNumber, ended: Ended) -> En
         return ended;
     }
     admission.counts.would_be_capped += 1;
-    Ended { exception_code: Some(code), exception: Some(text.to_owned()), own_caps: Vec::new(), ..ended }
+    Ended {
+        exception_code: Some(code),
+        exception: Some(text.to_owned()),
+        own_caps: Vec::new(),
+        is_partial: false,
+        ..ended
+    }
 }
 
 #[cfg(test)]

@@ -59,7 +59,8 @@ impl Admission {
         false
     }
 
-    /// Starts the query at the head of a tenant's lane, if its memory has room.
+    /// Starts the query at the head of a tenant's lane, if its memory has room. Whether anything has changed: who is known
+    /// from now on to wait for memory may be the one for whom room is kept, and then it fits, or another does.
     fn start_head(&mut self, class: &str, tenant: &str, at: Timestamp, outputs: &mut Vec<GateOutput>) -> bool {
         let Some(ask) = self.queues.get(class).and_then(|queue| queue.head(tenant)).map(|head| head.ask.clone()) else {
             return false;
@@ -68,8 +69,7 @@ impl Admission {
         let weight = self.weight(tenant);
         let Some(queue) = self.queues.get_mut(class) else { return false };
         let Some(means) = means else {
-            queue.head_mut(tenant).into_iter().for_each(|head| head.for_memory = true);
-            return false;
+            return queue.head_mut(tenant).is_some_and(|head| !std::mem::replace(&mut head.for_memory, true));
         };
         let has_waited = queue.pop(tenant).is_some_and(|waiting| at > waiting.since);
         self.counts.waited += u64::from(has_waited);

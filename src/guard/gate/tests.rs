@@ -257,6 +257,56 @@ fn a_suspect_that_needs_more_than_half_its_cap_proves_itself_alone() {
 }
 
 #[test]
+fn what_is_told_of_an_end_later_counts_as_if_it_had_been_heard() {
+    let mut gate = gate();
+    let partial = |gate: &mut Gate, number, exception_code, ms| {
+        asked(gate, number, "ann", "export", ms);
+        let ended = Ended { exception_code, duration_ms: 5_000, is_partial: true, ..Ended::default() };
+        gate.apply(GateInput::Ended(number, ended), at(ms + 5_000));
+    };
+    // Long answers: what they took is in the query log.
+    for number in 1..=20 {
+        partial(&mut gate, number, None, 0);
+        assert_eq!(gate.status(at(5_000)).classes["ad_hoc"].running, 0, "its slot is free at once");
+        let told = Ended { memory_bytes: Some(2 * GIB), ..Ended::default() };
+        gate.apply(GateInput::EndTold(number, told.clone()), at(15_000));
+        gate.apply(GateInput::EndTold(number, told), at(15_000));
+    }
+    asked(&mut gate, 30, "ann", "export", 20_000);
+    let committed = gate.status(at(20_000)).memory.committed_bytes;
+    assert!((2 * GIB..3 * GIB).contains(&committed), "{committed}");
+    ended(&mut gate, 30, 2 * GIB, 20_000);
+    // Encoded answers that broke off: the query log says why.
+    for number in 41..=43 {
+        partial(&mut gate, number, Some(210), 30_000);
+        let exception = Some("Query memory limit exceeded".to_owned());
+        let told = Ended { exception_code: Some(241), exception, ..Ended::default() };
+        gate.apply(GateInput::EndTold(number, told), at(40_000));
+    }
+    assert_eq!(reason(&asked(&mut gate, 50, "ann", "export", 41_000)), Some(RefusalReason::BreakerOpen));
+    // A probe is neither proved nor failed until it is told of; of one that nobody tells of counts what was known.
+    partial(&mut gate, 60, None, 700_000);
+    assert_eq!(reason(&asked(&mut gate, 61, "ann", "export", 706_000)), Some(RefusalReason::BreakerOpen));
+    gate.apply(GateInput::Tick, at(765_000));
+    assert_eq!(admitted(&asked(&mut gate, 62, "ann", "export", 765_001)), [62]);
+}
+
+#[test]
+fn a_kill_counts_once_when_its_end_is_told_later() {
+    let mut gate = gate();
+    for number in 1..=2 {
+        gate.apply(GateInput::Ask(Ask { query_id: format!("q{number}"), ..ask(number, "ann", "hog") }), at(0));
+        let ended = Ended { exception_code: Some(210), is_partial: true, ..Ended::default() };
+        gate.apply(GateInput::Ended(number, ended), at(1));
+        gate.apply(killed("hog", &format!("q{number}")), at(2));
+        let exception = Some("Query memory limit exceeded".to_owned());
+        let told = Ended { exception_code: Some(241), exception, ..Ended::default() };
+        gate.apply(GateInput::EndTold(number, told), at(3));
+    }
+    assert_eq!(admitted(&asked(&mut gate, 3, "ann", "hog", 4)), [3], "two offences");
+}
+
+#[test]
 fn victims_are_never_charged() {
     let mut gate = gate();
     for number in 1..=20 {

@@ -16,6 +16,7 @@ mod estimate_text;
 mod estimates;
 mod gatekeeper;
 mod headers;
+mod late_ends;
 mod leavers;
 mod multipart;
 mod parameters;
@@ -47,7 +48,7 @@ pub use estimates::EstimateSource;
 
 use crate::client_tls;
 use crate::config::{Secret, SecretFileError};
-use crate::guard::gate::{Gate, GateInput};
+use crate::guard::gate::{Gate, GateInput, GateStatus};
 use crate::guard::policy::{GuardPolicy, ServerAccessError};
 use crate::guard::sql;
 use crate::guard::watch::WatchError;
@@ -141,6 +142,7 @@ impl Proxy {
         let gatekeeper = Arc::new(Gatekeeper::new(gate, Arc::clone(&metrics)));
         let (watch, tripped) = watching::watch_beside(&policy, Arc::clone(&metrics))?;
         let (leavers, leavers_receiver) = leavers::Leavers::new(Arc::clone(&metrics));
+        let (late_ends, late_ends_receiver) = late_ends::LateEnds::new();
         let shared = Arc::new(Shared {
             upstream,
             tenants: credentials::Tenants::of(&policy).map_err(|error| ProxyError::Secret("tenants", error))?,
@@ -150,6 +152,7 @@ impl Proxy {
             estimates: Arc::new(estimates::Estimates::new()),
             collapse: Arc::default(),
             leavers: Arc::new(leavers),
+            late_ends: Arc::new(late_ends),
             metrics,
             enforces: policy.proxy.enforce,
             collapses: policy.proxy.collapse_identical,
@@ -178,6 +181,13 @@ impl Proxy {
             leavers_receiver,
             stop_helpers.clone(),
         ));
+        tasks.spawn(late_ends::run(
+            client.clone(),
+            Arc::clone(&shared.gatekeeper),
+            Arc::clone(&shared.estimates),
+            late_ends_receiver,
+            stop_helpers.clone(),
+        ));
         let (of_workloads, stop_workloads) = (Arc::clone(&shared), stop_helpers.clone());
         tasks.spawn(async move { of_workloads.watch_workloads(client, stop_workloads).await });
         tasks.spawn(tick(Arc::clone(&shared), stop_helpers.clone()));
@@ -201,6 +211,12 @@ impl Proxy {
     /// Tells the gate what happened outside the proxy, as the watchdog sees it.
     pub fn tell(&self, input: GateInput) {
         self.shared.gatekeeper.tell(input);
+    }
+
+    /// How its gate is.
+    #[must_use]
+    pub fn status(&self) -> GateStatus {
+        self.shared.gatekeeper.status()
     }
 
     /// Stops taking connections, lets the queries under way end, and returns.

@@ -19,6 +19,7 @@ use super::encoded::{Encoding, is_decompress};
 use super::estimates::{Asker, ScanKey};
 use super::gatekeeper::{Place, Verdict};
 use super::headers::{answer_headers, request_headers};
+use super::late_ends::LateEnd;
 use super::multipart::{MultipartFault, MultipartScan};
 use super::parameters::Parameters;
 use super::query_id::{own_query_id, random_query_id};
@@ -281,14 +282,18 @@ async fn run(
     } else {
         shared.leavers.claim(Some(place.number()), &identity.user, &query_id)
     };
+    let late =
+        statement.only_reads.then(|| LateEnd { number: place.number(), user: identity.user.clone(), query_id, scan });
     let running = RunningQuery {
         place: Some(place),
         leaver,
         scan,
+        late,
         own_caps,
         written: (!statement.only_reads).then(|| Written::of(&shared.collapse, &identity.tenant)),
         since: Instant::now(),
         leavers: Arc::clone(&shared.leavers),
+        late_ends: Arc::clone(&shared.late_ends),
         estimates: Arc::clone(&shared.estimates),
         metrics: Arc::clone(&shared.metrics),
     };
