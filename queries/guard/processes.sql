@@ -12,6 +12,7 @@ SELECT
     substring(Settings['log_comment'], 1, 4000) AS comment,
     memory_now AS memory_bytes,
     greatest(memory_now, peak_memory_usage) AS memory_peak_bytes,
+    toUInt64OrZero(Settings['max_memory_usage']) AS query_limit_bytes,
     read_rows,
     total_rows_approx AS total_rows,
     toInt64(elapsed * 1000) AS elapsed_ms,

@@ -2,6 +2,8 @@
 
 /// What ended around a restart.
 pub const ENDED_SINCE: &str = include_str!("../../queries/guard/ended_since.sql");
+/// How runs ended whose answers did not tell it.
+pub const ENDS_TOLD: &str = include_str!("../../queries/guard/ends_told.sql");
 /// Kills one query.
 pub const KILL: &str = include_str!("../../queries/guard/kill.sql");
 /// Ends the reading query of a client that has gone.
@@ -58,6 +60,7 @@ pub const MEMORY_TOTAL: &str = include_str!("../../queries/probes/memory_total.s
 /// Names of the files, without extension, and their texts.
 pub const ALL: &[(&str, &str)] = &[
     ("ended_since", ENDED_SINCE),
+    ("ends_told", ENDS_TOLD),
     ("kill", KILL),
     ("kill_left", KILL_LEFT),
     ("limits", LIMITS),

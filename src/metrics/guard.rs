@@ -57,36 +57,9 @@ struct SourceLabels {
     source: EstimateSource,
 }
 
-/// Every reason.
-const REASONS: [RefusalReason; 8] = [
-    RefusalReason::TooManyRows,
-    RefusalReason::MemoryExpected,
-    RefusalReason::QueueFull,
-    RefusalReason::WaitTooLong,
-    RefusalReason::BreakerOpen,
-    RefusalReason::Blocked,
-    RefusalReason::SafeMode,
-    RefusalReason::NotInPolicy,
-];
-
-/// Name of a reason, as in JSON and metrics.
-#[must_use]
-pub fn refusal_reason_name(reason: RefusalReason) -> &'static str {
-    match reason {
-        RefusalReason::TooManyRows => "too_many_rows",
-        RefusalReason::MemoryExpected => "memory_expected",
-        RefusalReason::QueueFull => "queue_full",
-        RefusalReason::WaitTooLong => "wait_too_long",
-        RefusalReason::BreakerOpen => "breaker_open",
-        RefusalReason::Blocked => "blocked",
-        RefusalReason::SafeMode => "safe_mode",
-        RefusalReason::NotInPolicy => "not_in_policy",
-    }
-}
-
 impl EncodeLabelValue for RefusalReason {
     fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
-        EncodeLabelValue::encode(&refusal_reason_name(*self), encoder)
+        EncodeLabelValue::encode(&self.as_str(), encoder)
     }
 }
 
@@ -136,7 +109,7 @@ impl GuardSeries {
         for outcome in GuardOutcome::ALL {
             let _ = self.queries.get_or_create(&OutcomeLabels { outcome });
         }
-        for reason in REASONS {
+        for reason in RefusalReason::ALL {
             for family in [&self.refusals, &self.would_refuse] {
                 let _ = family.get_or_create(&ReasonLabels { reason });
             }

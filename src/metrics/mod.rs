@@ -8,7 +8,7 @@ mod guard_watch;
 mod labels;
 mod register;
 
-pub use guard::{GuardOutcome, refusal_reason_name};
+pub use guard::GuardOutcome;
 pub use labels::{Input, IntakeOutcome, IntakeRecord, NotificationOutcome, Queue, ReceiverKind};
 
 use std::sync::atomic::AtomicU64;

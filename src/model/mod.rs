@@ -31,7 +31,7 @@ pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};
 pub use sql_text::{
     SQL_BYTES_MAX, SQL_SETTINGS_MAX, SQL_TABLES_MAX, SqlFacts, SqlKind, SqlLexer, SqlToken, SqlTokenKind,
-    normalise_sql, sql_facts, sql_fingerprint,
+    normalise_sql, sql_facts, sql_fingerprint, sql_format_clause,
 };
 pub use time::{DurationMs, ParseTimestampError, Timestamp};
 pub use transition::{

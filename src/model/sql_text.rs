@@ -6,6 +6,7 @@
 //! dashboard panel has many hashes; this one does not.
 
 mod facts;
+mod heredocs;
 mod keywords;
 mod lexer;
 mod lists;
@@ -13,7 +14,7 @@ mod lists;
 mod properties;
 mod scopes;
 
-pub use facts::{SQL_SETTINGS_MAX, SQL_TABLES_MAX, SqlFacts, SqlKind, sql_facts};
+pub use facts::{SQL_SETTINGS_MAX, SQL_TABLES_MAX, SqlFacts, SqlKind, format_clause as sql_format_clause, sql_facts};
 
 pub use lexer::{Kind as SqlTokenKind, Lexer as SqlLexer, Token as SqlToken};
 
@@ -75,7 +76,7 @@ fn normal_tokens(text: &str) -> Vec<String> {
     }
     // How a read is answered does not change what it costs. An INSERT's format says what its data is.
     if !tokens.iter().any(|token| token.is("insert"))
-        && let Some((at, _)) = format_clause(&tokens)
+        && let Some(at) = format_clause(&tokens)
     {
         tokens.drain(at..at + 2);
     }

@@ -1,10 +1,13 @@
 //! The gate and the SQL lexer against the real engine: whose fault its messages say a failure is, whether it takes the
 //! settings, and whether it reads quirky SQL as the lexer does.
 
+use std::fmt::Write as _;
+use std::time::Duration;
+
 use floodmark::guard::gate::{Ask, Ended, Gate, GateInput, GateOutput, QueryNumber, RefusalReason};
 use floodmark::guard::policy::GuardPolicy;
 use floodmark::local::{Credentials, LocalClickHouse, LocalClickHouseOptions};
-use floodmark::model::{Timestamp, normalise_sql, sql_facts};
+use floodmark::model::{SqlLexer, Timestamp, normalise_sql, sql_facts};
 
 use crate::support::clickhouse::options;
 
@@ -160,6 +163,23 @@ async fn the_lexer_reads_quirky_sql_as_the_engine_does() {
         assert_eq!(engine.ask(sql, &[]).await.is_ok(), accepts, "{sql}");
         assert_eq!(sql_facts(sql).statements == 1, accepts, "{sql}");
     }
+}
+
+#[test]
+fn a_mebibyte_of_tags_that_never_end_is_read_once() {
+    let mut distinct = String::new();
+    for number in 0.. {
+        write!(distinct, "$a{number} ").unwrap();
+        if distinct.len() > 1 << 20 {
+            break;
+        }
+    }
+    // The square of a mebibyte would take minutes.
+    let began = tokio::time::Instant::now();
+    for text in ["$a".repeat(1 << 19), "$a ".repeat(1 << 18), "$".repeat(1 << 20), distinct] {
+        assert!(SqlLexer::new(&text).count() > 0);
+    }
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
 /// Words, names and literals of the normal form, without what the engine's formatter writes in its own way: brackets,

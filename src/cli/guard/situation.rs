@@ -69,7 +69,7 @@ pub(super) fn compiled(path: &Path, usable: &Usable, facts: &ServerFacts) -> Res
 pub(super) async fn look(path: &Path, adopt: bool) -> Result<Situation, CliError> {
     let usable = usable(path)?;
     let endpoint = usable.policy.endpoint(ANSWER_TIMEOUT);
-    let endpoint = endpoint.map_err(|error| CliError::Config(format!("server.password_file: {error}")))?;
+    let endpoint = endpoint.map_err(|error| CliError::Config(error.to_string()))?;
     let clickhouse = ClickHouse::new(&endpoint);
     let server = read_server(&clickhouse, &usable.policy).await;
     let server = server.with_context(|| format!("cannot look at {}", endpoint.url))?;

@@ -57,7 +57,32 @@ pub struct History {
 struct Run {
     fingerprint: Text,
     memory_peak_bytes: u64,
+    /// What it took more than at the look before.
+    grown_bytes: u64,
+    /// What it may take; 0: as much as there is.
+    memory_limit_bytes: u64,
     seen: RunSeen,
+}
+
+impl Run {
+    /// As `query` is now, after what it was at the look before.
+    fn of(query: &QueryInFlight, at: Timestamp, before: Option<&Self>) -> Self {
+        let memory_before = before.map_or(0, |before| before.memory_peak_bytes);
+        Self {
+            fingerprint: query.fingerprint.clone(),
+            memory_peak_bytes: query.memory_peak_bytes,
+            grown_bytes: query.memory_peak_bytes.saturating_sub(memory_before),
+            memory_limit_bytes: query.memory_limit_bytes,
+            seen: RunSeen::of(query, at),
+        }
+    }
+
+    /// Whether it had come to its own limit, had it grown on as it did until the next look, which no longer saw it. How it
+    /// ended no look says; of one that is left out wrongly the pattern has an example less.
+    fn has_met_its_limit(&self) -> bool {
+        self.memory_limit_bytes > 0
+            && self.memory_peak_bytes.saturating_add(self.grown_bytes) >= self.memory_limit_bytes
+    }
 }
 
 impl History {
@@ -67,19 +92,17 @@ impl History {
         let mut before = std::mem::take(&mut self.running);
         let mut ended = Vec::new();
         for query in &look.queries {
+            let mut earlier = before.remove(&query.query_id);
             let seen = RunSeen::of(query, look.at);
-            if let Some(run) = before.remove(&query.query_id)
-                && run.seen.is_other_run(seen, SAME_RUN_MS)
-            {
+            if let Some(run) = earlier.take_if(|run| run.seen.is_other_run(seen, SAME_RUN_MS)) {
                 ended.push((query.query_id.clone(), run));
             }
-            let (fingerprint, memory_peak_bytes) = (query.fingerprint.clone(), query.memory_peak_bytes);
-            self.running.insert(query.query_id.clone(), Run { fingerprint, memory_peak_bytes, seen });
+            self.running.insert(query.query_id.clone(), Run::of(query, look.at, earlier.as_ref()));
             self.see(query, look.at);
         }
         ended.extend(before);
         for (id, run) in ended {
-            let was_cut_off = self.cut_off.remove(&id) || restarted;
+            let was_cut_off = self.cut_off.remove(&id) || restarted || run.has_met_its_limit();
             if let Some(pattern) = self.patterns.get_mut(&run.fingerprint).filter(|_| !was_cut_off) {
                 pattern.runs_ended += 1;
                 pattern.memory_peak_bytes = pattern.memory_peak_bytes.max(run.memory_peak_bytes);
@@ -158,7 +181,8 @@ impl History {
         (another && is_new(*first_at)).then(|| (Newness::Version, first_at.since(began_at)))
     }
 
-    /// Most memory, in bytes, that earlier runs of the pattern took which ended; nothing when none did.
+    /// Most memory, in bytes, that earlier runs of the pattern took which ended, and not of their own limit; nothing when
+    /// none did.
     #[must_use]
     pub fn usual_memory_bytes(&self, fingerprint: &str) -> Option<u64> {
         let pattern = self.patterns.get(fingerprint)?;

@@ -150,12 +150,19 @@ pub struct QueryInFlight {
     pub memory_bytes: u64,
     /// Most memory so far, in bytes.
     pub memory_peak_bytes: u64,
+    /// Memory that it may take, in bytes; 0: no limit of its own, or not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub memory_limit_bytes: u64,
     /// Rows read so far.
     pub read_rows: u64,
     /// Rows it expects to read.
     pub total_rows: u64,
     /// How long it has run.
     pub elapsed_ms: DurationMs,
+}
+
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// When a run was seen, and how long it had run: enough to tell it from another one of the same id, which a client may

@@ -46,6 +46,7 @@ struct ProcessRow {
     comment: String,
     memory_bytes: u64,
     memory_peak_bytes: u64,
+    query_limit_bytes: u64,
     read_rows: u64,
     total_rows: u64,
     elapsed_ms: i64,
@@ -114,6 +115,7 @@ impl Looker {
             subscription: comment.subscription().map(short),
             memory_bytes: row.memory_bytes,
             memory_peak_bytes: row.memory_peak_bytes,
+            memory_limit_bytes: row.query_limit_bytes,
             read_rows: row.read_rows,
             total_rows: row.total_rows,
             elapsed_ms: row.elapsed_ms,
@@ -161,7 +163,7 @@ mod tests {
         let mut seen = |text: &str| {
             let row = serde_json::json!({
                 "query_id": "same", "text": text, "user": "app", "kind": "Select", "initial": 1, "cancelled": 0,
-                "agent": "", "comment": "", "memory_bytes": 1, "memory_peak_bytes": 1, "read_rows": 0,
+                "agent": "", "comment": "", "memory_bytes": 1, "memory_peak_bytes": 1, "query_limit_bytes": 0, "read_rows": 0,
                 "total_rows": 0, "elapsed_ms": 1, "in_flight": 1,
             });
             let known = std::mem::take(&mut looker.known);

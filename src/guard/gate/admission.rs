@@ -1,17 +1,16 @@
-//! What happens to the gate, and what follows: asks, ends, kills, restarts, orders of operators, time. Which query starts
-//! next is in `starts.rs`, why one is refused at once in `standing.rs`.
+//! What happens to the gate, and what follows: asks, restarts, orders of operators, time. Which query starts next is in
+//! `starts.rs`, what follows from the end of one in `ends.rs`, why one is refused at once in `standing.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::blocks::{Block, Blocks};
 use super::breaker::Breakers;
-use super::caps::Rung;
-use super::ended_runs::{EndedRun, EndedRuns};
+use super::ended_runs::EndedRuns;
 use super::fair_queue::{FairQueue, Waiting};
 use super::learned::Learned;
 use super::memory::Memory;
-use super::offence::{Offence, offence};
-use super::running::{Running, RunningQueries, breaker_keys, scan_of};
+use super::pending_ends::PendingEnds;
+use super::running::{RunningQueries, breaker_keys, scan_of};
 use super::safe_mode::{SafeMode, SafeModeLevel};
 use super::status::Counts;
 use super::{Ask, Ended, GateInput, GateOutput, QueryNumber, Refusal, words};
@@ -47,6 +46,8 @@ pub(super) struct Admission {
     pub(super) writes: VecDeque<Waiting>,
     pub(super) running: RunningQueries,
     pub(super) ended_runs: EndedRuns,
+    /// Ended runs of which more is to be told.
+    pub(super) pending: PendingEnds,
     pub(super) counts: Counts,
     pub(super) now: Timestamp,
 }
@@ -65,6 +66,7 @@ impl Admission {
             writes: VecDeque::new(),
             running: RunningQueries::default(),
             ended_runs: EndedRuns::default(),
+            pending: PendingEnds::default(),
             counts: Counts::default(),
             now: Timestamp::from_millis(0),
             policy,
@@ -80,6 +82,7 @@ impl Admission {
         match input {
             GateInput::Ask(ask) => self.ask(ask, at, &mut outputs),
             GateInput::Ended(number, ended) => self.ended(number, &ended, at),
+            GateInput::EndTold(number, told) => self.end_told(number, told, at),
             GateInput::Left(number) => self.left(number, at),
             GateInput::Killed { fingerprint, query_id } => self.killed(&fingerprint, &query_id, at),
             GateInput::Memory { used_bytes, limit_bytes } => {
@@ -105,7 +108,10 @@ impl Admission {
         }
         self.refuse_who_lost_standing(at, &mut outputs);
         self.start(at, &mut outputs);
-        self.shorten_queues(&mut outputs);
+        if self.shorten_queues(&mut outputs) {
+            // Room may have been kept for one that is refused now.
+            self.start(at, &mut outputs);
+        }
         outputs
     }
 
@@ -145,54 +151,6 @@ impl Admission {
         }
     }
 
-    fn ended(&mut self, number: QueryNumber, ended: &Ended, at: Timestamp) {
-        let Some(run) = self.running.remove(number) else { return };
-        if run.writes {
-            return;
-        }
-        if let Some(queue) = self.queues.get_mut(&run.class) {
-            queue.ended(&run.tenant, run.started, at);
-        }
-        let keys = run.keys();
-        let charged = self.charged(&run, ended);
-        let has_failed = ended.exception_code.is_some() || run.is_killed || run.left.is_some();
-        if charged.is_some() || !has_failed {
-            let threads = self.class(&run.class).and_then(|class| self.caps_of(class, 1.0).threads);
-            self.learned.learn(&run.class, &run.fingerprint, run.scan, &run.taken(ended, charged, threads));
-        }
-        match charged {
-            Some(what) => {
-                self.counts.offence(what);
-                self.breakers.charge(&keys[0], run.scan, Some(number), what, at);
-                self.breakers.charge_if_open(&keys[1], run.scan, number, what, at);
-            }
-            None if has_failed => self.breakers.release(&keys, number),
-            None => self.breakers.prove(&keys, number),
-        }
-        if !run.query_id.is_empty() {
-            let is_charged = charged.is_some() || run.is_killed;
-            let (query_id, scan, is_probe) = (run.query_id, run.scan, run.is_probe);
-            self.ended_runs.add(EndedRun { number, query_id, keys, scan, is_probe, is_charged, at });
-        }
-    }
-
-    /// The offence with which a failure is charged, if it is the query's own fault.
-    fn charged(&mut self, run: &Running, ended: &Ended) -> Option<Offence> {
-        let code = ended.exception_code.filter(|_| !run.is_killed)?;
-        let what = offence(code, ended.exception.as_deref().unwrap_or_default());
-        let half_ms = run.caps.duration_ms.unwrap_or(u64::MAX) / 2;
-        // By others that run, or by the gate itself, with fewer threads.
-        let is_slowed = what == Some(Offence::Time)
-            && !run.is_probe
-            && (run.rung > Rung::Full || self.learned.usually_ends_within(&run.fingerprint, run.scan, half_ms));
-        let is_own_cap = what.is_some_and(|what| ended.own_caps.contains(&what));
-        let charged = what.filter(|_| !is_slowed && !is_own_cap && (run.is_probe || !run.is_reduced));
-        if charged.is_none() {
-            self.counts.failures_not_charged += 1;
-        }
-        charged
-    }
-
     fn left(&mut self, number: QueryNumber, at: Timestamp) {
         self.running.leave(number, at);
         self.writes.retain(|waiting| waiting.ask.number != number);
@@ -203,30 +161,6 @@ impl Admission {
         if let Some((class, waiting)) = left {
             self.breakers.release(&breaker_keys(&class, &waiting.ask.fingerprint), number);
         }
-    }
-
-    fn killed(&mut self, fingerprint: &str, query_id: &str, at: Timestamp) {
-        self.counts.offence(Offence::Killed);
-        let (number, keys, scan) = match self.running.kill(fingerprint, query_id) {
-            Some((number, run)) => (number, run.keys(), run.scan),
-            // ClickHouse has told of its end before the watchdog did.
-            None => match self.ended_runs.take(fingerprint, query_id, at) {
-                Some(run) if run.is_charged => return,
-                Some(run) => {
-                    if run.is_probe {
-                        // Its end was no verdict; this is.
-                        self.breakers.claim(&run.keys, run.scan, run.number, at);
-                    }
-                    (run.number, run.keys, run.scan)
-                }
-                // Not one of ours: it came past the proxy, or before its restart. All classes, all scans.
-                None => {
-                    return self.breakers.charge(&breaker_keys("", fingerprint)[1], 0, None, Offence::Killed, at);
-                }
-            },
-        };
-        self.breakers.charge(&keys[0], scan, Some(number), Offence::Killed, at);
-        self.breakers.charge_if_open(&keys[1], scan, number, Offence::Killed, at);
     }
 
     fn restarted(&mut self, unclean: Option<bool>, suspects: &[String], at: Timestamp) {
@@ -247,6 +181,9 @@ impl Admission {
     fn expire(&mut self, at: Timestamp, outputs: &mut Vec<GateOutput>) {
         for number in self.running.left_behind(at) {
             self.ended(number, &Ended::default(), at);
+        }
+        for end in self.pending.overdue(at) {
+            self.judge(end.number, &end.run, &end.ended, at);
         }
         let overdue = |waiting: &&Waiting| waiting.deadline <= at;
         let late: Vec<Waiting> = self.writes.iter().filter(overdue).cloned().collect();
@@ -289,8 +226,9 @@ impl Admission {
         }
     }
 
-    /// Holds queues to their bounds; who holds most of one gives way first.
-    fn shorten_queues(&mut self, outputs: &mut Vec<GateOutput>) {
+    /// Holds queues to their bounds; who holds most of one gives way first. Whether anybody had to.
+    fn shorten_queues(&mut self, outputs: &mut Vec<GateOutput>) -> bool {
+        let said = outputs.len();
         while self.writes.len() > WAITING_MAX {
             let Some(waiting) = self.writes.pop_back() else { break };
             let refusal = words::queue_full("writes", WAITING_MAX, WAITING_MAX, WAITING_MAX);
@@ -306,6 +244,7 @@ impl Admission {
                 self.dismiss(&class, &waiting.ask, refusal, outputs);
             }
         }
+        outputs.len() > said
     }
 
     /// Refuses one that waited: it may have been a probe.

@@ -1,5 +1,5 @@
 //! The circuit breaker: a fingerprint that offends again and again is refused for a while, then proved by one query at
-//! reduced caps before it is let in again.
+//! reduced caps (its class's where nothing else reads) before it is let in again.
 //!
 //! It is kept by class, because what is too much for a dashboard may be right for an export, and it refuses only scans
 //! about as large as those that offended: one who asks for three years does not shut out those who look at one day.

@@ -2,16 +2,19 @@
 //! `apply(input, at) -> outputs`; the proxy is its shell. Read `admission.rs` first.
 
 mod admission;
+mod before_estimate;
 mod blocks;
 mod breaker;
 mod caps;
 mod ended_runs;
+mod ends;
 mod fair_queue;
 mod learned;
 mod memory;
 mod offence;
 #[cfg(test)]
 mod ordinary_mix_tests;
+mod pending_ends;
 #[cfg(test)]
 mod property_tests;
 mod quantiles;
@@ -31,6 +34,7 @@ mod trial;
 mod words;
 
 pub use admission::{DEFAULT_CLASS, WRITING_CLASS};
+pub use before_estimate::BeforeEstimate;
 pub use blocks::Block;
 pub use breaker::BreakerCause;
 pub use caps::SETTINGS;
@@ -87,6 +91,8 @@ pub struct Ended {
     pub duration_ms: u64,
     /// What its client had set stricter caps for than the gate: dying of one of these is no offence.
     pub own_caps: Vec<Offence>,
+    /// Whether what it took, or how it ended, is told later if at all ([`GateInput::EndTold`]). Until then it is not judged.
+    pub is_partial: bool,
 }
 
 /// What happens to the gate.
@@ -96,6 +102,8 @@ pub enum GateInput {
     Ask(Ask),
     /// A query that was admitted has ended.
     Ended(QueryNumber, Ended),
+    /// What the server says later of a query whose end was told in part; its duration and its own caps stay as they were.
+    EndTold(QueryNumber, Ended),
     /// Whoever asked has gone, whether the query waits or runs.
     Left(QueryNumber),
     /// The watchdog killed a query of this fingerprint.
@@ -207,6 +215,12 @@ impl Gate {
             None => self.admission.apply(input, at),
             Some(shadow) => shadow.apply(&mut self.admission, input, at),
         }
+    }
+
+    /// What can be said of a query before it is estimated. Nothing changes; whoever is refused has still to ask.
+    #[must_use]
+    pub fn before_estimate(&self, ask: &Ask, at: Timestamp) -> BeforeEstimate {
+        self.admission.before_estimate(ask, at)
     }
 
     /// When a `Tick` is due at the latest. None: nothing happens by itself.

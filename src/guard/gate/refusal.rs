@@ -24,6 +24,35 @@ pub enum RefusalReason {
     NotInPolicy,
 }
 
+impl RefusalReason {
+    /// Every reason.
+    pub const ALL: [Self; 8] = [
+        Self::TooManyRows,
+        Self::MemoryExpected,
+        Self::QueueFull,
+        Self::WaitTooLong,
+        Self::BreakerOpen,
+        Self::Blocked,
+        Self::SafeMode,
+        Self::NotInPolicy,
+    ];
+
+    /// Name in JSON, headers and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooManyRows => "too_many_rows",
+            Self::MemoryExpected => "memory_expected",
+            Self::QueueFull => "queue_full",
+            Self::WaitTooLong => "wait_too_long",
+            Self::BreakerOpen => "breaker_open",
+            Self::Blocked => "blocked",
+            Self::SafeMode => "safe_mode",
+            Self::NotInPolicy => "not_in_policy",
+        }
+    }
+}
+
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
@@ -40,5 +69,19 @@ pub struct Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.explanation, self.suggestion)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_has_one_name_everywhere() {
+        for reason in RefusalReason::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+        }
+        let names: std::collections::BTreeSet<&str> = RefusalReason::ALL.map(RefusalReason::as_str).into();
+        assert_eq!(names.len(), RefusalReason::ALL.len());
     }
 }

@@ -19,7 +19,7 @@ struct Follow {
     ended: Option<(Ended, Timestamp)>,
 }
 
-/// The paper. Bounded by the slots and queues of the admission it follows.
+/// The paper. Bounded by the slots and queues of the admission it follows: what neither runs nor waits there is not on it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shadow {
     follows: BTreeMap<QueryNumber, Follow>,
@@ -39,17 +39,22 @@ impl Shadow {
             GateInput::Ask(ask) => {
                 let number = ask.number;
                 self.follows.entry(number).or_insert(Follow { asked: at, started: None, ended: None });
-                let decided = admission.apply(GateInput::Ask(ask), at);
+                let decided = self.decide(admission, GateInput::Ask(ask), at);
                 self.asked(number, decided, at, &mut outputs);
             }
             GateInput::Ended(number, ended) => self.ended(admission, number, ended, at, &mut outputs),
             GateInput::Left(number) => {
-                let decided = admission.apply(GateInput::Left(number), at);
+                let decided = self.decide(admission, GateInput::Left(number), at);
                 self.take(decided, at, &mut outputs);
                 self.forget_unless_running(admission, number);
             }
+            GateInput::EndTold(number, told) => {
+                let told = as_capped(admission, number, told);
+                let decided = self.decide(admission, GateInput::EndTold(number, told), at);
+                self.take(decided, at, &mut outputs);
+            }
             other => {
-                let decided = admission.apply(other, at);
+                let decided = self.decide(admission, other, at);
                 self.take(decided, at, &mut outputs);
             }
         }
@@ -59,6 +64,15 @@ impl Shadow {
     /// When something happens on paper by itself next.
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
         self.ends.first().map(|(end, _)| *end)
+    }
+
+    /// What admission says. It gives up slots of queries whose askers went too long ago, and tells nobody; of many of them,
+    /// as of writes, no end is ever heard.
+    fn decide(&mut self, admission: &mut Admission, input: GateInput, at: Timestamp) -> Vec<GateOutput> {
+        for number in admission.running.left_behind(at) {
+            self.forget(number);
+        }
+        admission.apply(input, at)
     }
 
     /// What was decided about a query that just asked, and about others.
@@ -122,14 +136,19 @@ impl Shadow {
     fn end(&mut self, admission: &mut Admission, number: QueryNumber, at: Timestamp, outputs: &mut Vec<GateOutput>) {
         let Some((ended, _)) = self.follows.remove(&number).and_then(|follow| follow.ended) else { return };
         let ended = as_capped(admission, number, ended);
-        let decided = admission.apply(GateInput::Ended(number, ended), at);
+        let decided = self.decide(admission, GateInput::Ended(number, ended), at);
         self.take(decided, at, outputs);
     }
 
     /// One whose asker has gone ends on paper when it does in truth; one that waited there is gone.
     fn forget_unless_running(&mut self, admission: &Admission, number: QueryNumber) {
         if !admission.running.contains(number) {
-            self.follows.remove(&number);
+            self.forget(number);
+        }
+    }
+
+    fn forget(&mut self, number: QueryNumber) {
+        if self.follows.remove(&number).is_some() {
             self.ends.retain(|(_, other)| *other != number);
         }
     }
@@ -137,7 +156,8 @@ impl Shadow {
 
 /// How a query that ran uncapped would have ended under its caps.
 fn as_capped(admission: &mut Admission, number: QueryNumber, ended: Ended) -> Ended {
-    let Some(caps) = admission.running.get(number).map(|running| running.caps) else { return ended };
+    let run = admission.running.get(number).or_else(|| admission.pending.get(number));
+    let Some(caps) = run.map(|run| run.caps) else { return ended };
     let above = |value: Option<u64>, cap: Option<u64>| value.zip(cap).is_some_and(|(value, cap)| value > cap);
     let (code, text) = if above(ended.memory_bytes, caps.memory_bytes) {
         (241, "Query memory limit exceeded")
@@ -152,5 +172,42 @@ fn as_capped(admission: &mut Admission, number: QueryNumber, ended: Ended) -> En
         return ended;
     }
     admission.counts.would_be_capped += 1;
-    Ended { exception_code: Some(code), exception: Some(text.to_owned()), own_caps: Vec::new(), ..ended }
+    Ended {
+        exception_code: Some(code),
+        exception: Some(text.to_owned()),
+        own_caps: Vec::new(),
+        is_partial: false,
+        ..ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{LIMIT_BYTES, at, policy};
+    use super::super::{Ask, Gate};
+    use super::*;
+
+    #[test]
+    fn askers_that_went_are_not_followed_for_ever() {
+        let mut gate = Gate::new(policy(false), LIMIT_BYTES).with_cores(8);
+        let followed = |gate: &Gate| gate.shadow.as_ref().map(|shadow| (shadow.follows.len(), shadow.ends.len()));
+        for number in 0..1_000_u64 {
+            let writes = number % 2 == 0;
+            let tenant = if writes { "writer" } else { "ann" }.to_owned();
+            let now = number as i64 * 1_000;
+            gate.apply(GateInput::Ask(Ask { number, tenant, writes, ..Ask::default() }), at(now));
+            // Of the reading ones some end after their askers have gone, of the writes nobody hears.
+            gate.apply(GateInput::Left(number), at(now + 100));
+            if number % 4 == 1 {
+                gate.apply(GateInput::Ended(number, Ended::default()), at(now + 500));
+            }
+            assert!(
+                followed(&gate).is_some_and(|(follows, ends)| follows <= 12 && ends <= 12),
+                "{:?}",
+                followed(&gate)
+            );
+        }
+        gate.apply(GateInput::Tick, at(2_000_000));
+        assert_eq!(followed(&gate), Some((0, 0)));
+    }
 }

@@ -59,7 +59,8 @@ impl Admission {
         false
     }
 
-    /// Starts the query at the head of a tenant's lane, if its memory has room.
+    /// Starts the query at the head of a tenant's lane, if its memory has room. Whether anything has changed: who is known
+    /// from now on to wait for memory may be the one for whom room is kept, and then it fits, or another does.
     fn start_head(&mut self, class: &str, tenant: &str, at: Timestamp, outputs: &mut Vec<GateOutput>) -> bool {
         let Some(ask) = self.queues.get(class).and_then(|queue| queue.head(tenant)).map(|head| head.ask.clone()) else {
             return false;
@@ -68,8 +69,7 @@ impl Admission {
         let weight = self.weight(tenant);
         let Some(queue) = self.queues.get_mut(class) else { return false };
         let Some(means) = means else {
-            queue.head_mut(tenant).into_iter().for_each(|head| head.for_memory = true);
-            return false;
+            return queue.head_mut(tenant).is_some_and(|head| !std::mem::replace(&mut head.for_memory, true));
         };
         let has_waited = queue.pop(tenant).is_some_and(|waiting| at > waiting.since);
         self.counts.waited += u64::from(has_waited);
@@ -108,7 +108,10 @@ impl Admission {
         let class = self.class(class_name)?;
         let keys = breaker_keys(class_name, &ask.fingerprint);
         let is_probe = self.breakers.standing(&keys, scan_of(ask), ask.number, at) == Standing::Probe;
-        let probe_share = if is_probe { self.policy.breaker.probe_caps_share } else { 1.0 };
+        let is_alone = self.running.reads() == 0;
+        // A query that needs more than a probe's share could never prove itself; alone it harms nobody with all of its
+        // class's caps.
+        let probe_share = if is_probe && !is_alone { self.policy.breaker.probe_caps_share } else { 1.0 };
         let caps_share = self.caps_share(at) * probe_share;
         let caps = self.caps_of(class, caps_share);
         let expected = self.expected(class_name, ask, &caps);
@@ -126,7 +129,7 @@ impl Admission {
         };
         let fitting = Rung::ALL.into_iter().zip(HEAVY_ROOM_SHARES).find(fits).map(|(rung, _)| rung);
         // With nothing else running, what is in use are caches and the like, which give way: the gate must not shut itself.
-        let alone = (self.running.reads() == 0).then_some(Rung::FewerBytes);
+        let alone = is_alone.then_some(Rung::FewerBytes);
         fitting.or(alone).map(at_rung)
     }
 

@@ -96,6 +96,37 @@ fn an_estimate_above_the_class_s_rows_is_refused_unless_a_limit_makes_it_wrong()
 }
 
 #[test]
+fn what_needs_no_estimate_is_known_before_it() {
+    let mut gate = gate();
+    let small = Ask { estimated_rows: Some(1_000), ..ask(9, "ann", "f") };
+    let before = gate.before_estimate(&ask(0, "ann", "f"), at(0));
+    let get = |name: &str| before.settings.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str());
+    assert!(!before.is_refused);
+    assert_eq!(get("max_memory_usage"), Some((5 * GIB).to_string().as_str()));
+    assert_eq!((get("max_execution_time"), get("max_threads")), (Some("1"), Some("1")));
+    assert_eq!((get("max_rows_to_read"), get("max_bytes_to_read")), (None, Some("300000000000")));
+    assert!(gate.before_estimate(&ask(0, "nobody", "f"), at(0)).is_refused);
+    // A breaker that lets smaller scans pass: only the estimate tells whether this is one.
+    for number in 1..=3 {
+        gate.apply(GateInput::Ask(Ask { number, estimated_rows: Some(1 << 30), ..ask(0, "ann", "f") }), at(0));
+        own_memory(&mut gate, number, 0);
+    }
+    assert_eq!(reason(&asked(&mut gate, 4, "ann", "f", 0)), Some(RefusalReason::BreakerOpen));
+    assert!(!gate.before_estimate(&ask(0, "ann", "f"), at(0)).is_refused);
+    assert_eq!(admitted(&gate.apply(GateInput::Ask(small), at(0))), [9]);
+    // One that lets none pass, and what operators say.
+    gate.apply(GateInput::Killed { fingerprint: "g".to_owned(), query_id: String::new() }, at(0));
+    (0..2).for_each(|_| {
+        drop(gate.apply(GateInput::Killed { fingerprint: "g".to_owned(), query_id: String::new() }, at(0)))
+    });
+    assert!(gate.before_estimate(&ask(0, "ann", "g"), at(0)).is_refused);
+    gate.apply(GateInput::Block { fingerprint: "h".to_owned(), until: None, reason: "test".to_owned() }, at(0));
+    assert!(gate.before_estimate(&ask(0, "ann", "h"), at(0)).is_refused);
+    (0..2).for_each(|_| drop(gate.apply(GateInput::Restarted { unclean: Some(true), suspects: Vec::new() }, at(0))));
+    assert!(gate.before_estimate(&ask(0, "ann", "other"), at(0)).is_refused, "only writes are let in");
+}
+
+#[test]
 fn slots_waits_and_bounds() {
     let mut gate = gate();
     let outputs: Vec<GateOutput> = (1..=4).flat_map(|number| asked(&mut gate, number, "ann", "f", 0)).collect();
@@ -204,6 +235,75 @@ fn three_offences_open_the_breaker_and_a_probe_at_half_caps_closes_it() {
     assert_eq!(reason(&asked(&mut gate, 7, "bob", "hog", 601_000)), Some(RefusalReason::BreakerOpen));
     ended(&mut gate, 6, GIB, 602_000);
     assert_eq!(admitted(&asked(&mut gate, 8, "bob", "hog", 602_000)), [8]);
+}
+
+#[test]
+fn a_suspect_that_needs_more_than_half_its_cap_proves_itself_alone() {
+    let mut gate = gate();
+    gate.apply(GateInput::Restarted { unclean: None, suspects: vec!["report".to_owned()] }, at(0));
+    let probe = |gate: &mut Gate, number, ms| {
+        let outputs = asked(gate, number, "ann", "report", ms);
+        assert_eq!(admitted(&outputs), [number]);
+        setting(&outputs, "max_memory_usage").map(|bytes| bytes.parse::<u64>().unwrap()).unwrap()
+    };
+    asked(&mut gate, 1, "bob", "other", 600_000);
+    assert_eq!(probe(&mut gate, 2, 600_000), 5 * GIB / 2);
+    own_memory(&mut gate, 2, 601_000);
+    ended(&mut gate, 1, GIB, 602_000);
+    assert_eq!(reason(&asked(&mut gate, 3, "ann", "report", 1_800_000)), Some(RefusalReason::BreakerOpen));
+    assert_eq!(probe(&mut gate, 4, 1_801_000), 5 * GIB);
+    ended(&mut gate, 4, 4 * GIB, 1_802_000);
+    assert_eq!(gate.status(at(1_802_000)).breakers, []);
+}
+
+#[test]
+fn what_is_told_of_an_end_later_counts_as_if_it_had_been_heard() {
+    let mut gate = gate();
+    let partial = |gate: &mut Gate, number, exception_code, ms| {
+        asked(gate, number, "ann", "export", ms);
+        let ended = Ended { exception_code, duration_ms: 5_000, is_partial: true, ..Ended::default() };
+        gate.apply(GateInput::Ended(number, ended), at(ms + 5_000));
+    };
+    // Long answers: what they took is in the query log.
+    for number in 1..=20 {
+        partial(&mut gate, number, None, 0);
+        assert_eq!(gate.status(at(5_000)).classes["ad_hoc"].running, 0, "its slot is free at once");
+        let told = Ended { memory_bytes: Some(2 * GIB), ..Ended::default() };
+        gate.apply(GateInput::EndTold(number, told.clone()), at(15_000));
+        gate.apply(GateInput::EndTold(number, told), at(15_000));
+    }
+    asked(&mut gate, 30, "ann", "export", 20_000);
+    let committed = gate.status(at(20_000)).memory.committed_bytes;
+    assert!((2 * GIB..3 * GIB).contains(&committed), "{committed}");
+    ended(&mut gate, 30, 2 * GIB, 20_000);
+    // Encoded answers that broke off: the query log says why.
+    for number in 41..=43 {
+        partial(&mut gate, number, Some(210), 30_000);
+        let exception = Some("Query memory limit exceeded".to_owned());
+        let told = Ended { exception_code: Some(241), exception, ..Ended::default() };
+        gate.apply(GateInput::EndTold(number, told), at(40_000));
+    }
+    assert_eq!(reason(&asked(&mut gate, 50, "ann", "export", 41_000)), Some(RefusalReason::BreakerOpen));
+    // A probe is neither proved nor failed until it is told of; of one that nobody tells of counts what was known.
+    partial(&mut gate, 60, None, 700_000);
+    assert_eq!(reason(&asked(&mut gate, 61, "ann", "export", 706_000)), Some(RefusalReason::BreakerOpen));
+    gate.apply(GateInput::Tick, at(765_000));
+    assert_eq!(admitted(&asked(&mut gate, 62, "ann", "export", 765_001)), [62]);
+}
+
+#[test]
+fn a_kill_counts_once_when_its_end_is_told_later() {
+    let mut gate = gate();
+    for number in 1..=2 {
+        gate.apply(GateInput::Ask(Ask { query_id: format!("q{number}"), ..ask(number, "ann", "hog") }), at(0));
+        let ended = Ended { exception_code: Some(210), is_partial: true, ..Ended::default() };
+        gate.apply(GateInput::Ended(number, ended), at(1));
+        gate.apply(killed("hog", &format!("q{number}")), at(2));
+        let exception = Some("Query memory limit exceeded".to_owned());
+        let told = Ended { exception_code: Some(241), exception, ..Ended::default() };
+        gate.apply(GateInput::EndTold(number, told), at(3));
+    }
+    assert_eq!(admitted(&asked(&mut gate, 3, "ann", "hog", 4)), [3], "two offences");
 }
 
 #[test]

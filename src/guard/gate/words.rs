@@ -89,8 +89,7 @@ pub(super) fn breaker_open(
         BreakerCause::Offences(Offence::Killed) => "had to be killed to save the server",
         BreakerCause::Suspect => "were running with much memory when the server died",
     };
-    let until_words =
-        if probing { "while one of them is tried at reduced caps".to_owned() } else { format!("until {until}") };
+    let until_words = if probing { "while one of them is tried".to_owned() } else { format!("until {until}") };
     Refusal {
         reason: RefusalReason::BreakerOpen,
         explanation: format!("Queries like this one ({fingerprint}) {done}; they are refused {until_words}."),

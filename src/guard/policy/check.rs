@@ -89,6 +89,11 @@ pub fn read_slots(policy: &GuardPolicy) -> u32 {
 
 fn server(policy: &GuardPolicy, findings: &mut Findings) {
     let server = &policy.server;
+    if server.ca_file.is_some() && !server.url.starts_with("https://") {
+        let why =
+            "the connection is not encrypted, so that nobody asks who answers it: passwords and answers are in clear";
+        findings.hole("server.ca_file", format!("is for TLS, and {} is not", server.url), why, "an https:// address");
+    }
     if server.memory_bytes_max.is_some_and(|bytes| bytes.0.as_u64() == 0) {
         let why = "every cap is a share of it: all would be 0, which ClickHouse takes for unlimited";
         findings.hole(

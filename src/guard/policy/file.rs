@@ -43,6 +43,8 @@ pub struct ServerPolicy {
     pub password: Option<Secret>,
     /// File that holds the password.
     pub password_file: Option<PathBuf>,
+    /// Certificate authorities (PEM) to trust for an `https://` server instead of the system's.
+    pub ca_file: Option<PathBuf>,
     /// Server memory limit S, that the classes' shares are of. Absent: what the server says (`max_server_memory_usage`).
     pub memory_bytes_max: Option<ByteCount>,
     /// Queries that may run at once, all classes together.
@@ -58,6 +60,7 @@ impl Default for ServerPolicy {
             user: "default".to_owned(),
             password: None,
             password_file: None,
+            ca_file: None,
             memory_bytes_max: None,
             slots: 40,
             ingest_slots_share_min: 0.2,
@@ -168,7 +171,7 @@ pub struct BreakerPolicy {
     pub open_min: Span,
     /// Longest time that it stays open.
     pub open_max: Span,
-    /// Caps of the probe that half-opens it, as a share of the class's.
+    /// Caps of the probe that half-opens it while other reads run, as a share of the class's; alone it has all of them.
     pub probe_caps_share: f64,
 }
 

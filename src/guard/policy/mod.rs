@@ -18,6 +18,7 @@ mod objects;
 mod passwords;
 mod plan;
 mod rows;
+mod server_access;
 mod setting;
 mod state;
 mod statements;
@@ -36,6 +37,7 @@ pub use file::{
 };
 pub use objects::{Attributes, Kind, Objects};
 pub use plan::{Action, Change, Difference, Plan, PlanOptions, Way, plan};
+pub use server_access::ServerAccessError;
 pub use setting::{Setting, SettingPolicy, SettingRange, SettingValue, Writability};
 pub use state::{Existing, Server, read_existing, read_server};
 pub use statements::{Statement, statements};

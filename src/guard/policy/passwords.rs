@@ -1,12 +1,10 @@
-//! Passwords: those of the tenants, and that of the guard's own user.
+//! Passwords of the tenants.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::GuardPolicy;
 use super::check::{Findings, Hole};
-use crate::config::{Secret, SecretFileError};
-use crate::store::Endpoint;
+use crate::config::Secret;
 
 impl GuardPolicy {
     /// Passwords by tenant. A tenant that names none is left out: that is a hole of its own.
@@ -37,22 +35,5 @@ impl GuardPolicy {
             }
         }
         if findings.holes.is_empty() { Ok(passwords) } else { Err(findings.holes) }
-    }
-
-    /// The guarded server, as the guard's own user.
-    ///
-    /// # Errors
-    /// The file of its password cannot be read.
-    pub fn endpoint(&self, timeout: Duration) -> Result<Endpoint, SecretFileError> {
-        let server = &self.server;
-        let password = Secret::resolve(server.password.as_ref(), server.password_file.as_deref())?.unwrap_or_default();
-        Ok(Endpoint {
-            url: server.url.clone(),
-            database: "default".to_owned(),
-            user: server.user.clone(),
-            password,
-            timeout,
-            tls: None,
-        })
     }
 }

@@ -207,6 +207,11 @@ fn both_sides_of_the_boundaries() {
     };
     assert_eq!(slots(26), Vec::<String>::new());
     assert_eq!(slots(27), ["server.slots"]);
+    let trusting = |url: &str| {
+        holes_with(&[("url = \"http://127.0.0.1:8123\"", &format!("url = \"{url}\"\nca_file = \"ca.pem\""))])
+    };
+    assert_eq!(trusting("https://127.0.0.1:8443"), Vec::<String>::new());
+    assert_eq!(trusting("http://127.0.0.1:8123"), ["server.ca_file"]);
     // 16 × 3.75 % and the 40 % of the others are all there is.
     let memory =
         |share: &str| holes_with(&[("query_memory_share_max = 0.03", &format!("query_memory_share_max = {share}"))]);

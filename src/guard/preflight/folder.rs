@@ -133,12 +133,7 @@ fn query(path: &Path, known: &BTreeMap<String, QueryBudgets>) -> Result<Query, F
     if let Some(unknown) = unknown {
         return Err(unusable(format!("has no parameter {unknown}, which its budgets give a value")));
     }
-    Ok(Query {
-        name: name.to_owned(),
-        path: path.to_owned(),
-        sql: without_format(&text).to_owned(),
-        parameters: values,
-    })
+    Ok(Query { name: name.to_owned(), path: path.to_owned(), sql: without_format(&text), parameters: values })
 }
 
 /// Statements of a file or of a folder's files in order; of `default` in the queries' folder where nothing is said.

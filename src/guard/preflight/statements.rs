@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::model::{SqlLexer, SqlTokenKind};
+use crate::model::{SqlLexer, SqlToken, SqlTokenKind, sql_format_clause};
 
 /// The text with comments blanked and literals and quoted names crossed out: of the same length, so that places in one are
 /// places in the other.
@@ -48,25 +48,17 @@ pub(super) fn parameters(text: &str) -> BTreeMap<&str, &str> {
     found
 }
 
-/// The query without what follows its last word of SQL: a semicolon, comments, and `FORMAT …`, which says how the answer
-/// is written and not what it takes.
+/// The query without what follows its last word of SQL, a semicolon and comments, and without `FORMAT …`, which says how
+/// the answer is written and not what it takes. What it sets stays, wherever that stands.
 #[must_use]
-pub(super) fn without_format(text: &str) -> &str {
-    let masked = mask(text);
-    let trimmed = |end: usize| {
-        let is_end = |byte: &u8| byte.is_ascii_whitespace() || *byte == b';';
-        masked[..end].iter().rposition(|byte| !is_end(byte)).map_or(0, |last| last + 1)
-    };
-    let word_before = |end: usize| {
-        let start = masked[..end].iter().rposition(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'_'));
-        start.map_or(0, |before| before + 1)
-    };
-    let end = trimmed(text.len());
-    let format_name = word_before(end);
-    let format_end = trimmed(format_name);
-    let format_word = word_before(format_end);
-    let is_format = format_name < end && masked[format_word..format_end].eq_ignore_ascii_case(b"format");
-    text.get(..if is_format { trimmed(format_word) } else { end }).unwrap_or(text)
+pub(super) fn without_format(text: &str) -> String {
+    let tokens: Vec<SqlToken<'_>> = SqlLexer::new(text).collect();
+    let end_of = |last: Option<&SqlToken<'_>>| last.map_or(0, |last| last.start + last.text.len());
+    let end = end_of(tokens.iter().rev().find(|token| !token.is(";")));
+    match sql_format_clause(&tokens) {
+        Some(at) => format!("{}{}", &text[..end_of(tokens[..at].last())], &text[end_of(tokens.get(at + 1))..end]),
+        None => text[..end].to_owned(),
+    }
 }
 
 /// A value that a parameter of this type gets where nobody gives one. `None`: it has to be given.
@@ -123,6 +115,12 @@ mod tests {
             ("SELECT 1 LIMIT 5;", "SELECT 1 LIMIT 5"),
             ("", ""),
             ("FORMAT", "FORMAT"),
+            ("SELECT a FROM t FORMAT JSON SETTINGS max_threads = 1; -- x", "SELECT a FROM t SETTINGS max_threads = 1"),
+            ("SELECT a FROM t SETTINGS max_threads = 1 FORMAT JSON", "SELECT a FROM t SETTINGS max_threads = 1"),
+            (
+                "SELECT format FROM t WHERE format = 1 ORDER BY format DESC",
+                "SELECT format FROM t WHERE format = 1 ORDER BY format DESC",
+            ),
         ] {
             assert_eq!(without_format(text), query, "{text}");
         }

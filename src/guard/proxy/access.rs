@@ -63,9 +63,9 @@ impl Access {
     }
 }
 
-/// The names that are asked for: those of the gate, and the proxy's own.
+/// The names that are asked for: those of the gate, the proxy's own, and one of its estimates.
 fn names() -> Parameters {
-    let names = SETTINGS.into_iter().chain(["log_comment", "workload"]);
+    let names = SETTINGS.into_iter().chain(["log_comment", "readonly", "workload"]);
     let quoted: Vec<String> = names.map(|name| format!("'{name}'")).collect();
     let mut parameters = Parameters::default();
     parameters.set("param_names", format!("[{}]", quoted.join(",")));

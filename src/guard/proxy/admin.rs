@@ -158,7 +158,7 @@ fn is_loopback_host(host: &str) -> bool {
 }
 
 async fn status(State(admin): State<Admin>) -> Json<Status> {
-    let now = clock::now();
+    let now = admin.shared.gatekeeper.now();
     let present = admin.shared.gatekeeper.present();
     let running = present.iter().filter(|(_, one)| one.runs).count();
     let query = |(number, one): &(u64, super::gatekeeper::Present)| StatusQuery {
@@ -181,7 +181,11 @@ async fn metrics_text(State(admin): State<Admin>) -> impl IntoResponse {
 async fn block(State(admin): State<Admin>, Json(request): Json<BlockRequest>) -> Response {
     let BlockRequest { fingerprint, seconds, reason } = request;
     tracing::info!(fingerprint, seconds, reason, "an operator blocks a query");
-    admin.shared.gatekeeper.tell(GateInput::Block { fingerprint, until: seconds.map(after), reason });
+    admin.shared.gatekeeper.tell(GateInput::Block {
+        fingerprint,
+        until: seconds.map(|seconds| after(&admin, seconds)),
+        reason,
+    });
     kept(&admin).await
 }
 
@@ -193,7 +197,8 @@ async fn unblock(State(admin): State<Admin>, Json(request): Json<UnblockRequest>
 
 async fn safe_mode(State(admin): State<Admin>, Json(request): Json<SafeModeRequest>) -> Response {
     tracing::info!(seconds = request.seconds, "an operator sets safe mode");
-    admin.shared.gatekeeper.tell(GateInput::SafeMode { until: request.seconds.map(after) });
+    let until = request.seconds.map(|seconds| after(&admin, seconds));
+    admin.shared.gatekeeper.tell(GateInput::SafeMode { until });
     kept(&admin).await
 }
 
@@ -209,9 +214,11 @@ async fn kept(admin: &Admin) -> Response {
     }
 }
 
-fn after(seconds: u64) -> Timestamp {
+fn after(admin: &Admin, seconds: u64) -> Timestamp {
     let span = Duration::from_secs(seconds).as_millis();
-    Timestamp::from_millis(clock::now().as_millis().saturating_add(i64::try_from(span).unwrap_or(i64::MAX)))
+    Timestamp::from_millis(
+        admin.shared.gatekeeper.now().as_millis().saturating_add(i64::try_from(span).unwrap_or(i64::MAX)),
+    )
 }
 
 #[cfg(test)]

@@ -12,8 +12,10 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::credentials::Identity;
+use super::leavers::{Leaver, Leavers};
 use super::parameters::Parameters;
-use super::upstream::Upstream;
+use super::query_id::random_estimate_id;
+use super::upstream::{Upstream, UpstreamError};
 
 /// Texts whose reading is remembered. At the bound all are forgotten, and estimated anew.
 const SCANS_MAX: usize = 20_000;
@@ -23,7 +25,7 @@ const TEXTS_MAX: usize = 10_000;
 const ESTIMATE_KNOWN_FOR: Duration = Duration::from_secs(60);
 /// Estimates under way at a time; beyond, queries go without.
 const ESTIMATES_AT_ONCE_MAX: usize = 4;
-/// Longest wait for an estimate. It executes what stands in `IN (SELECT …)`, so it may be as slow as a query.
+/// Longest wait for an estimate. It executes what stands in `IN (SELECT …)`, so it may be as slow as a query; then it is ended.
 const ESTIMATE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Runs of a text before its reading is called alike.
 const RUNS_MIN: u32 = 3;
@@ -47,10 +49,21 @@ pub(super) struct Asker<'a> {
     pub(super) database: Option<&'a [u8]>,
     /// What may be set for its user.
     pub(super) access: &'a Access,
+    /// The gate's caps for an estimate.
+    pub(super) settings: &'a [(&'static str, String)],
     /// Its user.
     pub(super) identity: &'a Identity,
     /// ClickHouse.
     pub(super) upstream: &'a Upstream,
+    /// Who ends it, when it takes too long.
+    pub(super) leavers: &'a Leavers,
+}
+
+/// An estimate that ClickHouse is asked for. Dropped before its answer, it is ended there.
+#[derive(Debug)]
+struct UnderWay<'a> {
+    leaver: Option<Leaver>,
+    leavers: &'a Leavers,
 }
 
 /// What is known of reading.
@@ -140,7 +153,7 @@ impl Estimates {
         asker: Asker<'_>,
     ) -> (Option<u64>, EstimateSource, Option<ScanKey>) {
         let Some(question) = question else { return (None, EstimateSource::NotAsked, None) };
-        let given = given_with(asker);
+        let given = named_by(asker);
         let key = key(question, &given, asker.identity);
         let (rows, source) = match self.alike(&key) {
             Some(rows) => (Some(rows), EstimateSource::Alike),
@@ -162,8 +175,8 @@ impl Estimates {
             return (*rows, EstimateSource::Remembered);
         }
         let Ok(_place) = self.at_once.try_acquire() else { return (None, EstimateSource::NotAsked) };
-        let asked =
-            asker.upstream.rows::<EstimateRow>(question.to_owned(), given, asker.identity, ESTIMATE_TIMEOUT).await;
+        let Ok(id) = random_estimate_id() else { return (None, EstimateSource::NotAsked) };
+        let asked = ask(question, limited(given, asker, &id), asker, &id).await;
         let (rows, source) = match asked {
             Ok(rows) => (rows.iter().map(EstimateRow::count).sum(), EstimateSource::Asked),
             Err(error) => {
@@ -193,9 +206,28 @@ impl EstimateRow {
     }
 }
 
-/// What of the client's parameters the estimate needs, and limits as far as the user may have them.
-fn given_with(asker: Asker<'_>) -> Parameters {
-    let Asker { parameters, database, access, .. } = asker;
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if let Some(leaver) = self.leaver.take() {
+            self.leavers.end(leaver);
+        }
+    }
+}
+
+async fn ask(question: &str, given: Parameters, asker: Asker<'_>, id: &str) -> Result<Vec<EstimateRow>, UpstreamError> {
+    let leaver = asker.leavers.claim(None, &asker.identity.user, id);
+    let mut under_way = UnderWay { leaver, leavers: asker.leavers };
+    let asked = asker.upstream.rows(question.to_owned(), given, asker.identity, ESTIMATE_TIMEOUT).await;
+    // Of one that broke off nobody knows whether it runs on.
+    if matches!(asked, Ok(_) | Err(UpstreamError::Exception(..))) {
+        under_way.leaver = None;
+    }
+    asked
+}
+
+/// What of the client's parameters the estimate needs: what its names mean.
+fn named_by(asker: Asker<'_>) -> Parameters {
+    let Asker { parameters, database, .. } = asker;
     let mut given = Parameters::default();
     if let Some(database) = database {
         given.set("database", database.to_vec());
@@ -205,11 +237,19 @@ fn given_with(asker: Asker<'_>) -> Parameters {
             given.set(name, value.to_vec());
         }
     }
-    for (name, value) in [("max_execution_time", "1"), ("max_threads", "1"), ("log_comment", "floodmark guard")] {
-        if access.allows(name, value) {
+    given
+}
+
+/// The same with its id, and with the limits that the user may have.
+fn limited(mut given: Parameters, asker: Asker<'_>, id: &str) -> Parameters {
+    let caps = asker.settings.iter().map(|(name, value)| (*name, value.as_str()));
+    // ClickHouse ends what only reads when its client is gone.
+    for (name, value) in caps.chain([("log_comment", "floodmark guard"), ("readonly", "2")]) {
+        if asker.access.allows(name, value) {
             given.set(name, value);
         }
     }
+    given.set("query_id", id);
     given
 }
 
@@ -259,12 +299,15 @@ mod tests {
         let password = crate::config::Secret::new(String::new());
         let identity = Identity { tenant, user, password, is_known: true, key: [7; 32] };
         let (parameters, access) = (Parameters::default(), Access::default());
+        let (leavers, _ended) = Leavers::new(std::sync::Arc::default());
         let asker = |database| Asker {
             parameters: &parameters,
             database,
             access: &access,
+            settings: &[],
             identity: &identity,
             upstream: &upstream,
+            leavers: &leavers,
         };
         let day = "EXPLAIN ESTIMATE SELECT a FROM t WHERE d >= '2026-01-01'";
         let (rows, source, scan) = estimates.rows(Some(day), asker(None)).await;

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
-use crate::clock;
-use crate::guard::gate::{Ask, Ended, Gate, GateInput, GateOutput, GateSnapshot, GateStatus, QueryNumber, Refusal};
+use super::steady_clock::SteadyClock;
+use crate::guard::gate::{
+    Ask, BeforeEstimate, Ended, Gate, GateInput, GateOutput, GateSnapshot, GateStatus, QueryNumber, Refusal,
+};
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
 
@@ -38,6 +40,7 @@ pub(super) struct Gatekeeper {
 #[derive(Debug)]
 struct Inner {
     gate: Gate,
+    clock: SteadyClock,
     waiting: HashMap<QueryNumber, oneshot::Sender<Verdict>>,
     present: HashMap<QueryNumber, Present>,
     next_number: QueryNumber,
@@ -70,7 +73,8 @@ pub(super) struct Place {
 impl Gatekeeper {
     pub(super) fn new(gate: Gate, metrics: Arc<Metrics>) -> Self {
         let (waiting, present) = (HashMap::new(), HashMap::new());
-        Self { inner: Mutex::new(Inner { gate, waiting, present, next_number: 1 }), metrics, to_keep: Notify::new() }
+        let inner = Inner { gate, clock: SteadyClock::new(), waiting, present, next_number: 1 };
+        Self { inner: Mutex::new(inner), metrics, to_keep: Notify::new() }
     }
 
     /// Nothing panics under the lock that leaves the gate half changed.
@@ -88,7 +92,7 @@ impl Gatekeeper {
         ask.number = number;
         // As much as a look says of it.
         ask.query_id = ask.query_id.chars().take(QUERY_ID_CHARS).collect();
-        let at = clock::now();
+        let at = inner.clock.now();
         let (tenant, fingerprint) = (ask.tenant.clone(), ask.fingerprint.clone());
         inner.present.insert(number, Present { tenant, fingerprint, since: at, runs: false });
         inner.waiting.insert(number, sender);
@@ -97,10 +101,17 @@ impl Gatekeeper {
         Place { number, verdict: Some(receiver), keeper: Arc::clone(self), is_sent: false, has_ended: false }
     }
 
+    /// What the gate says of a query before it is estimated.
+    pub(super) fn before_estimate(&self, ask: &Ask) -> BeforeEstimate {
+        let mut inner = self.lock();
+        let at = inner.clock.now();
+        inner.gate.before_estimate(ask, at)
+    }
+
     /// Tells the gate what happened.
     pub(super) fn tell(&self, input: GateInput) {
-        let at = clock::now();
         let mut inner = self.lock();
+        let at = inner.clock.now();
         if let GateInput::Ended(number, _) | GateInput::Left(number) = &input {
             inner.present.remove(number);
             inner.waiting.remove(number);
@@ -113,6 +124,11 @@ impl Gatekeeper {
         }
     }
 
+    /// The gate's time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.lock().clock.now()
+    }
+
     /// What a restart must not forget.
     pub(super) fn snapshot(&self) -> GateSnapshot {
         self.lock().gate.snapshot()
@@ -120,7 +136,9 @@ impl Gatekeeper {
 
     /// How the gate is.
     pub(super) fn status(&self) -> GateStatus {
-        self.lock().gate.status(clock::now())
+        let mut inner = self.lock();
+        let at = inner.clock.now();
+        inner.gate.status(at)
     }
 
     /// Who waits and runs now, the oldest first.

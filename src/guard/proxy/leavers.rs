@@ -1,4 +1,5 @@
-//! Queries whose clients have gone are ended: ClickHouse by itself lets most of them run on.
+//! Queries whose clients have gone are ended, as are estimates that take too long: ClickHouse by itself lets most of them
+//! run on.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +31,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A query to be ended, and the claim on its id that goes with it.
 #[derive(Debug)]
 pub(super) struct Leaver {
-    number: QueryNumber,
+    /// Absent for an estimate, which holds no slot.
+    number: Option<QueryNumber>,
     id: (String, String),
     names: Arc<Mutex<HashSet<(String, String)>>>,
 }
@@ -52,18 +54,21 @@ impl Leavers {
         (Self { sender, names: Arc::default(), metrics }, receiver)
     }
 
-    /// Claims the id of a query that runs from now on. Absent when one of the same user has it already: ClickHouse refuses
-    /// the second, and its end must not end the first.
-    pub(super) fn claim(&self, number: QueryNumber, user: &str, query_id: &str) -> Option<Leaver> {
+    /// Claims the id of a query that runs from now on, or of an estimate. Absent when one of the same user has it already:
+    /// ClickHouse refuses the second, and its end must not end the first.
+    pub(super) fn claim(&self, number: Option<QueryNumber>, user: &str, query_id: &str) -> Option<Leaver> {
         let id = (user.to_owned(), query_id.to_owned());
         let is_new = self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
         is_new.then(|| Leaver { number, id, names: Arc::clone(&self.names) })
     }
 
-    /// The client of the query has gone.
+    /// The client of the query has gone, or nobody waits for the estimate any more.
     pub(super) fn end(&self, leaver: Leaver) {
+        let is_query = leaver.number.is_some();
         let is_taken = self.sender.try_send(leaver).is_ok();
-        self.metrics.add_guard_end_of_left(is_taken);
+        if is_query {
+            self.metrics.add_guard_end_of_left(is_taken);
+        }
     }
 }
 
@@ -96,10 +101,11 @@ pub(super) async fn run(
         let (client, gatekeeper) = (client.clone(), Arc::clone(&gatekeeper));
         tokio::spawn(async move {
             let _permit = permit;
-            if end(&client, &leaver).await {
+            let has_ended = end(&client, &leaver).await;
+            if let Some(number) = leaver.number.filter(|_| has_ended) {
                 // Until then its slot was taken: what a client leaves behind still works.
                 let ended = Ended { exception_code: Some(QUERY_WAS_CANCELLED), ..Ended::default() };
-                gatekeeper.tell(GateInput::Ended(leaver.number, ended));
+                gatekeeper.tell(GateInput::Ended(number, ended));
             }
         });
     }
@@ -113,17 +119,17 @@ async fn end(client: &ClickHouse, leaver: &Leaver) -> bool {
     for attempt in 0..TRIES_MAX {
         match client.fetch::<KillRow>(sql::KILL_LEFT, &[("query_id", query_id), ("user", user)]).await {
             Ok(rows) if rows.is_empty() && (was_there || attempt >= TRIES_UNSEEN_MAX) => {
-                tracing::debug!(query_id, user, "the query of a client that has gone has ended");
+                tracing::debug!(query_id, user, "a query that nobody waits for has ended");
                 return true;
             }
             Ok(rows) => was_there |= !rows.is_empty(),
             Err(error) => {
                 let code = error.code();
-                tracing::warn!(query_id, user, code, %error, "cannot end the query of a client that has gone");
+                tracing::warn!(query_id, user, code, %error, "cannot end a query that nobody waits for");
             }
         }
         tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
     }
-    tracing::warn!(query_id, user, "the query of a client that has gone does not end");
+    tracing::warn!(query_id, user, "a query that nobody waits for does not end");
     false
 }

@@ -12,20 +12,24 @@ mod collapse;
 mod comment;
 mod credentials;
 mod encoded;
+mod estimate_text;
 mod estimates;
 mod gatekeeper;
 mod headers;
+mod late_ends;
 mod leavers;
 mod multipart;
 mod parameters;
 mod peers;
 mod plain;
 mod query;
+mod query_id;
 mod refused;
 mod server;
 mod shared;
 mod stalled;
 mod statement;
+mod steady_clock;
 mod upstream;
 mod watched;
 mod watching;
@@ -42,14 +46,14 @@ use tokio_util::sync::CancellationToken;
 pub use admin::{BlockRequest, SafeModeRequest, Status, StatusQuery, UnblockRequest};
 pub use estimates::EstimateSource;
 
-use crate::client_tls::{self, TlsError};
+use crate::client_tls;
 use crate::config::{Secret, SecretFileError};
-use crate::guard::gate::{Gate, GateInput};
-use crate::guard::policy::GuardPolicy;
+use crate::guard::gate::{Gate, GateInput, GateStatus};
+use crate::guard::policy::{GuardPolicy, ServerAccessError};
 use crate::guard::sql;
 use crate::guard::watch::WatchError;
 use crate::metrics::Metrics;
-use crate::store::{ClickHouse, Endpoint};
+use crate::store::ClickHouse;
 use gatekeeper::Gatekeeper;
 use shared::Shared;
 
@@ -91,9 +95,9 @@ pub enum ProxyError {
     /// Black box and watchdog cannot start.
     #[error(transparent)]
     Watch(#[from] WatchError),
-    /// The system's certificate authorities cannot be used.
+    /// A file that says how to reach the server cannot be used.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Access(#[from] ServerAccessError),
 }
 
 /// A running proxy.
@@ -118,10 +122,11 @@ impl Proxy {
     /// # Errors
     /// See [`ProxyError`].
     pub async fn start(policy: GuardPolicy, metrics: Arc<Metrics>) -> Result<Self, ProxyError> {
-        let tls = client_tls::client_config(None)?;
+        let tls = client_tls::client_config(policy.server.ca_file.as_deref()).map_err(ServerAccessError::from)?;
         let upstream =
             upstream::Upstream::new(&policy.server.url, tls).map_err(|error| ProxyError::Server(error.to_string()))?;
-        let client = own_client(&policy)?;
+        // The guard's own connection: it kills, and asks what only its user may.
+        let client = ClickHouse::new(&policy.endpoint(OWN_TIMEOUT)?);
         let token = Secret::resolve(None, policy.proxy.admin_token_file.as_deref())
             .map_err(|error| ProxyError::Secret("proxy.admin_token_file", error))?;
         let (listener, listen) = bind("proxy.listen", &policy.proxy.listen).await?;
@@ -137,6 +142,7 @@ impl Proxy {
         let gatekeeper = Arc::new(Gatekeeper::new(gate, Arc::clone(&metrics)));
         let (watch, tripped) = watching::watch_beside(&policy, Arc::clone(&metrics))?;
         let (leavers, leavers_receiver) = leavers::Leavers::new(Arc::clone(&metrics));
+        let (late_ends, late_ends_receiver) = late_ends::LateEnds::new();
         let shared = Arc::new(Shared {
             upstream,
             tenants: credentials::Tenants::of(&policy).map_err(|error| ProxyError::Secret("tenants", error))?,
@@ -146,6 +152,7 @@ impl Proxy {
             estimates: Arc::new(estimates::Estimates::new()),
             collapse: Arc::default(),
             leavers: Arc::new(leavers),
+            late_ends: Arc::new(late_ends),
             metrics,
             enforces: policy.proxy.enforce,
             collapses: policy.proxy.collapse_identical,
@@ -174,6 +181,13 @@ impl Proxy {
             leavers_receiver,
             stop_helpers.clone(),
         ));
+        tasks.spawn(late_ends::run(
+            client.clone(),
+            Arc::clone(&shared.gatekeeper),
+            Arc::clone(&shared.estimates),
+            late_ends_receiver,
+            stop_helpers.clone(),
+        ));
         let (of_workloads, stop_workloads) = (Arc::clone(&shared), stop_helpers.clone());
         tasks.spawn(async move { of_workloads.watch_workloads(client, stop_workloads).await });
         tasks.spawn(tick(Arc::clone(&shared), stop_helpers.clone()));
@@ -199,6 +213,12 @@ impl Proxy {
         self.shared.gatekeeper.tell(input);
     }
 
+    /// How its gate is.
+    #[must_use]
+    pub fn status(&self) -> GateStatus {
+        self.shared.gatekeeper.status()
+    }
+
     /// Stops taking connections, lets the queries under way end, and returns.
     pub async fn stop(mut self) {
         self.stop.cancel();
@@ -214,21 +234,6 @@ async fn tick(shared: Arc<Shared>, stop: CancellationToken) {
             _ = interval.tick() => shared.gatekeeper.tell(GateInput::Tick),
         }
     }
-}
-
-/// The guard's own connection: it kills, and asks what only its user may.
-fn own_client(policy: &GuardPolicy) -> Result<ClickHouse, ProxyError> {
-    let server = &policy.server;
-    let password = Secret::resolve(server.password.as_ref(), server.password_file.as_deref())
-        .map_err(|error| ProxyError::Secret("server.password_file", error))?;
-    Ok(ClickHouse::new(&Endpoint {
-        url: server.url.clone(),
-        database: "system".to_owned(),
-        user: server.user.clone(),
-        password: password.unwrap_or_default(),
-        timeout: OWN_TIMEOUT,
-        tls: None,
-    }))
 }
 
 /// The server's memory limit S and its cores. The watch tells the gate a limit that becomes known later.

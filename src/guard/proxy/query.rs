@@ -19,8 +19,10 @@ use super::encoded::{Encoding, is_decompress};
 use super::estimates::{Asker, ScanKey};
 use super::gatekeeper::{Place, Verdict};
 use super::headers::{answer_headers, request_headers};
+use super::late_ends::LateEnd;
 use super::multipart::{MultipartFault, MultipartScan};
 use super::parameters::Parameters;
+use super::query_id::{own_query_id, random_query_id};
 use super::refused::Refused;
 use super::shared::Shared;
 use super::statement::{OwnSetting, Statement, guarded};
@@ -35,13 +37,6 @@ const TEXT_TIMEOUT: Duration = Duration::from_secs(30);
 const SHORT_TEXT_BYTES_MAX: usize = 64 << 10;
 /// Long texts taken apart at a time, each in some 130 MB.
 pub(super) const LONG_TEXTS_AT_ONCE_MAX: usize = 2;
-/// Longest id of a query that is taken over from a client.
-const QUERY_ID_BYTES_MAX: usize = 256;
-
-/// How the ids begin that the guard gives.
-const QUERY_ID_PREFIX: &str = "floodmark-";
-/// Where a client may say the id besides the parameter.
-const QUERY_ID_HEADER: &str = "x-clickhouse-query-id";
 
 /// A query as far as it is known before it runs.
 struct Query {
@@ -107,30 +102,10 @@ async fn admitted(
         Some(Role::First(recorder)) => Some(recorder),
         None => None,
     };
-    let estimate = shared.estimates.rows(
-        // What a session holds, its temporary tables, is not there for the estimate.
-        query.statement.estimate.as_deref().filter(|_| query.parameters.get("session_id").is_none()),
-        Asker {
-            parameters: &query.parameters,
-            database: query.headers.get("x-clickhouse-database").map(HeaderValue::as_bytes),
-            access: &access,
-            identity: &query.identity,
-            upstream: &shared.upstream,
-        },
-    );
-    let (estimated_rows, source, scan) = estimate.await;
-    shared.metrics.add_guard_estimate(source);
     let run_id = query.query_id.clone().map_or_else(random_query_id, Ok)?;
-    let ask = Ask {
-        number: 0,
-        tenant: query.identity.tenant.clone(),
-        fingerprint: query.statement.fingerprint.clone(),
-        version: super::comment::version(query.parameters.text("log_comment")),
-        query_id: run_id.clone(),
-        writes: query.statement.writes,
-        estimated_rows,
-        limit_trap: query.statement.limit_trap,
-    };
+    let mut ask = ask_of(&query, &run_id);
+    let (estimated_rows, scan) = estimated(shared, &query, &access, &ask).await;
+    ask.estimated_rows = estimated_rows;
     let mut place = shared.gatekeeper.ask(ask);
     match place.verdict().await {
         Some(Verdict::Admitted(settings)) => {
@@ -139,6 +114,40 @@ async fn admitted(
         Some(Verdict::Refused(refusal)) => Err(Refused::by_gate(refusal)),
         None => Err(Refused::full("the guard is being stopped")),
     }
+}
+
+fn ask_of(query: &Query, run_id: &str) -> Ask {
+    Ask {
+        number: 0,
+        tenant: query.identity.tenant.clone(),
+        fingerprint: query.statement.fingerprint.clone(),
+        version: super::comment::version(query.parameters.text("log_comment")),
+        query_id: run_id.to_owned(),
+        writes: query.statement.writes,
+        estimated_rows: None,
+        limit_trap: query.statement.limit_trap,
+    }
+}
+
+/// Rows that a query will read, if that can be known, and by what its reading is learned. Of what is refused anyway
+/// ClickHouse is asked nothing.
+async fn estimated(shared: &Shared, query: &Query, access: &Access, ask: &Ask) -> (Option<u64>, Option<ScanKey>) {
+    let before = shared.gatekeeper.before_estimate(ask);
+    // What a session holds, its temporary tables, is not there for the estimate.
+    let is_asked = !before.is_refused && query.parameters.get("session_id").is_none();
+    let asker = Asker {
+        parameters: &query.parameters,
+        database: query.headers.get("x-clickhouse-database").map(HeaderValue::as_bytes),
+        access,
+        settings: &before.settings,
+        identity: &query.identity,
+        upstream: &shared.upstream,
+        leavers: &shared.leavers,
+    };
+    let question = query.statement.estimate.as_deref().filter(|_| is_asked);
+    let (rows, source, scan) = shared.estimates.rows(question, asker).await;
+    shared.metrics.add_guard_estimate(source);
+    (rows, scan)
 }
 
 /// Reads all that must be known of a query.
@@ -181,27 +190,6 @@ async fn read(
     let query_id = own_query_id(&parameters, &parts.headers)?;
     let headers = request_headers(&parts.headers, peer);
     Ok(Query { method: parts.method, headers, parameters, identity, statement, body, read, query_id, is_each_ones_own })
-}
-
-/// The id that a client gives its query, in the parameter or the header.
-fn own_query_id(parameters: &Parameters, headers: &HeaderMap) -> Result<Option<String>, Refused> {
-    let in_header = headers.get(QUERY_ID_HEADER).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let id = match (parameters.get("query_id").map(String::from_utf8_lossy), in_header) {
-        (Some(id), Some(other)) if id != other => {
-            return Err(Refused::ambiguous("the parameter query_id and the header X-ClickHouse-Query-Id differ"));
-        }
-        (Some(id), _) | (None, Some(id)) => id.into_owned(),
-        (None, None) => return Ok(None),
-    };
-    if id.len() > QUERY_ID_BYTES_MAX {
-        return Err(Refused::ambiguous("the query_id is too long"));
-    }
-    if id.starts_with(QUERY_ID_PREFIX) {
-        return Err(Refused::ambiguous(format!(
-            "a query_id that begins with {QUERY_ID_PREFIX} is the guard's to give"
-        )));
-    }
-    Ok(Some(id).filter(|id| !id.is_empty()))
 }
 
 /// Takes a text apart; a long one on a thread of its own, and few of those at a time.
@@ -289,16 +277,23 @@ async fn run(
     parameters.set("query_id", query_id.as_str());
     set_credentials(&mut headers, &identity).map_err(|error| Refused::ambiguous(error.to_string()))?;
     place.sent();
-    let leaver =
-        if !statement.only_reads { None } else { shared.leavers.claim(place.number(), &identity.user, &query_id) };
+    let leaver = if !statement.only_reads {
+        None
+    } else {
+        shared.leavers.claim(Some(place.number()), &identity.user, &query_id)
+    };
+    let late =
+        statement.only_reads.then(|| LateEnd { number: place.number(), user: identity.user.clone(), query_id, scan });
     let running = RunningQuery {
         place: Some(place),
         leaver,
         scan,
+        late,
         own_caps,
         written: (!statement.only_reads).then(|| Written::of(&shared.collapse, &identity.tenant)),
         since: Instant::now(),
         leavers: Arc::clone(&shared.leavers),
+        late_ends: Arc::clone(&shared.late_ends),
         estimates: Arc::clone(&shared.estimates),
         metrics: Arc::clone(&shared.metrics),
     };
@@ -380,12 +375,6 @@ fn own_caps(statement: &Statement, parameters: &Parameters, settings: &[(&'stati
     .collect()
 }
 
-/// An id for a query whose client gave none: one that nobody can guess and take first.
-fn random_query_id() -> Result<String, Refused> {
-    let half = || getrandom::u64().map_err(|error| Refused::full(&format!("no random number for an id: {error}")));
-    Ok(format!("{QUERY_ID_PREFIX}{:016x}{:016x}", half()?, half()?))
-}
-
 /// Whether a setting in the text would be looser than what the gate gives: the text's wins. What cannot be compared is
 /// taken for looser.
 fn loosens(own: &OwnSetting, settings: &[(&'static str, String)]) -> bool {
@@ -444,23 +433,5 @@ mod tests {
         };
         assert!(["0", "0.5", "31", "nan", "inf", "-1", "x", ""].into_iter().all(loosens));
         assert!(!loosens("1") && !loosens("30"));
-    }
-
-    #[test]
-    fn a_clients_query_id_is_found_and_never_looks_like_one_of_the_guards() {
-        let of = |parameters: &str, header: Option<&str>| {
-            let headers = header.map(|value| (QUERY_ID_HEADER.parse().unwrap(), value.parse().unwrap()));
-            own_query_id(&Parameters::parse(parameters), &HeaderMap::from_iter(headers)).map_err(|refused| refused.code)
-        };
-        assert_eq!(of("", None), Ok(None));
-        assert_eq!(of("query_id=", None), Ok(None));
-        assert_eq!(of("query_id=a", None), Ok(Some("a".to_owned())));
-        assert_eq!(of("", Some("b")), Ok(Some("b".to_owned())));
-        assert_eq!(of("query_id=a", Some("a")), Ok(Some("a".to_owned())));
-        assert_eq!(of("query_id=a", Some("b")), Err(36));
-        assert_eq!(of(&format!("query_id={}", random_query_id().unwrap()), None), Err(36));
-        assert_eq!(of("", Some("floodmark-1")), Err(36));
-        assert_eq!(of(&format!("query_id={}", "x".repeat(QUERY_ID_BYTES_MAX + 1)), None), Err(36));
-        assert_ne!(random_query_id().unwrap(), random_query_id().unwrap());
     }
 }

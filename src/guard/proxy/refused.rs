@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::answer::{Answer, AnswerBody};
 use crate::guard::gate::{Refusal, RefusalReason};
-use crate::metrics::refusal_reason_name;
 
 /// An exception of the guard's own.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,7 +142,7 @@ impl Refused {
             headers.insert("x-clickhouse-query-id", id);
         }
         if let Some(refusal) = &self.refusal {
-            headers.insert("x-floodmark-refused", HeaderValue::from_static(refusal_reason_name(refusal.reason)));
+            headers.insert("x-floodmark-refused", HeaderValue::from_static(refusal.reason.as_str()));
             if let Some(seconds) = refusal.retry_after_seconds {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }

@@ -13,6 +13,7 @@ use super::collapse::Collapse;
 use super::credentials::Tenants;
 use super::estimates::Estimates;
 use super::gatekeeper::Gatekeeper;
+use super::late_ends::LateEnds;
 use super::leavers::Leavers;
 use super::upstream::Upstream;
 use super::watching::Snapshots;
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     pub(super) estimates: Arc<Estimates>,
     pub(super) collapse: Arc<Collapse>,
     pub(super) leavers: Arc<Leavers>,
+    pub(super) late_ends: Arc<LateEnds>,
     pub(super) metrics: Arc<Metrics>,
     /// Whether queries are refused for what they are.
     pub(super) enforces: bool,

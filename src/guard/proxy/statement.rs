@@ -1,5 +1,6 @@
 //! What a query's text says of itself: whether it writes, what it sets, how its reading can be estimated. Pure. ClickHouse parses the text; this only has to see no less than it does.
 
+use super::estimate_text::estimate_of;
 use crate::guard::gate;
 use crate::guard::policy::guarded_settings;
 use crate::model::{SqlLexer, SqlTokenKind, normalise_sql, sql_facts, sql_fingerprint};
@@ -24,6 +25,11 @@ pub(super) fn guarded() -> impl Iterator<Item = &'static str> {
 
 fn is_guarded(name: &str) -> bool {
     guarded().any(|guarded| guarded == name)
+}
+
+/// A name with an escape in it is some other name for ClickHouse.
+fn is_refused(name: &str) -> bool {
+    is_guarded(name) || name.contains('\\')
 }
 
 /// A setting in a query's own text.
@@ -63,9 +69,8 @@ impl Statement {
         let facts = sql_facts(text);
         let (writes, only_reads) = (facts.writes(), facts.reads_only());
         let settings = settings(text, &words);
-        let is_refused = |name: &str| is_guarded(name) || name.contains('\\');
         let guarded_setting = settings.iter().map(|own| &own.name).find(|name| is_refused(name)).cloned();
-        let estimate = (only_reads && !facts.limit_trap).then(|| estimate(text, &words)).flatten();
+        let estimate = (only_reads && !facts.limit_trap).then(|| estimate_of(text, &settings)).flatten();
         Self { fingerprint, writes, only_reads, limit_trap: facts.limit_trap, guarded_setting, settings, estimate }
     }
 }
@@ -96,18 +101,10 @@ impl Word {
     }
 }
 
-/// The SELECT to be estimated, without its output format.
-fn estimate(text: &str, words: &[Word]) -> Option<String> {
-    let first = words.first()?;
-    let reads_tables = words.iter().any(|word| !word.is_quoted && word.is("from"));
-    if !(first.is("select") || first.is("with")) || !reads_tables {
-        return None;
-    }
-    let end = words.iter().rev().find(|word| word.depth == 0 && !word.is_quoted && (word.is("format") || word.is(";")));
-    let end = end.map_or(text.len(), |word| word.start);
-    // What follows a semicolon or a format is nothing to estimate.
-    let cut = text[..end].trim_end().trim_end_matches(';');
-    Some(format!("EXPLAIN ESTIMATE {cut}"))
+/// Whether a text sets something that holds a statement to limits, wherever that stands.
+pub(super) fn sets_limits(text: &str) -> bool {
+    let is_limit = |name: &str| gate::SETTINGS.contains(&name) || name == "readonly" || is_refused(name);
+    settings(text, &words(text).0).iter().any(|own| is_limit(&own.name))
 }
 
 /// What is set in the clauses `SETTINGS a = 1, b = 'x'` of the text, and by a statement `SET a = 1`.
@@ -233,17 +230,6 @@ mod tests {
         let own = Statement::of("SELECT (SELECT 1 SETTINGS a=1), 2 SETTINGS b = 'x',c= 10000000000").settings;
         let own: Vec<(&str, &str)> = own.iter().map(|own| (own.name.as_str(), own.value.as_str())).collect();
         assert_eq!(own, [("a", "1"), ("b", "x"), ("c", "10000000000")]);
-    }
-
-    #[test]
-    fn estimates_are_asked_where_they_say_something() {
-        let estimate = |text| Statement::of(text).estimate;
-        assert_eq!(estimate("SELECT a FROM t FORMAT JSON").unwrap(), "EXPLAIN ESTIMATE SELECT a FROM t");
-        assert_eq!(estimate("SELECT a FROM t;\n").unwrap(), "EXPLAIN ESTIMATE SELECT a FROM t");
-        assert!(estimate("SELECT a, count() FROM t GROUP BY a ORDER BY 2 LIMIT 10").is_some());
-        for text in ["SELECT a FROM t LIMIT 10", "SELECT 1", "INSERT INTO t SELECT a FROM t"] {
-            assert_eq!(estimate(text), None, "{text}");
-        }
     }
 
     #[test]

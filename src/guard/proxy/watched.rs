@@ -18,6 +18,7 @@ use super::collapse::{Recorder, Written};
 use super::encoded::Encoding;
 use super::estimates::{Estimates, ScanKey};
 use super::gatekeeper::Place;
+use super::late_ends::{LateEnd, LateEnds};
 use super::leavers::{Leaver, Leavers};
 use super::upstream::exception_code;
 use crate::guard::gate::{Ended, Offence};
@@ -41,6 +42,8 @@ pub(super) struct RunningQuery {
     pub(super) leaver: Option<Leaver>,
     /// Its text, by which its reading is learned; absent for what no estimate says anything of.
     pub(super) scan: Option<ScanKey>,
+    /// By what more is learned of its end; absent for a write.
+    pub(super) late: Option<LateEnd>,
     /// What its client holds it to, more strictly than the gate.
     pub(super) own_caps: Vec<Offence>,
     /// Present of what may write; given up before the client hears of the end.
@@ -49,6 +52,8 @@ pub(super) struct RunningQuery {
     pub(super) since: Instant,
     /// Where its end is told.
     pub(super) leavers: Arc<Leavers>,
+    /// Where ends are looked up.
+    pub(super) late_ends: Arc<LateEnds>,
     /// Where its reading is learned.
     pub(super) estimates: Arc<Estimates>,
     /// Where it is counted.
@@ -87,6 +92,8 @@ impl RunningQuery {
         drop(self.written.take());
         ended.duration_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         ended.own_caps = std::mem::take(&mut self.own_caps);
+        let late = self.late.take().filter(|_| ended.is_partial);
+        ended.is_partial = late.is_some();
         match (self.scan, ended.read_rows, ended.exception_code) {
             (Some(scan), Some(rows), None) => self.estimates.learn(scan, rows),
             (Some(scan), _, Some(_)) => self.estimates.forget(&scan),
@@ -96,6 +103,9 @@ impl RunningQuery {
         self.metrics.add_guard_query(outcome);
         if let Some(place) = self.place.take() {
             place.end(ended);
+        }
+        if let Some(late) = late {
+            self.late_ends.look_up(late);
         }
     }
 }
@@ -182,6 +192,9 @@ impl WatchedBody {
         let code =
             self.exception_code.or(in_tail.as_ref().map(|(code, _)| *code)).or(is_broken.then_some(NETWORK_ERROR));
         let is_final = is_final(self.head_at.duration_since(query.since), self.head_at.elapsed());
+        // What a whole run took, or why one broke off.
+        let is_partial =
+            if is_broken { in_tail.is_none() && self.exception_code.is_none() } else { code.is_none() && !is_final };
         let number = |text: &Option<String>| text.as_ref().filter(|_| is_final).and_then(|text| text.parse().ok());
         query.end(Ended {
             exception_code: code,
@@ -189,6 +202,7 @@ impl WatchedBody {
             memory_bytes: number(&self.summary.memory_usage).filter(|bytes| *bytes > 0),
             read_rows: number(&self.summary.read_rows),
             read_bytes: number(&self.summary.read_bytes),
+            is_partial,
             ..Ended::default()
         });
         if let Some(recorder) = self.recorder.take().filter(|_| code.is_none()) {

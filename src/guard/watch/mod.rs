@@ -19,10 +19,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::black_box::RingError;
-use super::policy::GuardPolicy;
-use crate::config::{Secret, SecretFileError};
+use super::policy::{GuardPolicy, ServerAccessError};
 use crate::metrics::Metrics;
-use crate::store::{ClickHouse, Endpoint};
+use crate::store::ClickHouse;
 
 /// Shortest and longest time that a look may take: it must neither give up on a server that is busy nor wait for one that
 /// is gone.
@@ -32,9 +31,9 @@ const LOOK_TIMEOUT_MAX: Duration = Duration::from_secs(3);
 /// The guard cannot begin to look.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
-    /// The password.
-    #[error("server.password_file: {0}")]
-    Password(#[from] SecretFileError),
+    /// A file that says how to reach the server.
+    #[error(transparent)]
+    Server(#[from] ServerAccessError),
     /// The black box.
     #[error(transparent)]
     Ring(#[from] RingError),
@@ -65,7 +64,7 @@ impl Watch {
     /// As the policy says, with no gate.
     ///
     /// # Errors
-    /// The password file cannot be used.
+    /// The file of the password, or of the authorities, cannot be used.
     pub fn alone(policy: GuardPolicy, metrics: Arc<Metrics>) -> Result<Self, WatchError> {
         let client = watch_client(&policy)?;
         Ok(Self { policy, client, metrics, tripped: watch::channel(BTreeSet::new()).1 })
@@ -75,19 +74,10 @@ impl Watch {
 /// A client that shares its connections with nobody, and does not wait long.
 ///
 /// # Errors
-/// The password file cannot be used.
+/// The file of the password, or of the authorities, cannot be used.
 pub fn watch_client(policy: &GuardPolicy) -> Result<ClickHouse, WatchError> {
-    let server = &policy.server;
-    let password = Secret::resolve(server.password.as_ref(), server.password_file.as_deref())?.unwrap_or_default();
-    Ok(ClickHouse::new(&Endpoint {
-        url: server.url.clone(),
-        // Not used: the guard's statements name their tables.
-        database: "system".to_owned(),
-        user: server.user.clone(),
-        password,
-        timeout: (interval(policy) * 2).clamp(LOOK_TIMEOUT_MIN, LOOK_TIMEOUT_MAX),
-        tls: None,
-    }))
+    let timeout = (interval(policy) * 2).clamp(LOOK_TIMEOUT_MIN, LOOK_TIMEOUT_MAX);
+    Ok(ClickHouse::new(&policy.endpoint(timeout)?))
 }
 
 /// How often it looks: as often as the more curious of black box and watchdog.

@@ -77,7 +77,7 @@ pub fn sql_facts(text: &str) -> SqlFacts {
         tables: scopes.tables,
         limit_trap: limit_trap(first),
         settings: settings_of(first),
-        format: format_clause(first).map(|(_, name)| name.to_owned()),
+        format: format_clause(first).and_then(|at| first[at + 1].name()).map(str::to_owned),
         is_cut: text.len() > SQL_BYTES_MAX,
     }
 }
@@ -169,10 +169,12 @@ fn settings_of(statement: &[Token<'_>]) -> Vec<String> {
     names
 }
 
-/// Where the FORMAT clause of a statement stands, and the format's name. A column or table may be called `format`.
-pub(super) fn format_clause<'a>(statement: &[Token<'a>]) -> Option<(usize, &'a str)> {
+/// Where the FORMAT clause of a statement stands among its tokens; the format's name is the next one. A column or table may
+/// be called `format`.
+#[must_use]
+pub fn format_clause(statement: &[Token<'_>]) -> Option<usize> {
     let at = statement.iter().rposition(|token| token.is("format"))?;
-    let name = statement.get(at + 1)?.name()?;
+    statement.get(at + 1)?.name()?;
     let ends = statement.get(at + 2).is_none_or(|next| next.is_any(&["settings", ";"]));
     let is_other = statement[at + 1].is_any(&["desc", "asc", "nulls", "collate", "and", "or", "is", "final", "end"]);
     let asks = at.checked_sub(1).map(|before| statement[before]).is_none_or(|before| {
@@ -181,7 +183,7 @@ pub(super) fn format_clause<'a>(statement: &[Token<'a>]) -> Option<(usize, &'a s
         let ends_expression = before.kind != Kind::Symbol || before.is_any(&[")", "]", "*"]);
         ends_expression && !before.is_any(&words)
     });
-    (ends && asks && !is_other).then_some((at, name))
+    (ends && asks && !is_other).then_some(at)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //! `//`, `#!`, heredocs, quotes of four kinds, numbers with underscores, words that begin with a digit. Any text gives
 //! tokens; damaged text is taken as it is.
 
+use super::heredocs::Heredocs;
+
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -72,8 +74,10 @@ const PAIRS: [&str; 11] = ["<=", ">=", "!=", "<>", "||", "::", "->", "==", "@@",
 /// The tokens of a text.
 #[derive(Debug)]
 pub struct Lexer<'a> {
-    whole_bytes: usize,
+    whole: &'a str,
     rest: &'a str,
+    /// Made when the first `$` is met.
+    heredocs: Option<Heredocs>,
     /// A number after a dot is a member of a tuple: `t.1`.
     after_dot: bool,
     /// So the dot itself begins no number: `t.1`, `(a, b).1`, but `[.1]`.
@@ -84,7 +88,17 @@ impl<'a> Lexer<'a> {
     /// Those of `text`.
     #[must_use]
     pub const fn new(text: &'a str) -> Self {
-        Self { whole_bytes: text.len(), rest: text, after_dot: false, after_operand: false }
+        Self { whole: text, rest: text, heredocs: None, after_dot: false, after_operand: false }
+    }
+}
+
+impl Lexer<'_> {
+    /// Length of the heredoc that stands next.
+    fn heredoc_at(&mut self, start: usize) -> Option<usize> {
+        if !self.rest.starts_with('$') {
+            return None;
+        }
+        self.heredocs.get_or_insert_with(|| Heredocs::of(self.whole)).length_at(start)
     }
 }
 
@@ -104,8 +118,14 @@ impl<'a> Iterator for Lexer<'a> {
             self.after_operand = false;
         }
         let is_dot = self.after_operand && self.rest.starts_with('.');
-        let (kind, length) = if is_dot { (Kind::Symbol, 1) } else { token_at(self.rest, self.after_dot) };
-        let start = self.whole_bytes - self.rest.len();
+        let start = self.whole.len() - self.rest.len();
+        let (kind, length) = if is_dot {
+            (Kind::Symbol, 1)
+        } else if let Some(length) = self.heredoc_at(start) {
+            (Kind::Literal, length)
+        } else {
+            token_at(self.rest, self.after_dot)
+        };
         let (text, rest) = self.rest.split_at(length);
         self.rest = rest;
         self.after_dot = text == ".";
@@ -154,10 +174,8 @@ fn token_at(rest: &str, after_dot: bool) -> (Kind, usize) {
         quote @ b'\'' => (Kind::Literal, quoted(bytes, quote)),
         quote @ (b'"' | b'`') => (Kind::QuotedName, quoted(bytes, quote)),
         b'x' | b'X' | b'b' | b'B' if bytes.get(1) == Some(&b'\'') => (Kind::Literal, 1 + quoted(&bytes[1..], b'\'')),
-        b'$' => match heredoc(rest) {
-            Some(length) => (Kind::Literal, length),
-            None => (Kind::Word, word(rest).max(1)),
-        },
+        // One that begins no heredoc.
+        b'$' => (Kind::Word, word(rest).max(1)),
         b'{' => match parameter(bytes) {
             Some(length) => (Kind::Literal, length),
             None => (Kind::Symbol, 1),
@@ -198,13 +216,6 @@ fn quoted(bytes: &[u8], quote: u8) -> usize {
         at += if bytes[at] == b'\\' || doubled { 2 } else { 1 };
     }
     bytes.len()
-}
-
-/// Length of `$tag$ … $tag$`; a tag may be empty, and of any characters.
-fn heredoc(rest: &str) -> Option<usize> {
-    let tag = rest[1..].find('$')? + 2;
-    let end = rest[tag..].find(&rest[..tag])?;
-    Some(tag + end + tag)
 }
 
 /// Length of `{name:Type}`. The type may hold texts with braces in them.

@@ -26,14 +26,19 @@ pub struct Guarded {
 
 /// Starts a proxy. `further` is more of its policy.
 pub async fn start(enforce: bool, further: &str) -> Guarded {
+    let engine = shared_engine();
+    start_before(&format!("url = \"{}\"", engine.url), enforce, further).await
+}
+
+/// Starts a proxy that reaches the engine as `server` says: keys of the policy's section.
+pub async fn start_before(server: &str, enforce: bool, further: &str) -> Guarded {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let engine = shared_engine();
     let directory = tempfile::tempdir().unwrap();
     let text = format!(
-        "[black_box]\ndirectory = \"{}\"\n{CLASSES}[server]\nurl = \"{}\"\nuser = \"admin\"\npassword = \"{}\"\nmemory_bytes_max = \"2GiB\"\n\
+        "[black_box]\ndirectory = \"{}\"\n{CLASSES}[server]\n{server}\nuser = \"admin\"\npassword = \"{}\"\nmemory_bytes_max = \"2GiB\"\n\
          [proxy]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\nenforce = {enforce}\n{further}",
         directory.path().display(),
-        engine.url,
         engine.users.admin.password
     );
     let metrics = Arc::new(Metrics::new());

@@ -140,6 +140,22 @@ fn a_newcomer_that_was_killed_before_has_no_custom() {
 }
 
 #[test]
+fn runs_that_died_of_their_own_limit_are_no_custom() {
+    // Three runs grow to 700 MiB and are gone at the next look; with a limit of 850 MiB that was their end, without one
+    // they were done. The fourth takes the server with it.
+    let usual = |limit_mib: u64| {
+        let entries = story(60, |second| {
+            let age = second.checked_sub(40)? % 4;
+            let report = query(&format!("report-{}", second / 4), "app", 200 * age + 100, age as i64 * 1_000 + 100);
+            Some(QueryInFlight { memory_limit_bytes: limit_mib * MIB, ..report })
+        });
+        let report = asked(&crashed(entries));
+        report.queries[0].suspect.usual_memory_bytes.map(|bytes| bytes / MIB)
+    };
+    assert_eq!((usual(850), usual(0), usual(4_000)), (None, Some(700), Some(700)));
+}
+
+#[test]
 fn an_orderly_stop_is_no_crash_of_a_query() {
     let mut entries = crashed(story(40, |_| None));
     let at = entries[entries.len() - 1].at();
