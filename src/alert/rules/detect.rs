@@ -1,0 +1,105 @@
+//! What a rule looks for: the detectors, by the names they have in rule files.
+
+use serde::{Deserialize, Serialize};
+
+use crate::detect::{
+    CacheCollapse, CacheCollapseSpec, DataDelayed, DataDelayedSpec, Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec,
+    FeedbackLoop, FeedbackLoopSpec, LatencyRegression, LatencyRegressionSpec, Limits, MemoryExhaustion,
+    MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec,
+    QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec, RequestAmplification,
+    RequestAmplificationSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec, Saturation,
+    SaturationSpec, SlowBurn, SlowBurnSpec, TrafficSurge, TrafficSurgeSpec,
+};
+use crate::model::AlertName;
+
+/// Detector and parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Detect {
+    /// See [`RetryAmplification`].
+    RetryAmplification(RetryAmplificationSpec),
+    /// See [`FeedbackLoop`].
+    FeedbackLoop(FeedbackLoopSpec),
+    /// See [`RateLimit`].
+    RateLimit(RateLimitSpec),
+    /// See [`ErrorBudgetBurn`].
+    ErrorBudgetBurn(ErrorBudgetBurnSpec),
+    /// See [`SlowBurn`].
+    SlowBurn(SlowBurnSpec),
+    /// See [`MemoryExhaustion`].
+    MemoryExhaustion(MemoryExhaustionSpec),
+    /// See [`MemoryLeak`].
+    MemoryLeak(MemoryLeakSpec),
+    /// See [`RestartLoop`].
+    RestartLoop(RestartLoopSpec),
+    /// See [`TrafficSurge`].
+    TrafficSurge(TrafficSurgeSpec),
+    /// See [`PoolLeak`].
+    PoolLeak(PoolLeakSpec),
+    /// See [`PoolExhaustion`].
+    PoolExhaustion(PoolExhaustionSpec),
+    /// See [`Saturation`].
+    Saturation(SaturationSpec),
+    /// See [`QueryBlowup`].
+    QueryBlowup(QueryBlowupSpec),
+    /// See [`DataDelayed`].
+    DataDelayed(DataDelayedSpec),
+    /// See [`QueryRegression`].
+    QueryRegression(QueryRegressionSpec),
+    /// See [`RequestAmplification`].
+    RequestAmplification(RequestAmplificationSpec),
+    /// See [`CacheCollapse`].
+    CacheCollapse(CacheCollapseSpec),
+    /// See [`LatencyRegression`].
+    LatencyRegression(LatencyRegressionSpec),
+}
+
+impl Detect {
+    /// The alert this detector raises.
+    #[must_use]
+    pub fn alert(&self) -> AlertName {
+        match self {
+            Self::RetryAmplification(_) => AlertName::RetryAmplification,
+            Self::FeedbackLoop(_) => AlertName::FeedbackLoop,
+            Self::RateLimit(_) => AlertName::RateLimitExceeded,
+            Self::ErrorBudgetBurn(_) | Self::SlowBurn(_) => AlertName::ErrorBudgetBurn,
+            Self::MemoryExhaustion(_) | Self::MemoryLeak(_) => AlertName::MemoryExhaustion,
+            Self::RestartLoop(_) => AlertName::RestartLoop,
+            Self::TrafficSurge(_) => AlertName::TrafficSurge,
+            Self::PoolLeak(_) => AlertName::PoolLeak,
+            Self::PoolExhaustion(_) => AlertName::PoolExhaustion,
+            Self::Saturation(_) => AlertName::Saturation,
+            Self::QueryBlowup(_) => AlertName::QueryBlowup,
+            Self::DataDelayed(_) => AlertName::DataDelayed,
+            Self::QueryRegression(_) => AlertName::QueryRegression,
+            Self::RequestAmplification(_) => AlertName::RequestAmplification,
+            Self::CacheCollapse(_) => AlertName::CacheCollapse,
+            Self::LatencyRegression(_) => AlertName::LatencyRegression,
+        }
+    }
+
+    /// A detector with nothing seen yet.
+    #[must_use]
+    pub fn detector(&self, limits: &Limits) -> Box<dyn Detector> {
+        match self.clone() {
+            Self::RetryAmplification(spec) => Box::new(RetryAmplification::new(spec)),
+            Self::FeedbackLoop(spec) => Box::new(FeedbackLoop::new(spec)),
+            Self::RateLimit(spec) => Box::new(RateLimit::new(&spec, limits)),
+            Self::ErrorBudgetBurn(spec) => Box::new(ErrorBudgetBurn::new(spec)),
+            Self::MemoryExhaustion(spec) => Box::new(MemoryExhaustion::new(spec)),
+            Self::MemoryLeak(spec) => Box::new(MemoryLeak::new(spec)),
+            Self::RestartLoop(spec) => Box::new(RestartLoop::new(spec)),
+            Self::TrafficSurge(spec) => Box::new(TrafficSurge::new(spec)),
+            Self::PoolLeak(spec) => Box::new(PoolLeak::new(spec)),
+            Self::PoolExhaustion(spec) => Box::new(PoolExhaustion::new(spec)),
+            Self::Saturation(spec) => Box::new(Saturation::new(spec)),
+            Self::QueryBlowup(spec) => Box::new(QueryBlowup::new(spec)),
+            Self::SlowBurn(spec) => Box::new(SlowBurn::new(spec)),
+            Self::DataDelayed(spec) => Box::new(DataDelayed::new(spec)),
+            Self::QueryRegression(spec) => Box::new(QueryRegression::new(spec)),
+            Self::RequestAmplification(spec) => Box::new(RequestAmplification::new(spec)),
+            Self::CacheCollapse(spec) => Box::new(CacheCollapse::new(spec)),
+            Self::LatencyRegression(spec) => Box::new(LatencyRegression::new(spec)),
+        }
+    }
+}
