@@ -7,6 +7,8 @@ mod guard;
 mod intake;
 mod observe;
 mod probes;
+mod reload;
+mod rule_files;
 mod storage;
 
 use std::net::SocketAddr;
@@ -26,6 +28,7 @@ use crate::model::Output;
 use crate::pipeline::Settings;
 use crate::shutdown::{Signals, Stage, Tasks};
 use detection::{Detection, Outlets};
+pub use rule_files::{RuleFilesError, limits, objectives, read_rules, rules};
 pub use storage::Storage;
 
 /// Inputs waiting for detection, over all partitions. Reading waits at the bound: detection sets the pace.

@@ -36,6 +36,7 @@ mod probes;
 mod probes_clickhouse;
 mod purity;
 mod query_regression;
+mod rules;
 mod samples;
 mod series;
 mod service;

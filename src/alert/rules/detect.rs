@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::detect::{
     CacheCollapse, CacheCollapseSpec, DataDelayed, DataDelayedSpec, Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec,
     FeedbackLoop, FeedbackLoopSpec, LatencyRegression, LatencyRegressionSpec, Limits, MemoryExhaustion,
-    MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec,
-    QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec, RequestAmplification,
-    RequestAmplificationSpec, RestartLoop, RestartLoopSpec, RetryAmplification, RetryAmplificationSpec, Saturation,
-    SaturationSpec, SlowBurn, SlowBurnSpec, TrafficSurge, TrafficSurgeSpec,
+    MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, ObjectiveSelector, PoolExhaustion, PoolExhaustionSpec, PoolLeak,
+    PoolLeakSpec, QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec,
+    RequestAmplification, RequestAmplificationSpec, RestartLoop, RestartLoopSpec, RetryAmplification,
+    RetryAmplificationSpec, Saturation, SaturationSpec, SlowBurn, SlowBurnSpec, TrafficSurge, TrafficSurgeSpec,
 };
 use crate::model::AlertName;
 
@@ -75,6 +75,62 @@ impl Detect {
             Self::RequestAmplification(_) => AlertName::RequestAmplification,
             Self::CacheCollapse(_) => AlertName::CacheCollapse,
             Self::LatencyRegression(_) => AlertName::LatencyRegression,
+        }
+    }
+
+    /// Its name in rule files.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RetryAmplification(_) => "retry_amplification",
+            Self::FeedbackLoop(_) => "feedback_loop",
+            Self::RateLimit(_) => "rate_limit",
+            Self::ErrorBudgetBurn(_) => "error_budget_burn",
+            Self::SlowBurn(_) => "slow_burn",
+            Self::MemoryExhaustion(_) => "memory_exhaustion",
+            Self::MemoryLeak(_) => "memory_leak",
+            Self::RestartLoop(_) => "restart_loop",
+            Self::TrafficSurge(_) => "traffic_surge",
+            Self::PoolLeak(_) => "pool_leak",
+            Self::PoolExhaustion(_) => "pool_exhaustion",
+            Self::Saturation(_) => "saturation",
+            Self::QueryBlowup(_) => "query_blowup",
+            Self::DataDelayed(_) => "data_delayed",
+            Self::QueryRegression(_) => "query_regression",
+            Self::RequestAmplification(_) => "request_amplification",
+            Self::CacheCollapse(_) => "cache_collapse",
+            Self::LatencyRegression(_) => "latency_regression",
+        }
+    }
+
+    /// Name of the service level objective it watches over.
+    #[must_use]
+    pub fn objective(&self) -> Option<&str> {
+        let name = self.select().map(|select| select.objective.as_str());
+        name.filter(|name| !name.is_empty())
+    }
+
+    /// What it is narrowed down to.
+    pub(super) fn select(&self) -> Option<&ObjectiveSelector> {
+        match self {
+            Self::ErrorBudgetBurn(spec) => spec.select.as_ref(),
+            Self::SlowBurn(spec) => spec.select.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the limits file says what it looks for.
+    #[must_use]
+    pub fn uses_limits(&self) -> bool {
+        matches!(self, Self::RateLimit(_))
+    }
+
+    /// Leaves a service to an objective of its own, unless this is one.
+    pub(in crate::alert) fn leave(&mut self, service: &str) {
+        match self {
+            Self::ErrorBudgetBurn(spec) if spec.select.is_none() => spec.except_services.push(service.to_owned()),
+            Self::SlowBurn(spec) if spec.select.is_none() => spec.except_services.push(service.to_owned()),
+            _ => {}
         }
     }
 

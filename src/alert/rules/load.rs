@@ -1,14 +1,12 @@
 //! All rules: those built in, those of a directory, those of texts.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Rule;
-use super::check::collect;
+use super::check::Collector;
 use super::file::RuleFile;
 use super::shipped::SHIPPED;
-
-/// Each rule runs a detector of its own over every window.
-const RULES_MAX: usize = 100;
+use crate::alert::yaml::{self, FileProblem};
 
 /// All rules, in the order of the files' names and of the files.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,8 +17,8 @@ pub struct Rules {
 
 /// Rule files that cannot be used: every problem, with file and place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct RulesError(pub Vec<String>);
+#[error("{}", yaml::lines(.0))]
+pub struct RulesError(pub Vec<FileProblem>);
 
 impl Rules {
     /// The rules built into the binary.
@@ -33,24 +31,18 @@ impl Rules {
         Self::parse(&files)
     }
 
+    /// The JSON Schema of a rule file.
+    #[must_use]
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(RuleFile).to_value()
+    }
+
     /// Reads every `*.yaml` and `*.yml` file of a directory.
     ///
     /// # Errors
     /// Unreadable, no rule file, or problems in any of them, all together.
     pub fn load(directory: &Path) -> Result<Self, RulesError> {
-        let unreadable = |path: &Path, error: std::io::Error| RulesError(vec![format!("{}: {error}", path.display())]);
-        let entries = std::fs::read_dir(directory).map_err(|e| unreadable(directory, e))?;
-        let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml"));
-        paths.sort();
-        if paths.is_empty() {
-            return Err(RulesError(vec![format!("{}: holds no *.yaml file", directory.display())]));
-        }
-        let mut files = Vec::new();
-        for path in paths {
-            let text = std::fs::read_to_string(&path).map_err(|e| unreadable(&path, e))?;
-            files.push((path.display().to_string(), text));
-        }
+        let files = yaml::read_directory(directory).map_err(RulesError)?;
         Self::parse(&files)
     }
 
@@ -59,17 +51,12 @@ impl Rules {
     /// # Errors
     /// Problems in any of them, all together, each with the file's name.
     pub fn parse(files: &[(String, String)]) -> Result<Self, RulesError> {
-        let mut rules = Vec::new();
-        let mut problems = Vec::new();
+        let schema = Self::schema();
+        let mut collector = Collector::default();
         for (name, text) in files {
-            match serde_saphyr::from_str::<RuleFile>(text) {
-                Ok(file) => collect(name, file, &mut rules, &mut problems),
-                Err(error) => problems.push(format!("{name}: {error}")),
-            }
+            collector.file(name, text, &schema);
         }
-        if rules.len() > RULES_MAX {
-            problems.push(format!("{} rules; at most {RULES_MAX} are accepted", rules.len()));
-        }
+        let Collector { rules, problems, .. } = collector;
         if problems.is_empty() { Ok(Self { rules }) } else { Err(RulesError(problems)) }
     }
 }

@@ -11,4 +11,4 @@ mod shipped;
 pub use detect::Detect;
 pub use file::RuleGroup;
 pub use load::{Rules, RulesError};
-pub use rule::{Annotations, Rule, RuleLabels};
+pub use rule::{Annotations, Rule, RuleKey, RuleLabels};

@@ -30,6 +30,17 @@ fn no_time() -> Span {
     Span::from_secs(0)
 }
 
+/// What tells rules apart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleKey {
+    /// What it raises.
+    pub alert: AlertName,
+    /// How much that matters.
+    pub severity: Severity,
+    /// The service level objective it watches over, where it has a name.
+    pub objective: Option<Text>,
+}
+
 /// Labels that a rule adds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +60,13 @@ pub struct Annotations {
 }
 
 impl Rule {
+    /// What tells rules apart: there is one for each alert, severity and objective.
+    #[must_use]
+    pub fn key(&self) -> RuleKey {
+        let objective = self.detect.objective().map(Text::from);
+        RuleKey { alert: self.alert, severity: self.labels.severity, objective }
+    }
+
     /// Where to read what to do.
     #[must_use]
     pub fn runbook(&self) -> Text {

@@ -15,3 +15,9 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("alerts/rules/saturation.yaml", include_str!("../../../alerts/rules/saturation.yaml")),
     ("alerts/rules/traffic.yaml", include_str!("../../../alerts/rules/traffic.yaml")),
 ];
+
+/// Whether a path is that of a runbook which a shipped rule names.
+pub(super) fn is_shipped_runbook(path: &str) -> bool {
+    let lines = SHIPPED.iter().flat_map(|(_, text)| text.lines());
+    lines.filter_map(|line| line.trim().strip_prefix("runbook_url: ")).any(|named| named == path)
+}
