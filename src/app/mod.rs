@@ -104,9 +104,11 @@ impl App {
         let outlets = Outlets { pages, store: outputs, view: view_sender, observer, metrics: Arc::clone(&metrics) };
         let topics = kafka.map_or_else(TopicsConfig::default, |kafka| kafka.topics.clone());
         let detection = Detection::new(settings, &topics, outlets);
+        let (replacements, replacements_receiver) = mpsc::channel(1);
+        let reload = reload::spawn(&config.detect, &settings.rules, replacements, &mut tasks, &metrics, &health)?;
         let detection_health = Arc::clone(&health);
         tasks.spawn(Stage::Detect, "detection", async move {
-            detection.run(inputs_receiver, &detection_health).await;
+            detection.run(inputs_receiver, replacements_receiver, &detection_health).await;
             Ok(())
         });
 
@@ -140,6 +142,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             tokens: Tokens::new(&config.http.tokens),
             ingest: ingest_state,
+            reload: Some(reload),
         };
         let stop = tasks.token(Stage::Api);
         tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });

@@ -37,6 +37,7 @@ mod probes_clickhouse;
 mod purity;
 mod query_regression;
 mod rules;
+mod rules_reload;
 mod samples;
 mod series;
 mod service;

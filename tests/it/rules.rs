@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use floodmark::alert::Rules;
+use floodmark::alert::{Rules, Slos};
+
+use crate::cli_contract::floodmark;
 
 /// Each kind of mistake, a file a kind.
 const BAD: &str = "tests/fixtures/rules-bad";
@@ -26,4 +28,38 @@ fn no_bad_file_passes_alone_and_each_is_named_with_a_line() {
         files.insert(name);
     }
     assert!(files.len() >= 14, "{files:?}");
+}
+
+#[test]
+fn every_mistake_of_every_objective_is_told_and_what_is_supported_instead() {
+    let error = Slos::load(Path::new("tests/fixtures/slos-bad")).unwrap_err();
+    insta::assert_snapshot!(error.to_string());
+}
+
+#[test]
+fn the_example_objectives_are_read() {
+    let slos = Slos::load(Path::new("alerts/slos")).unwrap();
+    let rules = Rules::shipped().unwrap();
+    let before = rules.rules.len();
+    assert_eq!(rules.with_slos(&slos).rules.len(), before + 2 * slos.slos.len());
+}
+
+#[test]
+fn the_schemas_for_editors_are_those_of_the_types_and_named_in_every_file() {
+    for (of, file, directory) in
+        [("rules", "alerts/rules.schema.json", "alerts/rules"), ("slos", "alerts/slos.schema.json", "alerts/slos")]
+    {
+        let written = std::fs::read_to_string(file).unwrap_or_default();
+        let now = floodmark().args(["config", "schema", of]).output().unwrap();
+        let now = String::from_utf8(now.stdout).unwrap();
+        assert!(written == now, "{file} is old: floodmark config schema {of} > {file}");
+        let line = format!("# yaml-language-server: $schema=../{}\n", file.trim_start_matches("alerts/"));
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "yaml") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert!(text.contains(&line), "{} does not name its schema", path.display());
+            }
+        }
+    }
 }

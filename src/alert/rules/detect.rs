@@ -16,41 +16,41 @@ use crate::model::AlertName;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Detect {
-    /// See [`RetryAmplification`].
+    /// Who repeats failed requests without limit.
     RetryAmplification(RetryAmplificationSpec),
-    /// See [`FeedbackLoop`].
+    /// Load kept up by its own failures.
     FeedbackLoop(FeedbackLoopSpec),
-    /// See [`RateLimit`].
+    /// Subscriptions above their limit, as the limits file has it.
     RateLimit(RateLimitSpec),
-    /// See [`ErrorBudgetBurn`].
+    /// An error budget burnt within hours or days.
     ErrorBudgetBurn(ErrorBudgetBurnSpec),
-    /// See [`SlowBurn`].
+    /// An error budget burnt slowly, over up to 30 days.
     SlowBurn(SlowBurnSpec),
-    /// See [`MemoryExhaustion`].
+    /// A memory limit minutes away.
     MemoryExhaustion(MemoryExhaustionSpec),
-    /// See [`MemoryLeak`].
+    /// Memory that grows although the load does not.
     MemoryLeak(MemoryLeakSpec),
-    /// See [`RestartLoop`].
+    /// What restarts again and again.
     RestartLoop(RestartLoopSpec),
-    /// See [`TrafficSurge`].
+    /// Traffic far above its usual.
     TrafficSurge(TrafficSurgeSpec),
-    /// See [`PoolLeak`].
+    /// A pool that loses members.
     PoolLeak(PoolLeakSpec),
-    /// See [`PoolExhaustion`].
+    /// A pool without members left.
     PoolExhaustion(PoolExhaustionSpec),
-    /// See [`Saturation`].
+    /// Something at its ceiling of throughput.
     Saturation(SaturationSpec),
-    /// See [`QueryBlowup`].
+    /// ClickHouse queries that take far more memory than they used to.
     QueryBlowup(QueryBlowupSpec),
-    /// See [`DataDelayed`].
+    /// Records that come late, or not at all.
     DataDelayed(DataDelayedSpec),
-    /// See [`QueryRegression`].
+    /// ClickHouse queries heavier after a change.
     QueryRegression(QueryRegressionSpec),
-    /// See [`RequestAmplification`].
+    /// Services that make many times the calls their load explains.
     RequestAmplification(RequestAmplificationSpec),
-    /// See [`CacheCollapse`].
+    /// A cache that stopped answering what it used to answer.
     CacheCollapse(CacheCollapseSpec),
-    /// See [`LatencyRegression`].
+    /// Answers slower than is normal under such a load.
     LatencyRegression(LatencyRegressionSpec),
 }
 

@@ -17,6 +17,6 @@ pub(super) struct RuleFile {
 pub struct RuleGroup {
     /// Name for people.
     pub name: String,
-    /// The rules.
+    /// A list of rules.
     pub rules: Vec<Rule>,
 }

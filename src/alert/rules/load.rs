@@ -111,6 +111,6 @@ mod tests {
         let message = Rules::parse(&files).unwrap_err().to_string();
         assert!(message.contains("a.yaml") && message.contains("restart_lop"), "{message}");
         assert!(message.contains("b.yaml") && message.contains("raises RateLimitExceeded"), "{message}");
-        assert!(message.contains("severity must be"), "{message}");
+        assert!(message.contains("`info` tells nobody"), "{message}");
     }
 }

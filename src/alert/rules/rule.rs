@@ -20,9 +20,9 @@ pub struct Rule {
     /// How long the condition must be gone before it resolves.
     #[serde(default = "no_time")]
     pub keep_firing_for: Span,
-    /// Severity.
+    /// How much it matters: `severity: critical` or `severity: warning`.
     pub labels: RuleLabels,
-    /// Words for people.
+    /// Words for people: `summary` and `runbook_url`.
     pub annotations: Annotations,
 }
 

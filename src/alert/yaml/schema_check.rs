@@ -143,8 +143,9 @@ impl<'a> SchemaCheck<'a> {
         }
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
             if node.get(name).is_none() {
-                let meaning = schema["properties"][name]["description"].as_str().map(str::to_owned);
-                self.tell(node.at, key, format!("the key `{name}` is missing")).hint = meaning;
+                let meaning = schema["properties"][name]["description"].as_str();
+                let hint = meaning.map(|meaning| format!("it says: {}", meaning.trim_end_matches('.')));
+                self.tell(node.at, key, format!("the key `{name}` is missing")).hint = hint;
             }
         }
     }
