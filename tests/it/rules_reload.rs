@@ -59,7 +59,7 @@ async fn bad_files_keep_the_good_rules_in_force_and_say_so_everywhere() {
     assert_eq!((status, body["code"].as_str()), (422, Some("rules_refused")), "{body}");
     let errors: Vec<&str> = body["errors"].as_array().unwrap().iter().map(|error| error.as_str().unwrap()).collect();
     assert!(
-        errors[0].ends_with("rules/mine.yaml:2:5: groups[0]: the key `rules` is missing (The rules.)"),
+        errors[0].ends_with("rules/mine.yaml:2:5: groups[0]: the key `rules` is missing (it says: A list of rules)"),
         "{errors:?}"
     );
     assert!(errors[1].contains("did you mean `rules`?"), "{errors:?}");
