@@ -64,6 +64,7 @@ impl App {
         settings: &Settings,
         observer: Option<mpsc::Sender<Output>>,
     ) -> anyhow::Result<Self> {
+        let hangups = reload::hangups().context("cannot take over SIGHUP")?;
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::new(clock::now()));
         let mut tasks = Tasks::new();
@@ -105,7 +106,8 @@ impl App {
         let topics = kafka.map_or_else(TopicsConfig::default, |kafka| kafka.topics.clone());
         let detection = Detection::new(settings, &topics, outlets);
         let (replacements, replacements_receiver) = mpsc::channel(1);
-        let reload = reload::spawn(&config.detect, &settings.rules, replacements, &mut tasks, &metrics, &health)?;
+        let wires = (hangups, replacements);
+        let reload = reload::spawn(&config.detect, &settings.rules, wires, &mut tasks, &metrics, &health);
         let detection_health = Arc::clone(&health);
         tasks.spawn(Stage::Detect, "detection", async move {
             detection.run(inputs_receiver, replacements_receiver, &detection_health).await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -29,30 +29,33 @@ pub struct Replacement {
     pub done: oneshot::Sender<RuleChanges>,
 }
 
-/// Starts the task that reads the files again; `replacements` goes to who owns the rules.
+/// Takes SIGHUP over from its default action, which would end the process: before anything that takes long to start.
 ///
 /// # Errors
-/// The system refuses a handler for SIGHUP.
+/// The system refuses a handler.
+pub fn hangups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
+/// Starts the task that reads the files again; `replacements` goes to who owns the rules.
 pub fn spawn(
     detect: &DetectConfig,
     rules: &Rules,
-    replacements: mpsc::Sender<Replacement>,
+    (hangups, replacements): (Signal, mpsc::Sender<Replacement>),
     tasks: &mut Tasks,
     metrics: &Arc<Metrics>,
     health: &Arc<Health>,
-) -> anyhow::Result<ReloadDesk> {
+) -> ReloadDesk {
     let (desk, requests) = mpsc::channel(RELOADS_BOUND);
     let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
     let reloader = Reloader { detect: detect.clone(), replacements, metrics, health };
     reloader.well(rules.rules.len());
-    // Without a handler of its own the signal would end the process.
-    let hangups = signal(SignalKind::hangup())?;
     let stop = tasks.token(Stage::Detect);
     tasks.spawn(Stage::Detect, "reload", async move {
         reloader.run(requests, hangups, stop).await;
         Ok(())
     });
-    Ok(desk)
+    desk
 }
 
 #[derive(Debug)]
@@ -64,12 +67,7 @@ struct Reloader {
 }
 
 impl Reloader {
-    async fn run(
-        self,
-        mut requests: mpsc::Receiver<ReloadRequest>,
-        mut hangups: tokio::signal::unix::Signal,
-        stop: CancellationToken,
-    ) {
+    async fn run(self, mut requests: mpsc::Receiver<ReloadRequest>, mut hangups: Signal, stop: CancellationToken) {
         loop {
             let request = tokio::select! {
                 () = stop.cancelled() => return,

@@ -58,6 +58,7 @@ impl Collector {
         }
         let most = format!("is objective number {}: at most {SLOS_MAX} are taken", SLOS_MAX + 1);
         demands.that(self.slos.len() != SLOS_MAX, "", &most, "each runs two detectors over every window");
+        demands.problems.sort_by_key(|problem| (problem.line, problem.column));
         self.problems.append(&mut demands.problems);
         let ratio = slo.spec.indicator.spec.ratio_metric;
         let (good, total) = (ratio.good.metric_source.spec, ratio.total.metric_source.spec);

@@ -16,7 +16,7 @@ use super::{CliError, Globals, environment};
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Checks the configuration, the rules, the limits, the scenarios and the schema's SQL, and reports every problem of all of
+Checks the configuration, the rules, the objectives, the limits, the scenarios and the schema's SQL, and reports every problem of all of
 them. With --online, Kafka (do the topics exist?) and ClickHouse (does it answer?) too, for at most 10 seconds, and one
 look at the target of every probe: what it tells is shown. Nothing is changed.
 

@@ -57,13 +57,18 @@ fn transitions(outputs: Vec<Output>) -> Vec<Transition> {
     outputs.into_iter().filter_map(|o| if let Output::Transition(t) = o { Some(t) } else { None }).collect()
 }
 
-/// Labels and summaries of what fires.
+/// Labels and summaries of what wakes a person.
 fn fired(rules: Rules, events: &[Event]) -> Vec<(String, String)> {
+    fired_as(Severity::Critical, rules, events)
+}
+
+/// Labels and summaries of what fires.
+fn fired_as(severity: Severity, rules: Rules, events: &[Event]) -> Vec<(String, String)> {
     let mut pipeline = Pipeline::new(&settings(rules));
     let mut outputs = apply(&mut pipeline, events);
     outputs.extend(pipeline.finish());
     let firing = transitions(outputs).into_iter().filter(|t| t.event == TransitionEvent::Firing);
-    firing.filter(|t| t.severity == Severity::Critical).map(|t| (t.labels.to_string(), t.summary)).collect()
+    firing.filter(|t| t.severity == severity).map(|t| (t.labels.to_string(), t.summary)).collect()
 }
 
 fn failing(service: &'static str, share: f64) -> impl Fn(&mut crate::model::Request, &mut Lcg) {
@@ -113,6 +118,26 @@ fn a_route_a_customer_and_durations_have_objectives() {
     assert_eq!(slow, ["service = api, objective = api-in-time"]);
     assert_eq!(labels(&|r, _| r.duration_ms = 280.0), [""; 0], "slower, and in time");
     assert_eq!(labels(&|r, _| r.status = 429), [""; 0], "a limit at work breaks no promise");
+}
+
+#[test]
+fn a_slow_burn_of_an_objective_is_a_ticket_with_its_name() {
+    let mut random = Lcg(12);
+    let mut events = Vec::new();
+    for time in random.arrivals(0.0, 6.0 * 3_600.0, |_| 1.0, 1.0) {
+        let mut one = request(time, random.below(5), ("", "api", "/a"));
+        one.duration_ms = if random.next() < 0.03 { 900.0 } else { 20.0 };
+        events.push(Event::Request(one));
+    }
+    let tickets = |target| {
+        let in_time = slo("api-in-time", target, "{ status_below: 500, duration_ms_max: 300 }", "{ service: api }");
+        fired_as(Severity::Warning, rules(&[in_time]), &events)
+    };
+    let told = tickets(0.99);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].0, "service = api, objective = api-in-time");
+    assert!(told[0].1.contains("requests to service = api failed or took longer than 300 ms over"), "{}", told[0].1);
+    assert_eq!(tickets(0.95), []);
 }
 
 #[test]
