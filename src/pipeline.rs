@@ -3,7 +3,7 @@
 //! `apply` takes one event at a time; how events are batched, and the order of events inside the allowed lateness, never
 //! shows in what comes out.
 
-use crate::alert::{AlertChange, AlertStates, Rule, Rules};
+use crate::alert::{AlertChange, AlertStates, Rule, RuleChanges, RuleSet, Rules};
 use crate::config::FlowConfig;
 use crate::detect::{Detector, Limits, Scene};
 use crate::flow::{Assembler, ClosedWindow, FlowCounts, Recent, RunningQueries, SignalHistory, StreamId};
@@ -30,7 +30,7 @@ pub struct Pipeline {
     recent: Recent,
     signals: SignalHistory,
     running: RunningQueries,
-    rules: Vec<(Rule, Box<dyn Detector>)>,
+    rules: RuleSet,
     states: AlertStates,
     incidents: Incidents,
     fired_total: u64,
@@ -40,20 +40,34 @@ impl Pipeline {
     /// Nothing seen yet.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        let mut rules: Vec<(Rule, Box<dyn Detector>)> =
-            settings.rules.rules.iter().map(|rule| (rule.clone(), rule.detect.detector(&settings.limits))).collect();
-        // Critical rules first: in the same window they silence the warning of the same name.
-        rules.sort_by_key(|(rule, _)| std::cmp::Reverse(rule.labels.severity));
         Self {
             assembler: Assembler::new(&settings.flow),
             recent: Recent::default(),
             signals: SignalHistory::default(),
             running: RunningQueries::default(),
-            rules,
+            rules: RuleSet::new(&settings.rules, &settings.limits),
             states: AlertStates::default(),
             incidents: Incidents::default(),
             fired_total: 0,
         }
+    }
+
+    /// Puts other rules and limits in force, from the next window on. A rule that looks for the same keeps what its
+    /// detector has seen; an alert of a rule that is gone resolves at once, as of what is decided.
+    pub fn replace_rules(&mut self, rules: &Rules, limits: &Limits) -> (RuleChanges, Vec<Output>) {
+        let before: Vec<Rule> = self.rules.iter().map(|(rule, _)| rule.clone()).collect();
+        let changes = self.rules.replace(rules, limits);
+        let at = self.assembler.decided_until().unwrap_or_default();
+        let kept = self.rules.keys();
+        let gone = self.states.remove_unless(&|key| kept.iter().any(|rule| key.is_of(rule)));
+        let mut outputs = Vec::new();
+        for change in gone {
+            let runbook = before.iter().find(|rule| change.key.is_of(&rule.key())).map(Rule::runbook);
+            let resolved = self.incidents.resolve(&change, at, &runbook.unwrap_or_default());
+            outputs.push(Output::Transition(resolved));
+        }
+        self.incidents.keep_active(&|key| self.states.is_active(key));
+        (changes, outputs)
     }
 
     /// A stream exists; it holds the watermark until it has events or is idle.
@@ -117,7 +131,7 @@ impl Pipeline {
         };
         self.incidents.push(&scene);
         let judged = |labels: &Dimensions| judged(labels, &scene);
-        for (rule, detector) in &mut self.rules {
+        for (rule, detector) in self.rules.iter_mut() {
             let findings = detector.observe(&scene);
             let changes = self.states.step(rule, at, findings, &judged);
             for change in changes {
@@ -138,9 +152,7 @@ impl Pipeline {
     pub fn alerts(&self) -> Vec<Transition> {
         let at = self.assembler.decided_until().unwrap_or_default();
         let runbook = |change: &AlertChange| {
-            let of_alert = |(rule, _): &&(Rule, Box<dyn Detector>)| {
-                rule.alert == change.key.alert && rule.labels.severity == change.key.severity.0
-            };
+            let of_alert = |(rule, _): &&(Rule, Box<dyn Detector>)| change.key.is_of(&rule.key());
             self.rules.iter().find(of_alert).map(|(rule, _)| rule.runbook()).unwrap_or_default()
         };
         self.states.active().map(|change| self.incidents.describe(&change, at, &runbook(&change))).collect()

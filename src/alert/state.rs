@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Rule;
+use super::{Rule, RuleKey};
 use crate::detect::Finding;
-use crate::model::{AlertName, Dimensions, DurationMs, Severity, Timestamp, TransitionEvent};
+use crate::model::{AlertName, Dimension, Dimensions, DurationMs, Severity, Timestamp, TransitionEvent};
 
 /// Alerts that may be active at once; further ones are counted, not tracked.
 const ACTIVE_MAX: usize = 10_000;
@@ -24,6 +24,15 @@ pub struct AlertKey {
     pub alert: AlertName,
     /// What it is about.
     pub labels: Dimensions,
+}
+
+impl AlertKey {
+    /// Whether it is an alert of this rule.
+    #[must_use]
+    pub fn is_of(&self, rule: &RuleKey) -> bool {
+        let objective = self.labels.get(Dimension::Objective);
+        self.alert == rule.alert && self.severity.0 == rule.severity && objective == rule.objective.as_deref()
+    }
 }
 
 /// An alert changed state.
@@ -91,9 +100,9 @@ impl AlertStates {
         changes
     }
 
-    fn of_rule<'a>(&'a self, rule: &'a Rule) -> impl Iterator<Item = &'a AlertKey> {
-        let severity = std::cmp::Reverse(rule.labels.severity);
-        self.active.keys().filter(move |key| key.alert == rule.alert && key.severity == severity)
+    fn of_rule<'a>(&'a self, rule: &Rule) -> impl Iterator<Item = &'a AlertKey> {
+        let rule = rule.key();
+        self.active.keys().filter(move |key| key.is_of(&rule))
     }
 
     fn worse_is_active(&self, key: &AlertKey) -> bool {
@@ -150,6 +159,20 @@ impl AlertStates {
             since: active.since,
             finding: active.peak,
         })
+    }
+
+    /// Ends all alerts but those that `keep` names: nothing judges them any more. A pending one goes without a word.
+    pub fn remove_unless(&mut self, keep: &dyn Fn(&AlertKey) -> bool) -> Vec<AlertChange> {
+        let gone: Vec<AlertKey> = self.active.keys().filter(|key| !keep(key)).cloned().collect();
+        let removed = gone.into_iter().filter_map(|key| Some((self.active.remove(&key)?, key)));
+        let firing = removed.filter(|(active, _)| active.firing);
+        let resolved = firing.map(|(active, key)| AlertChange {
+            key,
+            event: TransitionEvent::Resolved,
+            since: active.since,
+            finding: active.peak,
+        });
+        resolved.collect()
     }
 
     /// Alerts that are pending or firing, worst first, each with its newest finding.

@@ -7,6 +7,7 @@
 //! | `/metrics` | OpenMetrics 1.0 |
 //! | `/api/v1/alerts` | pending and firing alerts, each as its transition would say it now; filters `alert`, `severity`, `state` |
 //! | `/api/v1/incidents`, `/api/v1/incidents/{id}` | open incidents, then ended ones, newest first |
+//! | `POST /-/reload` | reads rules, objectives and limits again; 422 names every problem of the files, and changes nothing |
 //! | `POST /api/v1/events`, `POST /v1/logs` | takes records, see [`intake`] |
 //!
 //! A degraded service stays 200: taking it out of rotation would end the detection that still works, and hide the body
@@ -21,6 +22,7 @@ mod origin;
 mod problem;
 mod query;
 mod readiness;
+mod reload;
 #[cfg(test)]
 pub(crate) mod samples;
 mod transport;
@@ -29,6 +31,7 @@ mod view;
 pub use auth::{Tokens, hash};
 pub use intake::{IngestState, RecordRejection};
 pub use readiness::{Component, ComponentReport, ComponentStatus, Health, Overall, Readiness};
+pub use reload::{RELOADS_BOUND, ReloadDesk, ReloadError, ReloadRequest};
 pub use transport::{TlsError, tls_acceptor};
 pub use view::{ALERTS_MAX, Counts, INCIDENTS_ENDED_MAX, INCIDENTS_OPEN_MAX, View};
 
@@ -67,6 +70,8 @@ pub struct ApiState {
     pub tokens: Tokens,
     /// Where records go; absent: none are taken.
     pub ingest: Option<IngestState>,
+    /// Who reads the rules again; absent: nobody.
+    pub reload: Option<ReloadDesk>,
 }
 
 /// All routes. Health is open to all; reading and sending may need a token.
@@ -86,6 +91,10 @@ pub fn router(state: ApiState) -> Router {
         let [events, logs] = intake::PATHS;
         let sending = Router::new().route(events, post(intake::events)).route(logs, post(intake::logs));
         router = router.merge(sending.route_layer(may(Scope::Ingest)).with_state(ingest));
+    }
+    if let Some(reload) = state.reload {
+        let administering = Router::new().route("/-/reload", post(reload::reload));
+        router = router.merge(administering.route_layer(may(Scope::Admin)).with_state(reload));
     }
     router
         .fallback(handlers::not_found)

@@ -6,16 +6,18 @@ use std::net::IpAddr;
 use axum::http::{HeaderMap, header};
 
 use super::problem::{Problem, ProblemCode};
+use crate::config::Scope;
 
 /// Refuses what a page of another origin sends. Programs that are no browsers send no `Origin`.
-pub(super) fn refuse_other_pages(headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn refuse_other_pages(headers: &HeaderMap, scope: Scope) -> Result<(), Problem> {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let (Some(origin), further) = (origins.next(), origins.next()) else { return Ok(()) };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     if further.is_none() && origin.to_str().ok().zip(host).is_some_and(|(origin, host)| is_own(origin, host)) {
         return Ok(());
     }
-    let detail = "sent by a web page of another origin (`Origin`): this needs a token with the scope ingest";
+    let scope = scope.as_str();
+    let detail = format!("sent by a web page of another origin (`Origin`): this needs a token with the scope {scope}");
     Err(Problem::new(ProblemCode::Forbidden, detail))
 }
 
@@ -44,7 +46,7 @@ mod tests {
         for origin in origins {
             headers.append(header::ORIGIN, origin.parse().unwrap());
         }
-        refuse_other_pages(&headers).is_ok()
+        refuse_other_pages(&headers, Scope::Ingest).is_ok()
     }
 
     #[test]

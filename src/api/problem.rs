@@ -37,6 +37,8 @@ pub enum ProblemCode {
     NotPossible,
     /// The records are not safe yet, or too much is pending.
     UnderPressure,
+    /// Files of rules, objectives or limits cannot be used.
+    RulesRefused,
     /// Our own mistake.
     Internal,
 }
@@ -59,6 +61,7 @@ impl ProblemCode {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::NotPossible => "not_possible",
             Self::UnderPressure => "under_pressure",
+            Self::RulesRefused => "rules_refused",
             Self::Internal => "internal",
         }
     }
@@ -71,7 +74,7 @@ impl ProblemCode {
             Self::Overloaded | Self::UnderPressure => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::NothingAccepted => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NothingAccepted | Self::RulesRefused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotPossible => StatusCode::CONFLICT,
@@ -96,6 +99,7 @@ pub struct ParameterError {
 enum Errors {
     Parameters(Vec<ParameterError>),
     Records(Vec<RecordRejection>),
+    Files(Vec<String>),
 }
 
 /// An error response, before the request's id is known: [`Problem::render`] completes it.
@@ -143,6 +147,12 @@ impl Problem {
     #[must_use]
     pub fn records(self, records: Vec<RecordRejection>) -> Self {
         Self { errors: Errors::Records(records), ..self }
+    }
+
+    /// The same, with what is wrong in files, each with its place.
+    #[must_use]
+    pub fn files(self, problems: Vec<String>) -> Self {
+        Self { errors: Errors::Files(problems), ..self }
     }
 
     /// Its class.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::reload::Replacement;
 use crate::api::{self, Component, ComponentStatus, Health, View};
 use crate::clock;
 use crate::config::TopicsConfig;
@@ -61,11 +62,22 @@ impl Detection {
     }
 
     /// Detects until ingest has ended.
-    pub async fn run(mut self, mut inputs: mpsc::Receiver<FlowInput>, health: &Health) {
+    pub async fn run(
+        mut self,
+        mut inputs: mpsc::Receiver<FlowInput>,
+        mut replacements: mpsc::Receiver<Replacement>,
+        health: &Health,
+    ) {
         health.set(Component::Detection, ComponentStatus::Ok, "", clock::now());
         let mut published = Instant::now();
-        while let Some(input) = inputs.recv().await {
-            let outputs = self.apply(&input);
+        loop {
+            let outputs = tokio::select! {
+                input = inputs.recv() => match input {
+                    Some(input) => self.apply(&input),
+                    None => break,
+                },
+                Some(replacement) = replacements.recv() => self.replace_rules(replacement),
+            };
             let news = !outputs.is_empty();
             for output in outputs {
                 self.hand_out(output).await;
@@ -105,6 +117,14 @@ impl Detection {
             // Counted by the process that read them first.
             FlowInput::Warm(chunk) => self.apply_chunk(chunk),
         }
+    }
+
+    fn replace_rules(&mut self, replacement: Replacement) -> Vec<Output> {
+        let Replacement { rules, limits, done } = replacement;
+        let (changes, outputs) = self.pipeline.replace_rules(&rules, &limits);
+        // Who asked may have gone.
+        let _ = done.send(changes);
+        outputs
     }
 
     fn apply_chunk(&mut self, chunk: &Chunk) -> Vec<Output> {

@@ -7,6 +7,8 @@ mod guard;
 mod intake;
 mod observe;
 mod probes;
+mod reload;
+mod rule_files;
 mod storage;
 
 use std::net::SocketAddr;
@@ -26,6 +28,7 @@ use crate::model::Output;
 use crate::pipeline::Settings;
 use crate::shutdown::{Signals, Stage, Tasks};
 use detection::{Detection, Outlets};
+pub use rule_files::{RuleFilesError, limits, objectives, read_rules, rules};
 pub use storage::Storage;
 
 /// Inputs waiting for detection, over all partitions. Reading waits at the bound: detection sets the pace.
@@ -61,6 +64,7 @@ impl App {
         settings: &Settings,
         observer: Option<mpsc::Sender<Output>>,
     ) -> anyhow::Result<Self> {
+        let hangups = reload::hangups().context("cannot take over SIGHUP")?;
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::new(clock::now()));
         let mut tasks = Tasks::new();
@@ -101,9 +105,12 @@ impl App {
         let outlets = Outlets { pages, store: outputs, view: view_sender, observer, metrics: Arc::clone(&metrics) };
         let topics = kafka.map_or_else(TopicsConfig::default, |kafka| kafka.topics.clone());
         let detection = Detection::new(settings, &topics, outlets);
+        let (replacements, replacements_receiver) = mpsc::channel(1);
+        let wires = (hangups, replacements);
+        let reload = reload::spawn(&config.detect, &settings.rules, wires, &mut tasks, &metrics, &health);
         let detection_health = Arc::clone(&health);
         tasks.spawn(Stage::Detect, "detection", async move {
-            detection.run(inputs_receiver, &detection_health).await;
+            detection.run(inputs_receiver, replacements_receiver, &detection_health).await;
             Ok(())
         });
 
@@ -137,6 +144,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             tokens: Tokens::new(&config.http.tokens),
             ingest: ingest_state,
+            reload: Some(reload),
         };
         let stop = tasks.token(Stage::Api);
         tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::{CliError, Globals};
+use crate::alert::{Rules, Slos};
 use crate::config::{Config, KafkaConfig};
 
 /// Stands for what is not shown.
@@ -28,9 +29,14 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         output: Form,
     },
-    /// Write the JSON Schema of the configuration file, for editors
-    #[command(after_help = "Example: floodmark config schema > floodmark.schema.json")]
-    Schema,
+    /// Write the JSON Schema of a file, for editors
+    #[command(after_help = "Examples:\n  floodmark config schema > floodmark.schema.json\n  \
+                            floodmark config schema rules > alerts/rules.schema.json")]
+    Schema {
+        /// Which file
+        #[arg(value_enum, default_value_t)]
+        of: SchemaOf,
+    },
 }
 
 /// Forms of a configuration.
@@ -43,6 +49,18 @@ enum Form {
     Json,
 }
 
+/// Files that have a schema.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum SchemaOf {
+    /// The configuration file
+    #[default]
+    Config,
+    /// A rule file (`detect.rules_dir`)
+    Rules,
+    /// A service level objective (`detect.slos_dir`)
+    Slos,
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -50,7 +68,9 @@ enum Form {
 pub fn run(globals: &Globals, args: &Args) -> Result<ExitCode, CliError> {
     let text = match &args.command {
         Command::Print { output } => print(&globals.load_config()?, *output)?,
-        Command::Schema => pretty_json(&schemars::schema_for!(Config))?,
+        Command::Schema { of: SchemaOf::Config } => pretty_json(&schemars::schema_for!(Config))?,
+        Command::Schema { of: SchemaOf::Rules } => pretty_json(&Rules::schema())?,
+        Command::Schema { of: SchemaOf::Slos } => pretty_json(&Slos::schema())?,
     };
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to stdout")?;
     Ok(ExitCode::SUCCESS)

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct DetectConfig {
     /// Directory of rule files (`*.yaml`). Absent: the rules built into the binary (`alerts/rules`).
     pub rules_dir: Option<PathBuf>,
+    /// Directory of service level objectives (`*.yaml`, OpenSLO v1). Absent: none but those of the rules.
+    pub slos_dir: Option<PathBuf>,
     /// File of rate limits. Absent: the limits built into the binary (`alerts/limits.toml`).
     pub limits_file: Option<PathBuf>,
 }

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Span(#[serde(with = "humantime_serde")] pub Duration);
 
 impl Span {
+    /// How a JSON Schema says that a text is one.
+    pub const FORMAT: &'static str = "humantime";
+
     /// From whole seconds.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
@@ -33,6 +36,14 @@ impl Span {
     #[must_use]
     pub fn as_millis(self) -> i64 {
         i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+impl std::str::FromStr for Span {
+    type Err = humantime::DurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        humantime::parse_duration(text).map(Self)
     }
 }
 
@@ -67,7 +78,12 @@ impl JsonSchema for Span {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "description": "a span of time, e.g. 250ms, 5s, 2m, 14d", "examples": ["5s"]})
+        json_schema!({
+            "type": "string",
+            "format": Self::FORMAT,
+            "description": "a span of time, e.g. 250ms, 5s, 2m, 14d",
+            "examples": ["5s"]
+        })
     }
 }
 

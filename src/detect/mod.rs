@@ -31,7 +31,7 @@ pub(crate) mod words;
 
 pub use calls::{CacheCollapse, CacheCollapseSpec, RequestAmplification, RequestAmplificationSpec};
 pub use data_delayed::{DataDelayed, DataDelayedSpec};
-pub use errors::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec, SlowBurn, SlowBurnSpec};
+pub use errors::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec, ObjectiveSelector, SlowBurn, SlowBurnSpec};
 pub use finding::{Finding, Role};
 pub use latency_regression::{LatencyRegression, LatencyRegressionSpec};
 pub use memory::{MemoryExhaustion, MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, RestartLoop, RestartLoopSpec};

@@ -82,6 +82,16 @@ impl Incidents {
         transition(change, id, causes, scene.window.end, runbook)
     }
 
+    /// Makes a transition of an alert that ended because its rule is gone: nothing new is known of it.
+    pub fn resolve(&mut self, change: &AlertChange, at: Timestamp, runbook: &Text) -> Transition {
+        let (id, told) = self.told.remove(&change.key).unwrap_or_default();
+        let causes = if change.finding.role == Role::Symptom { told } else { change.finding.causes.clone() };
+        if let Some(incident) = self.open.iter_mut().find(|incident| incident.holds(&change.key)) {
+            incident.apply(change, &causes, at);
+        }
+        transition(change, id, causes, at, runbook)
+    }
+
     /// Refuses what looks like the cause and is not; of an incident without a culprit, what is not the cause of this alert.
     fn rule_out(
         incident: &mut Incident,

@@ -57,6 +57,8 @@ struct Series {
     watermark_age: Family<[(&'static str, &'static str); 0], GaugeF64>,
     alerts_firing: Family<AlertLabels, Gauge>,
     incidents_open: Gauge,
+    rules_reload_successful: Gauge,
+    rules_reload_last_success: GaugeF64,
     transitions: Family<TransitionLabels, Counter>,
     outputs_not_stored: Counter,
     indistinct: Counter,
@@ -271,6 +273,17 @@ impl Metrics {
     /// Incidents open now.
     pub fn set_incidents_open(&self, incidents: usize) {
         self.series.incidents_open.set(gauge(incidents));
+    }
+
+    /// The rules in force are those of the files since `now`.
+    pub fn set_rules_reload_succeeded(&self, now: Timestamp) {
+        self.series.rules_reload_successful.set(1);
+        self.series.rules_reload_last_success.set(seconds(now.as_millis()));
+    }
+
+    /// The files could not be used when they were read last.
+    pub fn set_rules_reload_failed(&self) {
+        self.series.rules_reload_successful.set(0);
     }
 
     /// Counts what became of notifications.

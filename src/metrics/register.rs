@@ -84,6 +84,18 @@ fn register_detection(registry: &mut Registry, series: &Series) {
     plain(registry, "incidents_open", "Incidents open now", &series.incidents_open);
     plain(
         registry,
+        "rules_reload_successful",
+        "1 while the rules in force are those of the files as they were read last",
+        &series.rules_reload_successful,
+    );
+    registry.register_with_unit(
+        "rules_reload_last_success_timestamp",
+        "When the files of rules were last read and put in force, since the Unix epoch",
+        Unit::Seconds,
+        series.rules_reload_last_success.clone(),
+    );
+    plain(
+        registry,
         "indistinct",
         "Events, strings, keys and findings that a bound made indistinct",
         &series.indistinct,

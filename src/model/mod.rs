@@ -7,6 +7,7 @@ mod attributes;
 mod batch;
 mod chunk;
 mod credential;
+mod did_you_mean;
 mod event;
 mod event_json;
 mod log_comment;
@@ -22,6 +23,7 @@ pub use attributes::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, Attributes};
 pub use batch::{Batch, Stored};
 pub use chunk::{Chunk, FlowInput, Positioned, Rejection, RejectionCode, RejectionReason};
 pub use credential::{names_credential, names_headers};
+pub use did_you_mean::did_you_mean;
 pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Request, Signal, metric};
 #[cfg(test)]
 pub(crate) use event_json::is_field_name;

@@ -159,6 +159,8 @@ pub enum Dimension {
     Version,
     /// Name of the rate limit (from the limits file).
     Limit,
+    /// Name of the service level objective.
+    Objective,
 }
 
 impl Dimension {
@@ -178,6 +180,7 @@ impl Dimension {
             Self::Origin => "origin",
             Self::Version => "version",
             Self::Limit => "limit",
+            Self::Objective => "objective",
         }
     }
 }

@@ -39,6 +39,8 @@ mod probes;
 mod probes_clickhouse;
 mod purity;
 mod query_regression;
+mod rules;
+mod rules_reload;
 mod samples;
 mod series;
 mod service;

@@ -16,7 +16,7 @@ use super::{CliError, Globals, environment};
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Checks the configuration, the rules, the limits, the scenarios and the schema's SQL, and reports every problem of all of
+Checks the configuration, the rules, the objectives, the limits, the scenarios and the schema's SQL, and reports every problem of all of
 them. With --online, Kafka (do the topics exist?) and ClickHouse (does it answer?) too, for at most 10 seconds, and one
 look at the target of every probe: what it tells is shown. Nothing is changed.
 
@@ -46,6 +46,7 @@ pub struct Args {
 enum Subject {
     Configuration,
     Rules,
+    Objectives,
     Limits,
     Scenarios,
     Schema,
@@ -61,6 +62,7 @@ impl Subject {
         match self {
             Self::Configuration => "configuration",
             Self::Rules => "rules",
+            Self::Objectives => "objectives",
             Self::Limits => "limits",
             Self::Scenarios => "scenarios",
             Self::Schema => "schema",
@@ -129,6 +131,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         (Subject::Schema, subjects::schema()),
         (Subject::Http, subjects::http(configuration.usable.as_ref())),
     ];
+    findings.extend(subjects::objectives(detect).map(|outcome| (Subject::Objectives, outcome)));
     if let Some(policy) = configuration.usable.as_ref().and_then(|config| config.guard.policy.as_deref()) {
         findings.push((Subject::Guard, subjects::guard(policy)));
     }

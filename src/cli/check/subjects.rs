@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Outcome;
 use crate::api::tls_acceptor;
-use crate::cli::settings;
+use crate::app;
 use crate::config::{Config, ConfigError, DetectConfig};
 use crate::guard::policy::{GuardPolicy, check};
 use crate::ingest::{REQUESTS_NOT_NATIVE, requests_are_native};
@@ -71,20 +71,33 @@ pub(super) fn guard(path: &Path) -> Outcome {
 pub(super) fn rules(rules_dir: Option<&Path>, detect: Option<&DetectConfig>) -> Outcome {
     let default = DetectConfig::default();
     let Some(detect) = detect.or(rules_dir.map(|_| &default)) else { return unknown("rules") };
-    match settings::rules(rules_dir, detect) {
+    match app::rules(detect, rules_dir) {
         Ok(rules) => {
             let alerts: BTreeSet<_> = rules.rules.iter().map(|rule| rule.alert).collect();
             let origin = rules_dir.or(detect.rules_dir.as_deref()).map_or_else(built_in, shown);
             Outcome::Well(format!("{} rules for {} alerts, {origin}", rules.rules.len(), alerts.len()))
         }
-        Err(error) => Outcome::Problems(error.0),
+        Err(error) => Outcome::Problems(error.0.iter().map(ToString::to_string).collect()),
     }
+}
+
+/// Checks the service level objectives, where there are any.
+pub(super) fn objectives(detect: Option<&DetectConfig>) -> Option<Outcome> {
+    let detect = detect?;
+    let directory = detect.slos_dir.as_deref()?;
+    Some(match app::objectives(detect) {
+        Ok(slos) => {
+            let count = slos.slos.len();
+            Outcome::Well(format!("{count} objective{}, {}", if count == 1 { "" } else { "s" }, shown(directory)))
+        }
+        Err(error) => Outcome::Problems(error.0.iter().map(ToString::to_string).collect()),
+    })
 }
 
 /// Checks the limits in force.
 pub(super) fn limits(detect: Option<&DetectConfig>) -> Outcome {
     let Some(detect) = detect else { return unknown("limits") };
-    match settings::limits(detect) {
+    match app::limits(detect) {
         Ok(limits) => {
             let origin = detect.limits_file.as_deref().map_or_else(built_in, shown);
             let count = limits.limits.len();

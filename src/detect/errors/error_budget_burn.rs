@@ -9,12 +9,13 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+use super::objective::{ObjectiveSelector, known_services};
 use super::outcome_sums::Sums;
 use crate::config::Span;
 use crate::detect::statistics::wilson_lower;
 use crate::detect::words::{percent, rounded};
 use crate::detect::{Detector, Finding, Role, Scene};
-use crate::flow::{Name, ratio};
+use crate::flow::{CellKey, Name, ratio};
 use crate::model::{Affected, AlertName, Dimension, Dimensions, DurationMs, Timestamp};
 
 /// Windows longer than this are kept by the minute.
@@ -42,6 +43,12 @@ pub struct ErrorBudgetBurnSpec {
     pub windows: Vec<BurnWindows>,
     /// Failed requests that the short window must hold at least.
     pub failures_min: u64,
+    /// What the objective is about. Absent: each service by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub select: Option<ObjectiveSelector>,
+    /// Services that have an objective of their own, and are left to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub except_services: Vec<String>,
 }
 
 /// A long and a short window with their burn rate.
@@ -67,6 +74,8 @@ impl Default for ErrorBudgetBurnSpec {
             objective: 0.999,
             windows: vec![windows(3_600, 300, 14.4), windows(6 * 3_600, 1_800, 6.0)],
             failures_min: 10,
+            select: None,
+            except_services: Vec::new(),
         }
     }
 }
@@ -151,11 +160,24 @@ impl ErrorBudgetBurn {
         self.spec.windows.iter().map(|w| w.long.as_millis()).max().unwrap_or(MINUTE_MS)
     }
 
-    fn push(&mut self, scene: &Scene<'_>) {
+    /// The window's sums by service; of an objective, all that it selects as one.
+    fn sums(&self, scene: &Scene<'_>) -> FxHashMap<Name, Sums> {
         let mut sums: FxHashMap<Name, Sums> = FxHashMap::default();
-        for (key, cell) in &scene.window.cells {
+        if let Some(select) = &self.spec.select {
+            let own = select.sums(scene);
+            // Absent data is not zero.
+            sums.extend((own.requests > 0).then_some((Name::ABSENT, own)));
+            return sums;
+        }
+        let except = known_services(&self.spec.except_services, scene.names);
+        for (key, cell) in scene.window.cells.iter().filter(|(key, _)| !except.contains(&key.service)) {
             sums.entry(key.service).or_default().add(Sums { failures: cell.server_errors, requests: cell.requests });
         }
+        sums
+    }
+
+    fn push(&mut self, scene: &Scene<'_>) {
+        let sums = self.sums(scene);
         let longest_ms = self.longest_ms();
         for (service, sums) in sums {
             if self.services.len() >= SERVICES_MAX && !self.services.contains_key(&service) {
@@ -192,13 +214,7 @@ impl ErrorBudgetBurn {
         let end = scene.window.end;
         let before = baseline(history, end, windows.long.as_millis(), self.longest_ms());
         let failing = ratio(short.failures, short.requests);
-        let name = scene.names.text(service);
-        let who = if service.is_absent() { "the platform".to_owned() } else { format!("service {name}") };
-        let labels = if service.is_absent() {
-            Dimensions::default()
-        } else {
-            Dimensions::new([(Dimension::Service, name.clone())])
-        };
+        let (labels, who, bad) = self.subject(service, scene);
         Finding {
             alert: AlertName::ErrorBudgetBurn,
             labels,
@@ -208,16 +224,35 @@ impl ErrorBudgetBurn {
             harm: failing,
             unit: "times the sustainable burn rate",
             causes: Vec::new(),
-            affected: affected(service, scene),
+            affected: self.affected(service, scene),
             customers: Vec::new(),
             summary: format!(
-                "{} of requests to {who} failed in the last {} (objective {}, normally {} fail)",
+                "{} of requests to {who} {bad} in the last {} (objective {}, normally {} {})",
                 percent(failing),
                 windows.short,
                 percent_exact(self.spec.objective),
                 percent(before),
+                if bad == "failed" { "fail" } else { "do" },
             ),
             role: Role::Symptom,
+        }
+    }
+
+    /// Labels, and words for who it is and what happens to the requests.
+    fn subject(&self, service: Name, scene: &Scene<'_>) -> (Dimensions, String, String) {
+        let failed = "failed".to_owned();
+        let name = scene.names.text(service);
+        match &self.spec.select {
+            Some(select) => (select.labels(), select.who(), select.bad()),
+            None if service.is_absent() => (Dimensions::default(), "the platform".to_owned(), failed),
+            None => (Dimensions::new([(Dimension::Service, name.clone())]), format!("service {name}"), failed),
+        }
+    }
+
+    fn affected(&self, service: Name, scene: &Scene<'_>) -> Affected {
+        match &self.spec.select {
+            Some(select) => affected(select.filter(scene.names), scene),
+            None => affected(|key| key.service == service, scene),
         }
     }
 }
@@ -228,10 +263,10 @@ fn baseline(history: &ServiceHistory, end: Timestamp, long_ms: DurationMs, longe
     ratio(all.failures - long.failures, all.requests - long.requests)
 }
 
-fn affected(service: Name, scene: &Scene<'_>) -> Affected {
+fn affected(is_own: impl Fn(&CellKey) -> bool, scene: &Scene<'_>) -> Affected {
     let mut subscriptions = rustc_hash::FxHashSet::default();
     let (mut failed, mut requests) = (0, 0);
-    for (key, cell) in scene.recent.cells().filter(|(key, _)| key.service == service) {
+    for (key, cell) in scene.recent.cells().filter(|(key, _)| is_own(key)) {
         failed += cell.server_errors;
         requests += cell.requests;
         if cell.server_errors > 0 {

@@ -3,6 +3,9 @@
 #[cfg(test)]
 mod cause_tests;
 mod error_budget_burn;
+mod objective;
+#[cfg(test)]
+mod objective_tests;
 mod outcome_sums;
 mod slow_burn;
 mod slow_burn_pools;
@@ -10,4 +13,5 @@ mod slow_burn_pools;
 mod slow_burn_tests;
 
 pub use error_budget_burn::{BurnWindows, ErrorBudgetBurn, ErrorBudgetBurnSpec};
+pub use objective::ObjectiveSelector;
 pub use slow_burn::{SlowBurn, SlowBurnSpec};

@@ -9,6 +9,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
+use super::objective::{ObjectiveSelector, known_services};
 use super::outcome_sums::{MONTH_MS, OutcomeSums, Sums};
 use super::slow_burn_pools::Pools;
 use crate::detect::statistics::{normal_share_below, wilson_lower};
@@ -44,11 +45,17 @@ pub struct SlowBurnSpec {
     pub objective: f64,
     /// Failed requests that must be known at least.
     pub failures_min: u64,
+    /// What the objective is about. Absent: each service, and where none burns, routes, versions and customers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub select: Option<ObjectiveSelector>,
+    /// Services that have an objective of their own, and are left to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub except_services: Vec<String>,
 }
 
 impl Default for SlowBurnSpec {
     fn default() -> Self {
-        Self { objective: 0.999, failures_min: 20 }
+        Self { objective: 0.999, failures_min: 20, select: None, except_services: Vec::new() }
     }
 }
 
@@ -118,15 +125,14 @@ impl SlowBurn {
     }
 
     fn push(&mut self, scene: &Scene<'_>) {
-        let limited = limited(scene);
         let start = scene.window.start;
-        let mut sums: FxHashMap<Name, Sums> = FxHashMap::default();
-        for (key, cell) in &scene.window.cells {
-            let failures = if limited.contains(&key.subscription) { cell.server_errors } else { cell.failures };
-            let own = Sums { failures, requests: cell.requests };
-            sums.entry(key.service).or_default().add(own);
-            self.pools.count(key, own);
-        }
+        let sums = match &self.spec.select {
+            Some(select) => {
+                let own = select.sums(scene);
+                (own.requests > 0).then_some((Name::ABSENT, own)).into_iter().collect()
+            }
+            None => self.count(scene),
+        };
         self.pools.push(start);
         for (service, sums) in sums {
             if self.services.len() >= SLOW_SERVICES_MAX && !self.services.contains_key(&service) {
@@ -135,6 +141,20 @@ impl SlowBurn {
             }
             self.services.entry(service).or_insert_with(|| OutcomeSums::new(MINUTES_MS)).push(start, sums);
         }
+    }
+
+    /// The window's sums by service; its pools are counted on the way.
+    fn count(&mut self, scene: &Scene<'_>) -> FxHashMap<Name, Sums> {
+        let limited = limited(scene);
+        let except = known_services(&self.spec.except_services, scene.names);
+        let mut sums: FxHashMap<Name, Sums> = FxHashMap::default();
+        for (key, cell) in scene.window.cells.iter().filter(|(key, _)| !except.contains(&key.service)) {
+            let failures = if limited.contains(&key.subscription) { cell.server_errors } else { cell.failures };
+            let own = Sums { failures, requests: cell.requests };
+            sums.entry(key.service).or_default().add(own);
+            self.pools.count(key, own);
+        }
+        sums
     }
 
     fn burn(&self, sums: &OutcomeSums, end: Timestamp) -> Option<Burn> {
@@ -165,8 +185,10 @@ impl SlowBurn {
         for (service, sums) in services {
             if let Some(burn) = self.burn(sums, end) {
                 burning.insert(service);
+                let select = self.spec.select.as_ref();
                 let pairs = (!service.is_absent()).then(|| (Dimension::Service, scene.names.text(service).clone()));
-                found.push((Dimensions::new(pairs), burn, String::new()));
+                let labels = select.map_or_else(|| Dimensions::new(pairs), ObjectiveSelector::labels);
+                found.push((labels, burn, String::new()));
             }
         }
         for pool in self.pools.above(end, budget, self.spec.failures_min, &burning, scene.names) {
@@ -184,7 +206,11 @@ impl SlowBurn {
     fn finding(&self, labels: Dimensions, burn: Burn, since: Timestamp, note: &str) -> Finding {
         let budget = 1.0 - self.spec.objective;
         let failing = ratio(burn.sums.failures, burn.sums.requests);
-        let who = if labels.is_empty() { "the platform".to_owned() } else { labels.to_string() };
+        let (who, bad) = match &self.spec.select {
+            Some(select) => (select.who(), select.bad()),
+            None if labels.is_empty() => ("the platform".to_owned(), "failed".to_owned()),
+            None => (labels.to_string(), "failed".to_owned()),
+        };
         let sure = match burn.z {
             Some(z) => format!("{} sure that it is above the budget (z = {z:.1})", percent_sure(normal_share_below(z))),
             None => "in both windows".to_owned(),
@@ -208,7 +234,7 @@ impl SlowBurn {
             affected: Affected { subscriptions: 0, requests_share: rounded(failing) },
             customers: Vec::new(),
             summary: format!(
-                "{} of requests to {who} failed over {} ({} are allowed): the budget of 30 days lasts {}; {sure}{note}",
+                "{} of requests to {who} {bad} over {} ({} are allowed): the budget of 30 days lasts {}; {sure}{note}",
                 percent(failing),
                 duration(burn.span_ms),
                 percent(budget),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::check::{Findings, listed, name};
-use super::nearest::did_you_mean;
 use super::{GuardPolicy, TenantPolicy};
+use crate::model::did_you_mean;
 
 pub(super) fn tenants(policy: &GuardPolicy, findings: &mut Findings) {
     let mut users: BTreeMap<&str, &str> = BTreeMap::new();

@@ -184,7 +184,7 @@ fn drop_unknown(
         }
         let key = format!("classes.{class_name}.settings.{setting}");
         if class.settings.contains_key(setting) || class.settings_changeable.contains(setting) {
-            let meant = super::nearest::did_you_mean(setting, known.iter().map(String::as_str));
+            let meant = crate::model::did_you_mean(setting, known.iter().map(String::as_str));
             let write = meant
                 .map_or_else(|| "a setting of system.settings".to_owned(), |name| format!("did you mean `{name}`?"));
             findings.hole(key, "is no setting of this server", "it would refuse the whole profile", &write);

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::nearest::did_you_mean;
 use super::setting::SettingPolicy;
 use crate::config::{ByteCount, Secret, Span, without_secrets};
+use crate::model::did_you_mean;
 
 /// A guard's policy, as written.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]

@@ -13,7 +13,6 @@ mod desired;
 mod file;
 mod guarded;
 pub(in crate::guard) use guarded::guarded_settings;
-mod nearest;
 mod objects;
 mod passwords;
 mod plan;

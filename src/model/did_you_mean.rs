@@ -4,7 +4,8 @@
 const LIKENESS_MIN: f64 = 0.75;
 
 /// The name of `known` that `written` was probably meant to be.
-pub(super) fn did_you_mean<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn did_you_mean<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |name: &str| strsim::normalized_damerau_levenshtein(written, name);
     let nearest = known.map(|name| (likeness(name), name)).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
     nearest.filter(|(likeness, _)| *likeness >= LIKENESS_MIN).map(|(_, name)| name)

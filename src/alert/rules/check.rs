@@ -1,0 +1,114 @@
+//! Rule files read together: what is wrong with any of them, or with all of them side by side.
+
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use super::Rule;
+use super::shipped::is_shipped_runbook;
+use crate::alert::yaml::{self, FileProblem, Node, SchemaCheck};
+use crate::model::Severity;
+
+/// Each rule runs a detector of its own over every window.
+pub(super) const RULES_MAX: usize = 100;
+
+/// Takes rule files in, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Collector {
+    /// The rules so far, those with mistakes left out.
+    pub rules: Vec<Rule>,
+    /// Every mistake so far.
+    pub problems: Vec<FileProblem>,
+    /// Where each of the rules stands.
+    places: Vec<String>,
+    /// Rules written, those with mistakes included; at most [`RULES_MAX`].
+    written: usize,
+}
+
+impl Collector {
+    /// Takes in a file, given what a rule file looks like.
+    pub fn file(&mut self, file: &str, text: &str, schema: &Json) {
+        let tree = match yaml::parse(file, text) {
+            Ok(tree) => tree,
+            Err(problem) => return self.problems.push(problem),
+        };
+        let first = self.problems.len();
+        let shape = SchemaCheck::problems(file, &tree, schema);
+        let rules = rules(&tree);
+        if self.fits(file, &rules) {
+            for (key, rule) in &rules {
+                if !shape.iter().any(|problem| is_within(&problem.key, key)) {
+                    self.rule(file, rule, key);
+                }
+            }
+        }
+        self.problems.extend(shape);
+        self.problems[first..].sort_by_key(|problem| (problem.line, problem.column));
+    }
+
+    /// Counts a file's rules. Too many are one mistake, not each of them: a program has written them.
+    fn fits(&mut self, file: &str, rules: &[(String, &Node)]) -> bool {
+        if let Some((key, rule)) = rules.get(RULES_MAX - self.written) {
+            let message = format!("is rule number {}: at most {RULES_MAX} are taken, over all files", RULES_MAX + 1);
+            self.problems.push(FileProblem::new(file, rule.at, key, message));
+            return false;
+        }
+        self.written += rules.len();
+        true
+    }
+
+    /// Takes in a rule of the right shape.
+    fn rule(&mut self, file: &str, node: &Node, key: &str) {
+        let rule: Rule = match serde_json::from_value(node.to_json()) {
+            Ok(rule) => rule,
+            Err(error) => return self.problems.push(FileProblem::new(file, node.at, key, error.to_string())),
+        };
+        let tell =
+            |path: &str, message: String| FileProblem::new(file, node.place(path), format!("{key}.{path}"), message);
+        let (alert, severity) = (rule.alert, rule.labels.severity.as_str());
+        if alert != rule.detect.alert() {
+            let message = format!("this detector raises {}, not {alert}", rule.detect.alert());
+            self.problems.push(tell("detect", message).hint(format!("write `alert: {}`", rule.detect.alert())));
+        }
+        for problem in rule.detect.problems() {
+            let path = format!("detect.{}.{}", rule.detect.name(), problem.key);
+            self.problems.push(tell(&path, problem.message.to_owned()));
+        }
+        if rule.labels.severity == Severity::Info {
+            let problem = tell("labels.severity", "`info` tells nobody".to_owned());
+            self.problems.push(problem.hint("`critical` wakes a person, `warning` is a ticket"));
+        }
+        if let Some(first) = self.rules.iter().position(|known| known.key() == rule.key()) {
+            let message = format!("is a second {severity} rule for {alert}; the first is at {}", self.places[first]);
+            self.problems.push(FileProblem::new(file, node.at, key, message).hint("an alert has one rule a severity"));
+        }
+        if !has_runbook(file, &rule.annotations.runbook_url) {
+            let problem = tell("annotations.runbook_url", "there is no such runbook".to_owned());
+            self.problems.push(problem.hint("a URL, a shipped runbook, or a path from this file's directory"));
+        }
+        self.places.push(format!("{file}:{}", node.at.0));
+        self.rules.push(rule);
+    }
+}
+
+/// The rules of a file with their keys.
+fn rules(tree: &Node) -> Vec<(String, &Node)> {
+    let groups = tree.get("groups").into_iter().flat_map(Node::elements).enumerate();
+    let rules = groups.flat_map(|(g, group)| {
+        let rules = group.get("rules").into_iter().flat_map(Node::elements).enumerate();
+        rules.map(move |(r, rule)| (format!("groups[{g}].rules[{r}]"), rule))
+    });
+    rules.collect()
+}
+
+/// Whether a key is `path` or lies below it.
+fn is_within(key: &str, path: &str) -> bool {
+    key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Whether a runbook can be found: a page that says what to do is half of an alert.
+fn has_runbook(file: &str, url: &str) -> bool {
+    let is_page = url.starts_with("https://") || url.starts_with("http://");
+    let beside = || Path::new(file).parent().is_some_and(|directory| !url.is_empty() && directory.join(url).is_file());
+    is_page || is_shipped_runbook(url) || beside()
+}

@@ -1,0 +1,14 @@
+//! Rule files: Prometheus' shape with a typed `detect` block, and what is wrong with them.
+
+mod check;
+mod detect;
+mod file;
+mod load;
+mod parameters;
+mod rule;
+mod shipped;
+
+pub use detect::Detect;
+pub use file::RuleGroup;
+pub use load::{Rules, RulesError};
+pub use rule::{Annotations, Rule, RuleKey, RuleLabels};
