@@ -1,5 +1,6 @@
 //! How much a query will read: what the same text, asked by the same user, read before, where that is always alike, else
-//! what `EXPLAIN ESTIMATE` says, asked under limits. One fingerprint is not enough: a day and three years share it.
+//! what `EXPLAIN ESTIMATE` says, asked under limits. Texts that ask for one key or another count as the same
+//! ([`Points`]). One fingerprint is not enough: a day and three years share it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,7 @@ use super::access::Access;
 use super::credentials::Identity;
 use super::leavers::{Leaver, Leavers};
 use super::parameters::Parameters;
+use super::points::Points;
 use super::query_id::random_estimate_id;
 use super::upstream::{Upstream, UpstreamError};
 
@@ -29,13 +31,22 @@ const ESTIMATES_AT_ONCE_MAX: usize = 4;
 const ESTIMATE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Runs of a text before its reading is called alike.
 const RUNS_MIN: u32 = 3;
+/// The same, of texts that ask for different keys: some keys may have more rows than others.
+const KEYS_RUNS_MIN: u32 = 20;
 /// The most is at most so many times the least, where reading is alike.
 const SPREAD_MAX: u64 = 4;
 /// Below so many rows all scans are small.
 const SMALL_ROWS: u64 = 1_000_000;
 
 /// A text with its parameters and its user, hashed.
-pub(super) type ScanKey = [u8; 32];
+type TextKey = [u8; 32];
+
+/// The same without the keys that it asks for: by what reading is learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct ScanKey {
+    hash: [u8; 32],
+    runs_min: u32,
+}
 
 /// An estimate, and when it was made.
 type Estimate = (Instant, Option<u64>);
@@ -70,7 +81,7 @@ struct UnderWay<'a> {
 #[derive(Debug)]
 pub(super) struct Estimates {
     scans: Mutex<HashMap<ScanKey, Scan>>,
-    texts: Mutex<HashMap<ScanKey, Estimate>>,
+    texts: Mutex<HashMap<TextKey, Estimate>>,
     at_once: Semaphore,
 }
 
@@ -142,7 +153,7 @@ impl Estimates {
     }
 
     fn alike(&self, key: &ScanKey) -> Option<u64> {
-        lock(&self.scans).get(key).filter(|scan| scan.is_alike()).map(|scan| scan.most)
+        lock(&self.scans).get(key).filter(|scan| scan.is_alike(key.runs_min)).map(|scan| scan.most)
     }
 
     /// Rows that a query will read, if that can be known, and by what its reading is learned. `question` is its `EXPLAIN
@@ -154,21 +165,16 @@ impl Estimates {
     ) -> (Option<u64>, EstimateSource, Option<ScanKey>) {
         let Some(question) = question else { return (None, EstimateSource::NotAsked, None) };
         let given = named_by(asker);
-        let key = key(question, &given, asker.identity);
+        let key = scan_key(question, &given, asker.identity);
         let (rows, source) = match self.alike(&key) {
             Some(rows) => (Some(rows), EstimateSource::Alike),
-            None => self.asked(question, key, given, asker).await,
+            None => self.asked(question, given, asker).await,
         };
         (rows, source, Some(key))
     }
 
-    async fn asked(
-        &self,
-        question: &str,
-        key: ScanKey,
-        given: Parameters,
-        asker: Asker<'_>,
-    ) -> (Option<u64>, EstimateSource) {
+    async fn asked(&self, question: &str, given: Parameters, asker: Asker<'_>) -> (Option<u64>, EstimateSource) {
+        let key = text_key(question, &given, asker.identity);
         if let Some((at, rows)) = lock(&self.texts).get(&key)
             && at.elapsed() < ESTIMATE_KNOWN_FOR
         {
@@ -194,8 +200,8 @@ impl Estimates {
 }
 
 impl Scan {
-    fn is_alike(self) -> bool {
-        self.runs >= RUNS_MIN && (self.most < SMALL_ROWS || self.most / SPREAD_MAX <= self.least)
+    fn is_alike(self, runs_min: u32) -> bool {
+        self.runs >= runs_min && (self.most < SMALL_ROWS || self.most / SPREAD_MAX <= self.least)
     }
 }
 
@@ -253,7 +259,17 @@ fn limited(mut given: Parameters, asker: Asker<'_>, id: &str) -> Parameters {
     given
 }
 
-fn key(question: &str, given: &Parameters, identity: &Identity) -> ScanKey {
+fn scan_key(question: &str, given: &Parameters, identity: &Identity) -> ScanKey {
+    let points = Points::of(question);
+    let mut given = given.clone();
+    for name in &points.parameters {
+        given.take(&format!("param_{name}"));
+    }
+    let runs_min = if points.any { KEYS_RUNS_MIN } else { RUNS_MIN };
+    ScanKey { hash: text_key(&points.text, &given, identity), runs_min }
+}
+
+fn text_key(question: &str, given: &Parameters, identity: &Identity) -> TextKey {
     let mut hash = Sha256::new();
     hash.update(identity.key);
     hash.update(given.encode());
@@ -270,23 +286,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    fn scan(byte: u8) -> ScanKey {
+        ScanKey { hash: [byte; 32], runs_min: RUNS_MIN }
+    }
+
     #[test]
     fn reading_is_alike_after_some_runs_of_about_the_same_size() {
         let estimates = Estimates::new();
         for rows in [2_000_000, 3_000_000] {
-            estimates.learn([1; 32], rows);
+            estimates.learn(scan(1), rows);
         }
-        assert_eq!(estimates.alike(&[1; 32]), None);
-        estimates.learn([1; 32], 2_500_000);
-        assert_eq!(estimates.alike(&[1; 32]), Some(3_000_000));
-        estimates.learn([1; 32], 40_000_000);
-        assert_eq!(estimates.alike(&[1; 32]), None);
+        assert_eq!(estimates.alike(&scan(1)), None);
+        estimates.learn(scan(1), 2_500_000);
+        assert_eq!(estimates.alike(&scan(1)), Some(3_000_000));
+        estimates.learn(scan(1), 40_000_000);
+        assert_eq!(estimates.alike(&scan(1)), None);
         for rows in [1, 50_000, 900_000] {
-            estimates.learn([2; 32], rows);
+            estimates.learn(scan(2), rows);
         }
-        assert_eq!(estimates.alike(&[2; 32]), Some(900_000));
-        estimates.forget(&[2; 32]);
-        assert_eq!(estimates.alike(&[2; 32]), None);
+        assert_eq!(estimates.alike(&scan(2)), Some(900_000));
+        estimates.forget(&scan(2));
+        assert_eq!(estimates.alike(&scan(2)), None);
     }
 
     #[tokio::test]
@@ -323,10 +343,37 @@ mod tests {
     }
 
     #[test]
+    fn one_key_reads_like_another_after_many_runs() {
+        let identity = Identity {
+            tenant: "ann".to_owned(),
+            user: "ann".to_owned(),
+            password: crate::config::Secret::new(String::new()),
+            is_known: true,
+            key: [7; 32],
+        };
+        let key = |sql: &str, parameters: &str| scan_key(sql, &Parameters::parse(parameters), &identity);
+        let five = key("EXPLAIN ESTIMATE SELECT v FROM t WHERE n = 5", "");
+        assert_eq!(five, key("EXPLAIN ESTIMATE SELECT v FROM t WHERE n = 7", ""));
+        assert_ne!(five, key("EXPLAIN ESTIMATE SELECT v FROM t WHERE n >= 5", ""));
+        let given = "EXPLAIN ESTIMATE SELECT v FROM t WHERE n = {n:UInt64} AND d >= {d:Date}";
+        assert_eq!(key(given, "param_n=5&param_d=2026-01-01"), key(given, "param_n=7&param_d=2026-01-01"));
+        assert_ne!(key(given, "param_n=5&param_d=2026-01-01"), key(given, "param_n=5&param_d=2023-01-01"));
+        let estimates = Estimates::new();
+        for _ in 1..KEYS_RUNS_MIN {
+            estimates.learn(five, 8_192);
+        }
+        assert_eq!(estimates.alike(&five), None);
+        estimates.learn(five, 16_384);
+        assert_eq!(estimates.alike(&five), Some(16_384));
+        estimates.learn(five, 500_000_000);
+        assert_eq!(estimates.alike(&five), None, "one key has far more rows: each is estimated again");
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
         let estimates = Estimates::new();
         for number in 0..SCANS_MAX + 10 {
-            estimates.learn(Sha256::digest(number.to_le_bytes()).into(), 1);
+            estimates.learn(ScanKey { hash: Sha256::digest(number.to_le_bytes()).into(), runs_min: RUNS_MIN }, 1);
         }
         assert!(lock(&estimates.scans).len() <= SCANS_MAX);
     }

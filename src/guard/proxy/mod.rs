@@ -22,6 +22,7 @@ mod multipart;
 mod parameters;
 mod peers;
 mod plain;
+mod points;
 mod query;
 mod query_id;
 mod refused;
