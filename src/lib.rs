@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod model;
 pub mod pipeline;
 pub mod replay;
+pub mod rule_tests;
 pub mod shutdown;
 pub mod sim;
 pub mod store;

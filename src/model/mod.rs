@@ -23,7 +23,6 @@ pub use batch::{Batch, Stored};
 pub use chunk::{Chunk, FlowInput, Positioned, Rejection, RejectionCode, RejectionReason};
 pub use credential::{names_credential, names_headers};
 pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Request, Signal, metric};
-#[cfg(test)]
 pub(crate) use event_json::is_field_name;
 pub use log_comment::LogComment;
 pub use page::{Contributor, PAGE_ROWS_MAX, Page, PageAlert, PageEvent, PageLinks, TITLE_CHARS_MAX};
