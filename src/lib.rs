@@ -9,6 +9,7 @@
 pub mod alert;
 pub mod api;
 pub mod app;
+pub mod backtest;
 pub mod cli;
 pub mod client_tls;
 pub mod clock;

@@ -1,6 +1,7 @@
 //! Integration tests: one binary, a file a behaviour. Engines are real and started by the tests themselves.
 
 mod attribute;
+mod backtest;
 mod check;
 mod cli_contract;
 mod clickhouse_engine;
@@ -36,6 +37,7 @@ mod probes;
 mod probes_clickhouse;
 mod purity;
 mod query_regression;
+mod rule_tests;
 mod samples;
 mod series;
 mod service;
