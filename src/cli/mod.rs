@@ -123,6 +123,18 @@ enum Command {
     DeadLetters(dead_letters::Args),
 }
 
+/// Whether these arguments are a command line: what documentation names must be one.
+///
+/// # Errors
+/// What clap says of them. Help and version are command lines.
+pub fn check_usage(arguments: &[&str]) -> Result<(), String> {
+    let arguments = std::iter::once(&"floodmark").chain(arguments);
+    match Cli::try_parse_from(arguments) {
+        Err(error) if error.use_stderr() => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {

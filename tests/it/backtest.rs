@@ -154,8 +154,9 @@ fn rules_with(from: &str, to: &str) -> tempfile::TempDir {
 #[test]
 fn files_are_backtested_without_an_engine() {
     let log = tempfile::NamedTempFile::new().unwrap();
-    let lines = simulated("kameleo-retry-storm", 30).iter().map(|e| serde_json::to_string(e).unwrap() + "\n").collect();
-    std::fs::write(log.path(), Vec::<String>::concat(&lines)).unwrap();
+    let events = simulated("kameleo-retry-storm", 30);
+    let lines: String = events.iter().map(|event| serde_json::to_string(event).unwrap() + "\n").collect();
+    std::fs::write(log.path(), lines).unwrap();
     let backtest = |rules: &Path, output: &str| {
         let mut command = floodmark();
         command

@@ -39,6 +39,7 @@ mod purity;
 mod query_regression;
 mod rule_tests;
 mod samples;
+mod self_rules;
 mod series;
 mod service;
 mod service_outages;
