@@ -52,7 +52,7 @@ async fn stored(clickhouse: &ClickHouse, span: (Timestamp, Timestamp)) -> Vec<Ev
 #[tokio::test]
 async fn what_is_stored_says_the_same_as_the_log_it_came_from() {
     // Retries of clients; and a whole platform: calls, caches, pools, changes and queries.
-    for (name, minutes) in [("kameleo-retry-storm", 30), ("kameleoon-query-blowup", 60)] {
+    for (name, minutes) in [("kameleo-retry-storm", 67), ("kameleoon-query-blowup", 63)] {
         let database = fresh_database().await;
         migrate(&database.admin).await.unwrap();
         let log = simulated(name, minutes);
@@ -115,7 +115,7 @@ async fn every_field_that_detection_reads_comes_back() {
 
 #[test]
 fn twins_say_what_each_would_have_said_alone() {
-    let log = simulated("kameleo-retry-storm", 30);
+    let log = simulated("kameleo-retry-storm", 70);
     let mut later = Rules::shipped().unwrap();
     for rule in &mut later.rules {
         rule.r#for = floodmark::config::Span::from_secs(90);
@@ -154,7 +154,7 @@ fn rules_with(from: &str, to: &str) -> tempfile::TempDir {
 #[test]
 fn files_are_backtested_without_an_engine() {
     let log = tempfile::NamedTempFile::new().unwrap();
-    let events = simulated("kameleo-retry-storm", 30);
+    let events = simulated("kameleo-retry-storm", 70);
     let lines: String = events.iter().map(|event| serde_json::to_string(event).unwrap() + "\n").collect();
     std::fs::write(log.path(), lines).unwrap();
     let backtest = |rules: &Path, output: &str| {

@@ -102,7 +102,7 @@ cases:
   - name: three restarts
     kind: fires
     events:
-      - { type: signal, source: api-7, metric: restarts_total, until: 10m, every: 10s, value: { from: 0, per_minute: 0.5 } }
+      - { type: signal, source: api-7, metric: restarts_total, until: 6m, every: 1m, value: [0, 1, 2, 3, 3, 3] }
     expect:
       - { at: 4m, event: firing, labels: { source: api-7 } }
 ";
@@ -153,7 +153,7 @@ fn mistakes_in_test_files_are_refused_with_line_and_hint() {
     assert!(text(&test(&neither, &[]).stderr).contains(":3: case \"three restarts\": give `expect`"));
     let no_event = test(&RESTARTS.replace("metric: restarts_total, ", ""), &[]);
     assert!(text(&no_event.stdout).contains("line 6: not an event"), "{}", text(&no_event.stdout));
-    let endless = test(&RESTARTS.replace("every: 10s", "every: 0s"), &[]);
+    let endless = test(&RESTARTS.replace("every: 1m", "every: 0s"), &[]);
     assert!(text(&endless.stdout).contains("line 6: give `every`"), "{}", text(&endless.stdout));
 }
 
