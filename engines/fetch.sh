@@ -76,12 +76,19 @@ fetch_promtool() {
     local staging=.local/staging-promtool pinned package version architecture sha256
     pinned=$(pin engines/prometheus/debian.txt)
     if is_fetched promtool "$pinned"; then echo "promtool: present"; return; fi
-    need apt-get apt
-    need dpkg-deb dpkg
+    if ! command -v apt-get >/dev/null && command -v promtool >/dev/null; then
+        echo "promtool: that of this system"
+        ln -sf "$(command -v promtool)" "$engines/promtool"
+        return
+    fi
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
+        { echo "floodmark: 'promtool' is missing: install it (it comes with Prometheus)" >&2; exit 1; }
     read -r package version architecture sha256 < engines/prometheus/debian.txt
     echo "promtool: fetching 19 MB"
     rm -rf "$staging" && mkdir -p "$staging"
-    (cd "$staging" && apt-get download --quiet --quiet "$package:$architecture=$version" 2>/dev/null) ||
+    download() { (cd "$staging" && apt-get download --quiet --quiet "$package:$architecture=$version" 2>/dev/null); }
+    # A fresh machine knows no package yet.
+    download || { [ "$(id -u)" = 0 ] && apt-get update -qq && download; } ||
         { echo "floodmark: $package $version cannot be had: run 'apt-get update', or see https://snapshot.debian.org" >&2; exit 1; }
     echo "$sha256  $(echo "$staging"/*.deb)" | sha256sum --quiet --check --strict
     dpkg-deb --extract "$staging"/*.deb "$staging/package"
