@@ -15,7 +15,7 @@ help: ## Explain the targets
 	@echo "Usage: make TARGET [ARGS='…']"
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-engines: ## Fetch the local ClickHouse and the demo broker into .local/ (180 MB, once)
+engines: ## Fetch the local ClickHouse, the demo broker and promtool into .local/ (200 MB, once)
 	@engines/fetch.sh
 
 engine-kafka: ## Fetch Apache Kafka as well (43 MB, once; needs Java 17 and Maven)

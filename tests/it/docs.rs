@@ -129,7 +129,7 @@ fn every_command_line_is_one() {
     for (name, text) in documents() {
         for words in command_lines(&text) {
             count += 1;
-            let has_subcommands = ["config", "ledger", "dead-letters", "guard"].map(Some);
+            let has_subcommands = ["alerts", "config", "ledger", "dead-letters", "guard"].map(Some);
             let depth = if has_subcommands.contains(&words.first().copied()) { 2 } else { 1 };
             let path: Vec<String> =
                 words.iter().take_while(|w| !w.starts_with('-')).take(depth).map(|w| (*w).to_owned()).collect();
@@ -147,6 +147,60 @@ fn every_command_line_is_one() {
         }
     }
     assert!(count > 20, "only {count} command lines were found");
+}
+
+fn runbooks() -> Vec<(String, String)> {
+    documents().into_iter().filter(|(name, _)| name.starts_with("alerts/runbooks/")).collect()
+}
+
+#[test]
+fn commands_in_runbooks_can_be_typed_as_they_stand() {
+    let mut count = 0;
+    for (name, text) in runbooks() {
+        // What a shell puts in is not looked at.
+        for words in command_lines(&text).into_iter().filter(|words| !words.iter().any(|word| word.contains('$'))) {
+            floodmark::cli::check_usage(&words).unwrap_or_else(|error| panic!("{name}: floodmark {words:?}: {error}"));
+            count += 1;
+        }
+    }
+    assert!(count >= 15, "only {count} command lines were found");
+}
+
+#[test]
+fn every_rule_has_a_runbook_and_every_runbook_looks_closer() {
+    for rule in floodmark::alert::Rules::shipped().unwrap().rules {
+        let runbook = read(&rule.annotations.runbook_url);
+        assert!(runbook.contains(rule.alert.as_str()), "{} does not name {}", rule.annotations.runbook_url, rule.alert);
+        let closer = section(&runbook, "Look closer");
+        assert!(closer.contains(&format!("alert={}", rule.alert)) || closer.contains("/api/v1/incidents"), "{closer}");
+        assert!(!command_lines(&runbook).is_empty(), "{} has no command of ours", rule.annotations.runbook_url);
+    }
+}
+
+#[test]
+fn columns_and_fields_that_runbooks_name_exist() {
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    for directory in ["queries/schema", "alerts/rules", "src/model", "queries/probes"] {
+        for entry in std::fs::read_dir(root().join(directory)).unwrap().map(Result::unwrap) {
+            if entry.path().is_file() {
+                let text = read(entry.path());
+                known.extend(text.split(|c: char| !is_one_of(c, "_")).map(str::to_owned));
+            }
+        }
+    }
+    // The counters of caches are read where they are used.
+    known.extend(
+        read("src/detect/calls/cache_collapse/cache.rs").split(|c: char| !is_one_of(c, "_")).map(str::to_owned),
+    );
+    let mut count = 0;
+    for (name, text) in runbooks() {
+        for piece in code(&text).into_iter().filter(|piece| piece.contains('_') && !piece.starts_with("floodmark_")) {
+            let is_name = piece.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            assert!(!is_name || known.contains(piece), "{name} names {piece}");
+            count += u32::from(is_name);
+        }
+    }
+    assert!(count > 15, "only {count} names were found");
 }
 
 /// Objects of ClickHouse that the guard makes: they begin like its metrics, and are none.

@@ -1,6 +1,7 @@
 //! Integration tests: one binary, a file a behaviour. Engines are real and started by the tests themselves.
 
 mod attribute;
+mod backtest;
 mod check;
 mod cli_contract;
 mod clickhouse_engine;
@@ -39,9 +40,11 @@ mod probes;
 mod probes_clickhouse;
 mod purity;
 mod query_regression;
+mod rule_tests;
 mod rules;
 mod rules_reload;
 mod samples;
+mod self_rules;
 mod series;
 mod service;
 mod service_outages;

@@ -1,0 +1,11 @@
+-- Changes in the order of time.
+SELECT
+    toUnixTimestamp64Milli(timestamp) AS timestamp_ms,
+    kind::String AS kind,
+    service::String AS service,
+    version,
+    title,
+    url
+FROM {database}.changes
+WHERE timestamp >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND timestamp < fromUnixTimestamp64Milli({until:Int64}, 'UTC')
+ORDER BY timestamp, _topic, _partition, _offset, _index

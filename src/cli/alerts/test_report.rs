@@ -1,0 +1,156 @@
+//! Reports of `alerts test`.
+
+use std::fmt::Write as _;
+
+use super::test::Format;
+use crate::cli::output::table;
+use crate::rule_tests::{CaseOutcome, FileOutcome, MutationReport};
+
+/// The outcomes of test files.
+pub(super) fn tests(outcomes: &[FileOutcome], format: Format) -> String {
+    match format {
+        Format::Table => tests_table(outcomes),
+        Format::Json => json(&outcomes),
+        Format::Junit => junit(outcomes),
+    }
+}
+
+/// The outcomes of mutants.
+pub(super) fn mutation(report: &MutationReport, format: Format) -> String {
+    if format == Format::Json { json(report) } else { mutation_table(report) }
+}
+
+/// Plain data with text keys: serialising it cannot fail.
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}
+
+fn tests_table(outcomes: &[FileOutcome]) -> String {
+    let mut out = String::new();
+    let mut rows = table(["rule", "cases", "events", "result"]);
+    for outcome in outcomes {
+        let events: usize = outcome.cases.iter().map(|case| case.events).sum();
+        let failed = outcome.cases.iter().filter(|case| !case.passed()).count();
+        let result = match failed {
+            _ if outcome.rule_missing => "no such rule".to_owned(),
+            0 => "ok".to_owned(),
+            failed => format!("{failed} failed"),
+        };
+        rows.add_row([outcome.rule.to_string(), outcome.cases.len().to_string(), events.to_string(), result]);
+    }
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{rows}");
+    for (outcome, case) in failures(outcomes) {
+        let _ = writeln!(out, "\n{}", failure(outcome, case));
+    }
+    let cases: usize = outcomes.iter().map(|outcome| outcome.cases.len()).sum();
+    let _ = writeln!(out, "\n{cases} cases, {} failed", failures(outcomes).count());
+    out
+}
+
+fn failures(outcomes: &[FileOutcome]) -> impl Iterator<Item = (&FileOutcome, &CaseOutcome)> {
+    let cases = outcomes.iter().flat_map(|outcome| outcome.cases.iter().map(move |case| (outcome, case)));
+    cases.filter(|(_, case)| !case.passed())
+}
+
+fn failure(outcome: &FileOutcome, case: &CaseOutcome) -> String {
+    let mut text = format!("{}:{}: {}: \"{}\"", outcome.file, case.line, case.kind.as_str(), case.name);
+    if let Some(problem) = &case.problem {
+        let _ = write!(text, "\n  {problem}");
+    }
+    for difference in &case.differences {
+        let _ = write!(text, "\n  {difference}");
+    }
+    text
+}
+
+fn mutation_table(report: &MutationReport) -> String {
+    let mut out = String::new();
+    let mut rows = table(["rule", "mutants", "noticed", "excused", "survived"]);
+    let mut rules: Vec<_> = report.mutants.iter().map(|mutant| mutant.rule).collect();
+    rules.dedup();
+    for rule in rules {
+        let of_rule = || report.mutants.iter().filter(move |mutant| mutant.rule == rule);
+        let noticed = of_rule().filter(|mutant| mutant.noticed_by.is_some()).count();
+        let excused = of_rule().filter(|mutant| mutant.excused.is_some()).count();
+        let survived = of_rule().count() - noticed - excused;
+        rows.add_row([
+            rule.to_string(),
+            of_rule().count().to_string(),
+            noticed.to_string(),
+            excused.to_string(),
+            survived.to_string(),
+        ]);
+    }
+    let _ = writeln!(out, "{rows}");
+    for mutant in report.survivors() {
+        let (file, rule, key) = (&mutant.file, mutant.rule, &mutant.key);
+        let _ =
+            writeln!(out, "\nsurvived: {rule} {key}: {} → {}, and no case of {file} noticed", mutant.from, mutant.to);
+    }
+    for survivor in &report.needless {
+        let _ =
+            writeln!(out, "\nneedless: {} {} → {} is noticed, or no mutant", survivor.rule, survivor.key, survivor.to);
+    }
+    report.problems.iter().for_each(|problem| {
+        let _ = writeln!(out, "\n{problem}");
+    });
+    let survived = report.survivors().count();
+    let _ = writeln!(
+        out,
+        "\n{} mutants, {survived} survived, {} changes skipped (--output json says why)",
+        report.mutants.len(),
+        report.skipped.len()
+    );
+    out
+}
+
+fn junit(outcomes: &[FileOutcome]) -> String {
+    let cases: usize = outcomes.iter().map(|outcome| outcome.cases.len()).sum();
+    let failed = failures(outcomes).count();
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(out, "<testsuites tests=\"{cases}\" failures=\"{failed}\">");
+    for outcome in outcomes {
+        let failed = outcome.cases.iter().filter(|case| !case.passed()).count();
+        let (name, tests) = (escaped(&outcome.rule.to_string()), outcome.cases.len());
+        let _ = writeln!(
+            out,
+            "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failed}\" errors=\"0\" skipped=\"0\">"
+        );
+        for case in &outcome.cases {
+            junit_case(outcome, case, &mut out);
+        }
+        out.push_str("  </testsuite>\n");
+    }
+    out.push_str("</testsuites>\n");
+    out
+}
+
+fn junit_case(outcome: &FileOutcome, case: &CaseOutcome, out: &mut String) {
+    let (class, name) = (escaped(&outcome.rule.to_string()), escaped(&case.name));
+    let (file, line) = (escaped(&outcome.file), case.line);
+    let _ = write!(out, "    <testcase classname=\"{class}\" name=\"{name}\" file=\"{file}\" line=\"{line}\"");
+    if case.passed() {
+        out.push_str("/>\n");
+        return;
+    }
+    let text = escaped(&failure(outcome, case));
+    let _ = writeln!(out, ">\n      <failure message=\"{text}\"/>\n    </testcase>");
+}
+
+/// Text for XML; characters that XML 1.0 cannot hold become spaces.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' => out.push_str("&#10;"),
+            character if character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}') => out.push(' '),
+            character => out.push(character),
+        }
+    }
+    out
+}
