@@ -40,10 +40,10 @@ impl Tokens {
         Self(tokens.iter().filter_map(known).collect())
     }
 
-    /// Whether a token is asked for: to send, as soon as there is any; to read, as soon as there is one that may read.
+    /// Whether a token is asked for: to send or to act, as soon as there is any; to read, as soon as there is one that may read.
     fn are_needed_for(&self, scope: Scope) -> bool {
         match scope {
-            Scope::Ingest => !self.0.is_empty(),
+            Scope::Ingest | Scope::Admin => !self.0.is_empty(),
             Scope::Read => self.0.iter().any(|token| token.scopes.contains(&Scope::Read)),
         }
     }
@@ -51,7 +51,7 @@ impl Tokens {
     fn check(&self, headers: &HeaderMap, scope: Scope) -> Result<Bearer, Problem> {
         if !self.are_needed_for(scope) {
             // What is read stays in the browser: without a header that allows it, no page of another origin sees it.
-            if scope == Scope::Ingest {
+            if scope != Scope::Read {
                 origin::refuse_other_pages(headers)?;
             }
             return Ok(Bearer::default());

@@ -7,11 +7,18 @@
 //! | `/metrics` | OpenMetrics 1.0 |
 //! | `/api/v1/alerts` | pending and firing alerts, each as its transition would say it now; filters `alert`, `severity`, `state` |
 //! | `/api/v1/incidents`, `/api/v1/incidents/{id}` | open incidents, then ended ones, newest first |
+//! | `/api/v1/pages`, `/api/v1/pages/{key}` | what was told: open pages, worst first, then those that are over |
+//! | `POST` and `DELETE /api/v1/pages/{key}/acknowledge` | somebody takes a page, or gives it back |
+//! | `/api/v1/silences`, `DELETE /api/v1/silences/{id}` | silences; `POST` makes one |
+//! | `/api/v1/alerts/history` | what was said of pages, from ClickHouse; `since`, `until`, `key`, `limit` |
 //! | `POST /api/v1/events`, `POST /v1/logs` | takes records, see [`intake`] |
 //!
 //! A degraded service stays 200: taking it out of rotation would end the detection that still works, and hide the body
 //! that says what is wrong. Errors are `application/problem+json`.
 
+mod alerts_history;
+mod alerts_pages;
+mod alerts_silences;
 mod auth;
 mod handlers;
 mod intake;
@@ -26,6 +33,7 @@ pub(crate) mod samples;
 mod transport;
 mod view;
 
+pub use alerts_pages::{PagingRequest, PagingState};
 pub use auth::{Tokens, hash};
 pub use intake::{IngestState, RecordRejection};
 pub use readiness::{Component, ComponentReport, ComponentStatus, Health, Overall, Readiness};
@@ -36,7 +44,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -67,6 +76,8 @@ pub struct ApiState {
     pub tokens: Tokens,
     /// Where records go; absent: none are taken.
     pub ingest: Option<IngestState>,
+    /// Pages and silences; absent: there is no pager.
+    pub paging: Option<PagingState>,
 }
 
 /// All routes. Health is open to all; reading and sending may need a token.
@@ -86,6 +97,22 @@ pub fn router(state: ApiState) -> Router {
         let [events, logs] = intake::PATHS;
         let sending = Router::new().route(events, post(intake::events)).route(logs, post(intake::logs));
         router = router.merge(sending.route_layer(may(Scope::Ingest)).with_state(ingest));
+    }
+    if let Some(paging) = state.paging {
+        let looking = Router::new()
+            .route("/api/v1/pages", get(alerts_pages::pages))
+            .route("/api/v1/pages/{key}", get(alerts_pages::page))
+            .route("/api/v1/silences", get(alerts_silences::silences))
+            .route("/api/v1/alerts/history", get(alerts_history::history))
+            .route_layer(may(Scope::Read));
+        let taken = post(alerts_pages::acknowledge).delete(alerts_pages::unacknowledge);
+        let acting = Router::new()
+            .route("/api/v1/pages/{key}/acknowledge", taken)
+            .route("/api/v1/silences", post(alerts_silences::silence))
+            .route("/api/v1/silences/{id}", delete(alerts_silences::end_silence))
+            .route_layer(may(Scope::Admin))
+            .layer(DefaultBodyLimit::max(alerts_pages::REQUEST_BYTES_MAX));
+        router = router.merge(looking.merge(acting).with_state(paging));
     }
     router
         .fallback(handlers::not_found)

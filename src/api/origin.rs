@@ -15,7 +15,7 @@ pub(super) fn refuse_other_pages(headers: &HeaderMap) -> Result<(), Problem> {
     if further.is_none() && origin.to_str().ok().zip(host).is_some_and(|(origin, host)| is_own(origin, host)) {
         return Ok(());
     }
-    let detail = "sent by a web page of another origin (`Origin`): this needs a token with the scope ingest";
+    let detail = "sent by a web page of another origin (`Origin`): this needs a token";
     Err(Problem::new(ProblemCode::Forbidden, detail))
 }
 

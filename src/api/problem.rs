@@ -37,6 +37,8 @@ pub enum ProblemCode {
     NotPossible,
     /// The records are not safe yet, or too much is pending.
     UnderPressure,
+    /// ClickHouse, which knows it, is away.
+    StorageAway,
     /// Our own mistake.
     Internal,
 }
@@ -59,6 +61,7 @@ impl ProblemCode {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::NotPossible => "not_possible",
             Self::UnderPressure => "under_pressure",
+            Self::StorageAway => "storage_away",
             Self::Internal => "internal",
         }
     }
@@ -68,7 +71,7 @@ impl ProblemCode {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadParameter | Self::BadBody => StatusCode::BAD_REQUEST,
-            Self::Overloaded | Self::UnderPressure => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::UnderPressure | Self::StorageAway => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NothingAccepted => StatusCode::UNPROCESSABLE_ENTITY,

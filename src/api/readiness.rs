@@ -20,12 +20,14 @@ pub enum Component {
     Intake,
     /// Looking at other systems.
     Probes,
+    /// Making pages of alerts, and remembering them.
+    Paging,
 }
 
 impl Component {
     /// Every component, in the order shown.
-    pub const ALL: [Self; 6] =
-        [Self::Kafka, Self::Detection, Self::Clickhouse, Self::Notify, Self::Intake, Self::Probes];
+    pub const ALL: [Self; 7] =
+        [Self::Kafka, Self::Detection, Self::Clickhouse, Self::Notify, Self::Intake, Self::Probes, Self::Paging];
 
     /// Without these there is no detection; without the others it goes on.
     fn needed_to_detect(self) -> bool {
@@ -175,6 +177,7 @@ mod tests {
         readiness.set(Component::Notify, ComponentStatus::Ok, "", now);
         readiness.set(Component::Intake, ComponentStatus::Off, "", now);
         readiness.set(Component::Probes, ComponentStatus::Off, "", now);
+        readiness.set(Component::Paging, ComponentStatus::Ok, "", now);
         readiness.set(Component::Clickhouse, ComponentStatus::Down, "connection refused", now);
         assert_eq!(readiness.overall(), Overall::Degraded);
         readiness.set(Component::Clickhouse, ComponentStatus::Ok, "", now);

@@ -16,7 +16,7 @@ use crate::api::{Component, ComponentStatus, Health, PagingRequest, View};
 use crate::clock;
 use crate::config::PagingConfig;
 use crate::metrics::Metrics;
-use crate::model::{Output, Page, PageRecord, PagingRecord, SilenceRecord};
+use crate::model::{IncidentReport, Output, Page, PageRecord, PagingRecord, SilenceRecord};
 use crate::shutdown::{Stage, Tasks};
 use journal::Journal;
 use keeper::Keeper;
@@ -102,6 +102,22 @@ pub(super) fn spawn(
     Ok(Paging { decisions, requests, view })
 }
 
+/// Where pages end as long as no receiver of pages is configured: the log has had each of them already.
+pub(super) fn spawn_end(mut pages: mpsc::Receiver<Arc<Page>>, tasks: &mut Tasks) {
+    let stop = tasks.token(Stage::Notify);
+    tasks.spawn(Stage::Notify, "pages", async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                page = pages.recv() => if page.is_none() {
+                    stop.cancelled().await;
+                    return Ok(());
+                },
+            }
+        }
+    });
+}
+
 impl Task {
     async fn run(mut self, mut decisions: mpsc::Receiver<Decision>, mut requests: mpsc::Receiver<PagingRequest>) {
         self.tell_again().await;
@@ -124,6 +140,7 @@ impl Task {
 
     /// What was said in the last seconds before the end may not have reached anybody.
     async fn tell_again(&mut self) {
+        self.health.set(Component::Paging, ComponentStatus::Ok, "", clock::now());
         let pages: Vec<Arc<Page>> = self.pager.unhanded().cloned().map(Arc::new).collect();
         for page in pages {
             tracing::info!(key = %page.dedup_key, revision = page.revision, "page handed to receivers again");
@@ -136,11 +153,8 @@ impl Task {
     async fn decide(&mut self, decision: &Decision) {
         let Decision { outputs, view } = decision;
         let now = clock::now();
-        self.pager.note_reports(view.incidents());
-        let mut changes = self.pager.step(&Decided { outputs, watermark: view.watermark }, now);
-        // Pages that have just opened know nothing of their incident yet: reports come after what they are about.
-        self.pager.note_reports(view.incidents());
-        self.pager.complete(&mut changes);
+        let reports: Vec<&IncidentReport> = view.incidents_open_reports().collect();
+        let changes = self.pager.step(&Decided { outputs, watermark: view.watermark, reports: &reports }, now);
         self.conclude(changes, Vec::new()).await;
     }
 
@@ -205,7 +219,7 @@ fn ticks() -> Interval {
 
 fn log(change: &PageChange) {
     let PageChange { page, reason, silenced_by, .. } = change;
-    let (key, revision, event) = (page.dedup_key.as_str(), page.revision, page.event.as_str());
+    let (key, revision, event) = (page.dedup_key.as_str(), page.revision, change.event_name());
     let (title, impact, reason) = (page.title.as_str(), page.impact.as_str(), reason.as_str());
     match silenced_by {
         Some(silence) => tracing::info!(key, revision, event, title, %silence, reason, "page silenced"),

@@ -63,6 +63,8 @@ pub enum Scope {
     Ingest,
     /// Read metrics, alerts and incidents.
     Read,
+    /// Take pages, and make and end silences.
+    Admin,
 }
 
 impl Scope {
@@ -72,6 +74,7 @@ impl Scope {
         match self {
             Self::Ingest => "ingest",
             Self::Read => "read",
+            Self::Admin => "admin",
         }
     }
 }

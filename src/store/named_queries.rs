@@ -128,8 +128,7 @@ pub const TRAFFIC_BY_MINUTE: NamedQuery = NamedQuery {
 };
 
 /// Every named query.
-pub const NAMED_QUERIES: [NamedQuery; 5] =
-    [LEDGER_PROOF, LEDGER_TOTALS, PAGES_SAID, SERVER_TIME, TRAFFIC_BY_MINUTE];
+pub const NAMED_QUERIES: [NamedQuery; 5] = [LEDGER_PROOF, LEDGER_TOTALS, PAGES_SAID, SERVER_TIME, TRAFFIC_BY_MINUTE];
 
 impl ClickHouse {
     /// Runs a named query and reads its rows by column name.

@@ -76,6 +76,25 @@ pub struct PagerCounts {
     pub not_followed: u64,
 }
 
+impl PageChange {
+    /// What has happened, as the record and the log spell it.
+    #[must_use]
+    pub fn event_name(&self) -> &'static str {
+        event_name(self.page.event)
+    }
+}
+
+/// Spelling of an event.
+#[must_use]
+pub fn event_name(event: PageEvent) -> &'static str {
+    match event {
+        PageEvent::Opened => "opened",
+        PageEvent::Updated => "updated",
+        PageEvent::Acknowledged => "acknowledged",
+        PageEvent::Resolved => "resolved",
+    }
+}
+
 impl PagerCounts {
     pub(super) fn note(&mut self, event: PageEvent, is_silenced: bool) {
         if is_silenced {

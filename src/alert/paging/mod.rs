@@ -26,7 +26,7 @@ mod tests;
 mod view;
 mod words;
 
-pub use changes::{ChangeReason, PageChange, PagerCounts};
+pub use changes::{ChangeReason, PageChange, PagerCounts, event_name};
 pub use commands::{ACKNOWLEDGEMENT_MS_MAX, Command, CommandError, Obeyed, SilenceChange};
 pub use page_state::Acknowledgement;
 pub use pager::{Decided, FIRING_MAX, PAGES_OPEN_MAX, PAGES_RESOLVED_MAX, Pager};

@@ -7,7 +7,9 @@ use super::changes::ChangeReason;
 use super::page_state::{AlertId, Fired, PageKind, PageState, Phase, subject_of};
 use super::pager::{FIRING_MAX, PAGES_OPEN_MAX, Pager};
 use super::state::{Firing, Opening};
-use crate::model::{Confidence, Dimension, Dimensions, DurationMs, PageEvent, Severity, Text, Timestamp};
+use crate::model::{
+    Confidence, Dimension, Dimensions, DurationMs, IncidentReport, PageEvent, Severity, Text, Timestamp,
+};
 
 /// The cap counts over this long.
 const CAP_MS: DurationMs = 60_000;
@@ -143,7 +145,7 @@ impl Pager {
     }
 
     /// Finds a place for alerts of one moment that no page tells of.
-    pub(super) fn open(&mut self, alerts: &[&Fired]) {
+    pub(super) fn open(&mut self, alerts: &[&Fired], reports: &[&IncidentReport]) {
         let mut candidates = candidates(alerts);
         candidates.retain(|candidate| !self.inhibit(candidate));
         if candidates.is_empty() {
@@ -166,7 +168,7 @@ impl Pager {
         let storm = candidates.split_off(alone);
         for candidate in candidates {
             self.state.numbers.openings.push_back(Opening { at, now: self.now });
-            self.open_page(&candidate);
+            self.open_page(&candidate, reports);
         }
         if !storm.is_empty() {
             self.join_storm(&storm, at);
@@ -192,7 +194,7 @@ impl Pager {
         true
     }
 
-    fn open_page(&mut self, candidate: &Candidate<'_>) {
+    fn open_page(&mut self, candidate: &Candidate<'_>, reports: &[&IncidentReport]) {
         let first = lead_of(candidate);
         let id = first.id;
         let known = self.state.pages.iter().find(|(_, page)| page.key == *candidate.incident);
@@ -207,6 +209,9 @@ impl Pager {
             self.join(number, fired, false);
         }
         self.note_opening(number, id, first.at);
+        if let Some(report) = reports.iter().find(|report| report.incident == *candidate.incident) {
+            self.note_report(number, report);
+        }
         let flaps = self.state.pages.get(&number).is_some_and(|page| page.is_flapping);
         let reason = if flaps || reopened.is_some() { ChangeReason::Again } else { ChangeReason::Fired };
         self.say(number, PageEvent::Opened, reason);

@@ -25,6 +25,8 @@ pub struct Decided<'a> {
     pub outputs: &'a [Output],
     /// Event time up to which everything is decided.
     pub watermark: Option<Timestamp>,
+    /// Of open incidents, after the outputs.
+    pub reports: &'a [&'a IncidentReport],
 }
 
 /// Groups alerts into pages and decides what is said of them, once.
@@ -82,16 +84,17 @@ impl Pager {
         self.now = now;
         let mut outputs = decided.outputs;
         if self.catch_up.is_some() {
-            outputs = self.catch_up(outputs, decided.watermark);
+            outputs = self.catch_up(decided);
         }
         let mut rest = outputs;
         while let Some(first) = rest.first() {
             // One moment at a time: what fires together is weighed together.
             let at = moment_of(first);
             let run = rest.iter().position(|output| moment_of(output) != at).unwrap_or(rest.len());
-            self.take_moment(&rest[..run]);
+            self.take_moment(&rest[..run], decided.reports);
             rest = &rest[run..];
         }
+        self.note_reports(decided.reports);
         if self.catch_up.is_none()
             && let Some(watermark) = decided.watermark
         {
@@ -100,15 +103,20 @@ impl Pager {
         std::mem::take(&mut self.said)
     }
 
-    /// Takes in reports of open incidents: causes, customers and who is affected of their pages.
-    pub fn note_reports<'a>(&mut self, reports: impl Iterator<Item = &'a IncidentReport>) {
+    /// Takes in causes, customers and who is affected of open pages.
+    fn note_reports(&mut self, reports: &[&IncidentReport]) {
         for report in reports {
-            let Some(number) = self.by_incident.get(&report.incident) else { continue };
-            let Some(page) = self.state.pages.get(number).filter(|page| !page.is_resolved()) else { continue };
-            let mut noted = page.clone();
-            if noted.note_report(report) {
-                self.state.pages.insert(*number, noted);
-            }
+            let Some(number) = self.by_incident.get(&report.incident).copied() else { continue };
+            self.note_report(number, report);
+        }
+    }
+
+    pub(super) fn note_report(&mut self, number: u32, report: &IncidentReport) {
+        let Some(page) = self.state.pages.get(&number).filter(|page| !page.is_resolved()) else { return };
+        let mut noted = page.clone();
+        // Most reports say what the last one said: that is no change to be written down.
+        if noted.note_report(report) {
+            self.state.pages.insert(number, noted);
         }
     }
 
@@ -129,7 +137,7 @@ impl Pager {
         self.counts
     }
 
-    fn take_moment(&mut self, outputs: &[Output]) {
+    fn take_moment(&mut self, outputs: &[Output], reports: &[&IncidentReport]) {
         let mut candidates: Vec<Fired> = Vec::new();
         for output in outputs {
             match output {
@@ -143,10 +151,10 @@ impl Pager {
                     }
                 }
                 Output::Transition(_) => {}
-                Output::Incident(report) => self.note_reports(std::iter::once(report)),
+                Output::Incident(report) => self.note_reports(&[report]),
             }
         }
-        self.open(&candidates.iter().collect::<Vec<_>>());
+        self.open(&candidates.iter().collect::<Vec<_>>(), reports);
         if let Some(at) = outputs.first().and_then(moment_of) {
             self.settle_touched(at);
         }

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use super::page_state::{AlertId, Fired};
-use super::pager::{FIRING_MAX, Pager, is_told, moment_of};
+use super::pager::{Decided, FIRING_MAX, Pager, is_told, moment_of};
 use super::settings::PagerSettings;
 use super::state::PagerState;
-use crate::model::{DurationMs, Output, Page, Timestamp, TransitionEvent};
+use crate::model::{DurationMs, IncidentReport, Output, Page, Timestamp, TransitionEvent};
 
 /// A log that does not come to where it was within this long, by the wall clock, is another one: what fires in it is told.
 const CATCH_UP_MS_MAX: DurationMs = 600_000;
@@ -58,7 +58,8 @@ impl Pager {
     }
 
     /// Notes what fires up to where the pager was; gives what comes after.
-    pub(super) fn catch_up<'a>(&mut self, outputs: &'a [Output], watermark: Option<Timestamp>) -> &'a [Output] {
+    pub(super) fn catch_up<'a>(&mut self, decided: &Decided<'a>) -> &'a [Output] {
+        let Decided { outputs, watermark, reports } = *decided;
         let Some(catch_up) = &mut self.catch_up else { return outputs };
         let is_later = |output: &Output| moment_of(output).is_some_and(|at| at > catch_up.until);
         let end = outputs.iter().position(is_later);
@@ -79,12 +80,12 @@ impl Pager {
         let is_another_log = self.now.since(catch_up.began_at) >= CATCH_UP_MS_MAX;
         if has_come || is_another_log && watermark.is_some() {
             let at = after.iter().find_map(moment_of).or(watermark).unwrap_or(catch_up.until);
-            self.end_catch_up(at);
+            self.end_catch_up(at, reports);
         }
         after
     }
 
-    fn end_catch_up(&mut self, at: Timestamp) {
+    fn end_catch_up(&mut self, at: Timestamp, reports: &[&IncidentReport]) {
         let Some(catch_up) = self.catch_up.take() else { return };
         let mut candidates = Vec::new();
         for (_, fired) in catch_up.seen {
@@ -94,7 +95,7 @@ impl Pager {
         }
         // As of one moment: what fired meanwhile is told together, or as one storm.
         candidates.iter_mut().for_each(|fired| fired.at = at);
-        self.open(&candidates.iter().collect::<Vec<_>>());
+        self.open(&candidates.iter().collect::<Vec<_>>(), reports);
         self.await_restored(at);
         self.settle_touched(at);
     }

@@ -191,7 +191,7 @@ impl Pager {
                 }
             }
         }
-        self.open(&opening.iter().collect::<Vec<_>>());
+        self.open(&opening.iter().collect::<Vec<_>>(), &[]);
         self.settle_touched(watermark);
     }
 

@@ -50,13 +50,16 @@ fn ends(t: i64, severity: Severity, incident: &str, who: &str) -> Output {
 }
 
 fn step(pager: &mut Pager, t: i64, outputs: &[Output]) -> Vec<PageChange> {
-    pager.step(&Decided { outputs, watermark: Some(at(t)) }, at(t))
+    step_with(pager, t, outputs, &[])
+}
+
+fn step_with(pager: &mut Pager, t: i64, outputs: &[Output], reports: &[&IncidentReport]) -> Vec<PageChange> {
+    pager.step(&Decided { outputs, watermark: Some(at(t)), reports }, at(t))
 }
 
 /// `key event` of each change.
 fn told(changes: &[PageChange]) -> Vec<String> {
-    let event = |event: PageEvent| format!("{event:?}").to_lowercase();
-    changes.iter().map(|change| format!("{} {}", change.page.dedup_key, event(change.page.event))).collect()
+    changes.iter().map(|change| format!("{} {}", change.page.dedup_key, change.event_name())).collect()
 }
 
 use Severity::{Critical, Warning};
@@ -77,19 +80,28 @@ fn an_incident_is_one_page_from_its_first_alert_to_its_last() {
 }
 
 #[test]
+fn a_page_that_opens_knows_its_incident() {
+    let mut pager = Pager::new(settings());
+    let actions = vec!["Limit s1.".to_owned()];
+    let report = IncidentReport { incident: "a".into(), actions: actions.clone(), ..samples::incident() };
+    let opened = step_with(&mut pager, 0, &[fires(0, Critical, "a", "s1")], &[&report]);
+    let page = &opened[0].page;
+    assert_eq!((&page.actions, page.causes.len(), page.ruled_out.len()), (&actions, 1, 1));
+    assert_eq!(page.impact, "41 subscriptions feel it, in 37 % of all requests.");
+    insta::assert_json_snapshot!(page);
+}
+
+#[test]
 fn news_is_told_once_in_a_while_and_worse_at_once() {
     let mut pager = Pager::new(settings());
     step(&mut pager, 0, &[fires(0, Warning, "a", "s1")]);
     let mut report = IncidentReport { incident: "a".into(), ..samples::incident() };
-    pager.note_reports(std::iter::once(&report));
-    assert_eq!(told(&step(&mut pager, 60, &[])), [""; 0], "too early for a cause");
+    assert_eq!(told(&step_with(&mut pager, 60, &[], &[&report])), [""; 0], "too early for a cause");
     assert_eq!(told(&step(&mut pager, 300, &[])), ["a updated"], "the first cause that is known");
     report.affected.subscriptions = 81;
-    pager.note_reports(std::iter::once(&report));
-    assert_eq!(told(&step(&mut pager, 700, &[])), [""; 0], "not twice as many");
+    assert_eq!(told(&step_with(&mut pager, 700, &[], &[&report])), [""; 0], "not twice as many");
     report.affected.subscriptions = 82;
-    pager.note_reports(std::iter::once(&report));
-    let told_now = step(&mut pager, 701, &[]);
+    let told_now = step_with(&mut pager, 701, &[], &[&report]);
     assert_eq!(told(&told_now), ["a updated"]);
     assert_eq!(told_now[0].page.affected.subscriptions, 82);
     assert_eq!(told(&step(&mut pager, 702, &[fires(702, Critical, "a", "s1")])), ["a updated"]);
@@ -196,7 +208,7 @@ fn the_wall_clock_alone_resolves_nothing() {
     let mut pager = Pager::new(settings());
     step(&mut pager, 0, &[fires(0, Critical, "a", "s1")]);
     assert_eq!(pager.tick(at(1_000_000)), Obeyed::default());
-    assert_eq!(pager.step(&Decided { outputs: &[], watermark: Some(at(0)) }, at(1_000_000)), []);
+    assert_eq!(pager.step(&Decided { outputs: &[], watermark: Some(at(0)), reports: &[] }, at(1_000_000)), []);
 }
 
 fn silence(t: i64, until: i64, matcher: &str) -> Command {
@@ -250,8 +262,8 @@ fn an_acknowledgement_holds_updates_back_and_ends() {
     let taken = pager.command(take(1_000), at(1)).unwrap();
     assert_eq!(told(&taken.pages), ["a acknowledged"]);
     assert_eq!((taken.pages[0].page.acknowledged_by.as_deref(), taken.pages[0].note.as_str()), (Some("jo"), "on it"));
-    pager.note_reports(std::iter::once(&IncidentReport { incident: "a".into(), ..samples::incident() }));
-    assert_eq!(told(&step(&mut pager, 500, &[])), [""; 0], "somebody is looking at it");
+    let report = IncidentReport { incident: "a".into(), ..samples::incident() };
+    assert_eq!(told(&step_with(&mut pager, 500, &[], &[&report])), [""; 0], "somebody is looking at it");
     assert_eq!(told(&step(&mut pager, 505, &[fires(505, Critical, "a", "s1")])), ["a updated"], "worse");
     assert_eq!(told(&pager.tick(at(1_000)).pages), ["a updated"], "nobody has it any more");
     assert_eq!(pager.view(at(1_000)).page("a").unwrap().acknowledgement, None);

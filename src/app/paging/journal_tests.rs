@@ -14,7 +14,7 @@ fn fire(pager: &mut Pager, number: i64) -> JournalEntry {
     let at = samples::transition().at.plus(number * 1_000);
     let text = number.to_string();
     let fired = Transition { at, incident: text.as_str().into(), ..samples::transition_of(&text) };
-    pager.step(&Decided { outputs: &[Output::Transition(fired)], watermark: Some(at) }, at);
+    pager.step(&Decided { outputs: &[Output::Transition(fired)], watermark: Some(at), reports: &[] }, at);
     pager.take_entry()
 }
 

@@ -52,7 +52,10 @@ pub(super) fn strings<R>(rows: &[R], value: impl Fn(&R) -> String) -> StringColu
     column
 }
 
-pub(super) fn numbers<R, N: crate::store::native_format::Number>(rows: &[R], value: impl Fn(&R) -> N) -> NumberColumn<N> {
+pub(super) fn numbers<R, N: crate::store::native_format::Number>(
+    rows: &[R],
+    value: impl Fn(&R) -> N,
+) -> NumberColumn<N> {
     let mut column = NumberColumn::with_capacity(rows.len());
     rows.iter().for_each(|row| column.push(value(row)));
     column
