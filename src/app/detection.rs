@@ -152,7 +152,7 @@ impl Detection {
         self.counted = counts;
         self.view.watermark = self.pipeline.watermark();
         self.view.counts = api::Counts { events: counts.events, rejected: self.rejected, late: counts.late };
-        self.view.set_active(self.pipeline.alerts(), self.pipeline.open_incidents());
+        self.view.set_active(self.pipeline.alerts(api::ALERTS_MAX + 1), self.pipeline.open_incidents());
         if let Some(watermark) = self.view.watermark {
             metrics.set_watermark(watermark);
         }

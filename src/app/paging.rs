@@ -173,8 +173,12 @@ impl Task {
 
     /// Writes down, then tells.
     async fn conclude(&mut self, changes: Vec<PageChange>, silences: Vec<SilenceChange>) {
-        match self.keeper.keep(&mut self.pager).await {
-            Ok(()) => self.health.set(Component::Paging, ComponentStatus::Ok, "", clock::now()),
+        let kept = self.keeper.keep(&mut self.pager).await;
+        if kept == Ok(false) && changes.is_empty() {
+            return;
+        }
+        match kept {
+            Ok(_) => self.health.set(Component::Paging, ComponentStatus::Ok, "", clock::now()),
             Err(error) => {
                 let detail = format!("pages are told and not remembered: {error}");
                 self.health.set(Component::Paging, ComponentStatus::Degraded, &detail, clock::now());

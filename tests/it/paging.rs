@@ -119,13 +119,17 @@ async fn a_page_is_told_once_through_a_crash_with_who_has_it_and_what_is_silence
     succeeded(&alerts(&setup, &service, &["ack", &key, "--author", "jo", "--note", "on it"]).await);
     let silence = ["silence", "source=container/other", "--for", "2h", "--reason", "a test", "--author", "jo"];
     let id = succeeded(&alerts(&setup, &service, &silence).await).trim().to_owned();
-    let no_end = alerts(&setup, &service, &["silence", "color=red", "--for", "2h", "--reason", "x", "--author", "jo"]).await;
+    let no_end =
+        alerts(&setup, &service, &["silence", "color=red", "--for", "2h", "--reason", "x", "--author", "jo"]).await;
     assert!(!no_end.status.success() && String::from_utf8_lossy(&no_end.stderr).contains("color"));
     service.kill_9();
 
     let service = Service::start(&setup).await;
     let view = until_page(&service, "waiting_for_data").await;
-    assert_eq!((view["page"]["dedup_key"].as_str(), &view["acknowledgement"]["author"]), (Some(key.as_str()), &"jo".into()));
+    assert_eq!(
+        (view["page"]["dedup_key"].as_str(), &view["acknowledgement"]["author"]),
+        (Some(key.as_str()), &"jo".into())
+    );
     assert!(succeeded(&alerts(&setup, &service, &["silences"]).await).contains(&id));
     // It goes on, and the core that began anew finds it again: the same page.
     send(&service, &log.until(600)).await;

@@ -33,7 +33,11 @@ impl Pager {
     /// Whether an alert that fires belongs to an open page, which then has it.
     pub(super) fn continues(&mut self, fired: &Fired) -> bool {
         let id = fired.id;
-        if self.state.leftovers.contains(&id) {
+        if self.state.leftovers.get(&id).is_some_and(|leftover| !leftover.is_restored) {
+            return true;
+        }
+        if let Some(leftover) = self.state.leftovers.get_mut(&id) {
+            leftover.is_restored = false;
             return true;
         }
         if let Some(firing) = self.state.firing.get(&id) {

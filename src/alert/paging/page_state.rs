@@ -96,7 +96,7 @@ pub struct Acknowledgement {
 pub(super) struct Said {
     pub revision: u32,
     /// Event time.
-    pub at: Timestamp,
+    pub at: Option<Timestamp>,
     pub severity: Option<Severity>,
     pub lead: Option<AlertId>,
     pub names_a_cause: bool,
@@ -117,6 +117,18 @@ pub(super) struct Facts {
     pub affected: Affected,
     pub customers: Vec<Customer>,
     pub actions: Vec<String>,
+}
+
+impl Facts {
+    pub fn of(report: &IncidentReport) -> Self {
+        Self {
+            causes: report.causes.iter().take(FACTS_MAX).cloned().collect(),
+            ruled_out: report.ruled_out.iter().take(FACTS_MAX).cloned().collect(),
+            affected: report.affected,
+            customers: report.customers.iter().take(FACTS_MAX).cloned().collect(),
+            actions: report.actions.iter().take(FACTS_MAX).cloned().collect(),
+        }
+    }
 }
 
 /// One page.
@@ -266,23 +278,6 @@ impl PageState {
         if fired.affected.subscriptions > self.facts.affected.subscriptions {
             self.facts.affected = fired.affected;
         }
-    }
-
-    /// Takes in the incident's report. Gives whether it says anything new.
-    pub fn note_report(&mut self, report: &IncidentReport) -> bool {
-        if self.is_storm() {
-            return false;
-        }
-        let facts = Facts {
-            causes: report.causes.iter().take(FACTS_MAX).cloned().collect(),
-            ruled_out: report.ruled_out.iter().take(FACTS_MAX).cloned().collect(),
-            affected: report.affected,
-            customers: report.customers.iter().take(FACTS_MAX).cloned().collect(),
-            actions: report.actions.iter().take(FACTS_MAX).cloned().collect(),
-        };
-        let is_new = facts != self.facts;
-        self.facts = facts;
-        is_new
     }
 
     /// Whether its first cause names somebody.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rustc_hash::FxHashSet;
 
 use super::changes::{ChangeReason, PageChange, PagerCounts};
-use super::page_state::{AlertId, Fired, PageState};
+use super::page_state::{AlertId, Facts, Fired, PageState};
 use super::restore::CatchUp;
 use super::settings::PagerSettings;
 use super::state::{JournalEntry, PagerState};
@@ -112,11 +112,15 @@ impl Pager {
     }
 
     pub(super) fn note_report(&mut self, number: u32, report: &IncidentReport) {
-        let Some(page) = self.state.pages.get(&number).filter(|page| !page.is_resolved()) else { return };
-        let mut noted = page.clone();
+        // A storm's incidents are told by their alerts: there are too many of them for more.
+        let is_told = |page: &&PageState| !page.is_resolved() && !page.is_storm();
+        let Some(page) = self.state.pages.get(&number).filter(is_told) else { return };
+        let facts = Facts::of(report);
         // Most reports say what the last one said: that is no change to be written down.
-        if noted.note_report(report) {
-            self.state.pages.insert(number, noted);
+        if page.facts != facts
+            && let Some(page) = self.state.pages.get_mut(&number)
+        {
+            page.facts = facts;
         }
     }
 
@@ -142,7 +146,7 @@ impl Pager {
         for output in outputs {
             match output {
                 Output::Transition(transition) if is_told(transition) => {
-                    self.state.numbers.told_until = self.state.numbers.told_until.max(transition.at);
+                    self.state.numbers.told_until = self.state.numbers.told_until.max(Some(transition.at));
                     let fired = Fired::of(transition);
                     if transition.event == TransitionEvent::Resolved {
                         self.clear(&fired);
@@ -169,7 +173,7 @@ impl Pager {
         let openings = page.openings.len();
         let Some(page) = self.state.pages.get_mut(&number) else { return };
         page.said.revision += 1;
-        page.said.at = page.at;
+        page.said.at = Some(page.at);
         page.said.severity = Some(page.severity);
         page.said.lead = page.lead().map(|lead| lead.id);
         page.said.names_a_cause = page.names_a_cause();

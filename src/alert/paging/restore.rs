@@ -35,6 +35,12 @@ impl Pager {
                 firing.awaited_until = None;
             }
         }
+        let leftovers: Vec<AlertId> = state.leftovers.keys().copied().collect();
+        for id in leftovers {
+            if let Some(leftover) = state.leftovers.get_mut(&id) {
+                leftover.is_restored = true;
+            }
+        }
         let open: Vec<u32> =
             state.pages.iter().filter(|(_, page)| !page.is_resolved()).map(|(number, _)| *number).collect();
         for number in open {
@@ -46,9 +52,7 @@ impl Pager {
         }
         let until = state.numbers.told_until;
         let mut pager = Self::with_state(settings, state);
-        if until > Timestamp::default() {
-            pager.catch_up = Some(CatchUp { until, began_at: now, seen: BTreeMap::new() });
-        }
+        pager.catch_up = until.map(|until| CatchUp { until, began_at: now, seen: BTreeMap::new() });
         pager
     }
 
@@ -118,6 +122,15 @@ impl Pager {
             if let Some(firing) = self.state.firing.get_mut(&id) {
                 firing.awaited_until = Some(until);
             }
+        }
+        let late: Vec<AlertId> = self.state.leftovers.keys().copied().collect();
+        for id in late {
+            let Some(leftover) = self.state.leftovers.get_mut(&id).filter(|leftover| leftover.is_restored) else {
+                continue;
+            };
+            let alert = &leftover.known.alert;
+            let grace_ms = self.settings.grace_ms(Some(alert.alert), alert.severity);
+            leftover.due_at = leftover.due_at.max(at.plus(grace_ms));
         }
         // A page of which nothing is followed has nothing to wait for.
         let open = self.state.pages.iter().filter(|(_, page)| !page.is_resolved()).map(|(number, _)| *number);

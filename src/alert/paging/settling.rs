@@ -90,7 +90,8 @@ impl Pager {
             let known = page.and_then(|page| page.alerts.iter().find(|known| known.id == id)).cloned();
             match known {
                 Some(known) if self.state.leftovers.len() < LEFTOVERS_MAX && !firing.is_restored => {
-                    let leftover = Leftover { known, incident: firing.incident, due_at: at.plus(OUTLIVES_MS) };
+                    let due_at = at.plus(OUTLIVES_MS);
+                    let leftover = Leftover { known, incident: firing.incident, due_at, is_restored: false };
                     self.state.leftovers.insert(id, leftover);
                 }
                 _ => self.counts.not_followed += 1,
@@ -176,7 +177,9 @@ impl Pager {
             self.state.leftovers.iter().filter(|(_, l)| l.due_at <= watermark).map(|(id, _)| *id).collect();
         let mut opening = Vec::new();
         for id in due {
-            let Some(leftover) = self.state.leftovers.remove(&id) else { continue };
+            let leftover = self.state.leftovers.remove(&id);
+            // One that has not fired since the restart is over, and nobody was told of it by itself.
+            let Some(leftover) = leftover.filter(|leftover| !leftover.is_restored) else { continue };
             let mut fired = leftover.into_fired(watermark);
             let own = self.by_incident.get(&fired.incident).copied();
             match own.filter(|number| self.state.pages.get(number).is_some_and(|page| !page.is_resolved())) {
@@ -198,7 +201,7 @@ impl Pager {
     /// Says what is new of an open page, where there is something and its time has come.
     pub(super) fn say_news(&mut self, number: u32, at: Timestamp) {
         let Some(page) = self.state.pages.get(&number) else { return };
-        let is_due = at.since(page.said.at) >= self.settings.update_interval_ms;
+        let is_due = page.said.at.is_none_or(|said_at| at.since(said_at) >= self.settings.update_interval_ms);
         let is_taken = page.acknowledgement.is_some();
         let (event, reason) = if page.said.severity.is_some_and(|said| page.severity > said) {
             (PageEvent::Updated, ChangeReason::Worse)

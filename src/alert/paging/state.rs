@@ -32,6 +32,8 @@ pub(super) struct Leftover {
     pub incident: Text,
     /// When a page opens for it, in event time.
     pub due_at: Timestamp,
+    /// It fired before the restart, and not yet again.
+    pub is_restored: bool,
 }
 
 /// A moment at which a page opened.
@@ -57,7 +59,7 @@ pub(super) struct Numbers {
     pub silence_next: u32,
     pub said_total: u64,
     /// Event time of the newest output that was taken in.
-    pub told_until: Timestamp,
+    pub told_until: Option<Timestamp>,
     pub openings: VecDeque<Opening>,
 }
 
@@ -111,6 +113,15 @@ impl JournalEntry {
             || !self.flaps.is_empty()
             || !self.silences.is_empty()
             || self.handings.iter().any(|(_, handing)| handing.is_some())
+    }
+}
+
+#[cfg(test)]
+impl JournalEntry {
+    /// Without how far event time has come, which alone is no change.
+    pub(super) fn without_time(mut self) -> Self {
+        self.numbers.iter_mut().for_each(|numbers| numbers.told_until = None);
+        self
     }
 }
 

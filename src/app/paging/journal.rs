@@ -1,9 +1,9 @@
 //! What the pager remembers, on disk: a line for each step, synced before anything of the step is told.
 //!
 //! ```text
-//! DIR/paging.journal   floodmark paging 1
+//! DIR/pages.journal   floodmark paging 1
 //!                      <first half of SHA-256 over the text, hexadecimal> <a step's changes as JSON>
-//! DIR/paging.lock      held while a process writes
+//! DIR/pages.lock      held while a process writes
 //! ```
 //! A line that is damaged, and what follows it, is cut off: a crash tears the last one at most. A journal that has grown
 //! is replaced, whole or not at all, by one line with everything.
@@ -85,7 +85,7 @@ impl Journal {
     pub fn open(directory: &Path) -> Result<(Self, Restored), JournalError> {
         std::fs::create_dir_all(directory).map_err(files(directory))?;
         let lock = take_lock(directory)?;
-        let path = directory.join("paging.journal");
+        let path = directory.join("pages.journal");
         let (restored, bytes) = read(&path)?;
         let file = private().append(true).create(true).open(&path).map_err(files(&path))?;
         let directory = directory.to_owned();
@@ -173,7 +173,9 @@ fn read(path: &Path) -> Result<(Restored, u64), JournalError> {
     loop {
         line.clear();
         lines.read_until(b'\n', &mut line).map_err(files(path))?;
-        let Some(entry) = entry_of(&line) else { break };
+        let Some(json) = whole(&line) else { break };
+        // Whole and not understood: another version wrote it, and may want it back.
+        let entry = serde_json::from_slice(json).map_err(|_| JournalError::NotAJournal(path.to_owned()))?;
         restored.state.apply(entry);
         restored.entries += 1;
         bytes += line.len() as u64;
@@ -182,18 +184,15 @@ fn read(path: &Path) -> Result<(Restored, u64), JournalError> {
     Ok((restored, bytes))
 }
 
-/// The entry of a line that is whole.
-fn entry_of(line: &[u8]) -> Option<JournalEntry> {
+/// The text of a line that is whole.
+fn whole(line: &[u8]) -> Option<&[u8]> {
     let (sum, json) = line.strip_suffix(b"\n")?.split_at_checked(CHECKSUM_DIGITS)?;
     let json = json.strip_prefix(b" ")?;
-    if checksum(json).as_bytes() != sum {
-        return None;
-    }
-    serde_json::from_slice(json).ok()
+    (checksum(json).as_bytes() == sum).then_some(json)
 }
 
 fn take_lock(directory: &Path) -> Result<File, JournalError> {
-    let path = directory.join("paging.lock");
+    let path = directory.join("pages.lock");
     let lock = private().write(true).create(true).truncate(false).open(&path).map_err(files(&path))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),

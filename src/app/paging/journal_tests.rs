@@ -25,7 +25,7 @@ fn pages(restored: Restored) -> usize {
 #[test]
 fn a_journal_cut_at_any_byte_gives_back_every_step_that_was_whole() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("paging.journal");
+    let path = directory.path().join("pages.journal");
     let (mut journal, _) = Journal::open(directory.path()).unwrap();
     let mut pager = Pager::new(settings());
     for number in 0..4 {
@@ -50,7 +50,7 @@ fn a_journal_cut_at_any_byte_gives_back_every_step_that_was_whole() {
 #[test]
 fn a_damaged_line_and_what_follows_it_is_cut_off_and_said() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("paging.journal");
+    let path = directory.path().join("pages.journal");
     let (mut journal, _) = Journal::open(directory.path()).unwrap();
     let mut pager = Pager::new(settings());
     for number in 0..3 {
@@ -108,7 +108,12 @@ fn one_service_at_a_time_and_no_file_of_somebody_else() {
     let (journal, _) = Journal::open(directory.path()).unwrap();
     assert!(matches!(Journal::open(directory.path()), Err(JournalError::InUse(_))));
     drop(journal);
-    std::fs::write(directory.path().join("paging.journal"), "dear diary\n").unwrap();
+    std::fs::write(directory.path().join("pages.journal"), "dear diary\n").unwrap();
     assert!(matches!(Journal::open(directory.path()), Err(JournalError::NotAJournal(_))));
-    assert_eq!(std::fs::read_to_string(directory.path().join("paging.journal")).unwrap(), "dear diary\n");
+    assert_eq!(std::fs::read_to_string(directory.path().join("pages.journal")).unwrap(), "dear diary\n");
+    let later = br#"{"of_a_later_version":1}"#;
+    let text = format!("{TITLE}{} {}\n", checksum(later), String::from_utf8_lossy(later));
+    std::fs::write(directory.path().join("pages.journal"), &text).unwrap();
+    assert!(matches!(Journal::open(directory.path()), Err(JournalError::NotAJournal(_))));
+    assert_eq!(std::fs::read_to_string(directory.path().join("pages.journal")).unwrap(), text, "left as it is");
 }

@@ -27,14 +27,14 @@ impl Keeper {
         Self { journal: Some(journal), writing: None, is_behind: false }
     }
 
-    /// Writes what the pager has changed.
+    /// Writes what the pager has changed; gives whether there was anything.
     ///
     /// # Errors
     /// It is not on disk, or not yet: why.
-    pub async fn keep(&mut self, pager: &mut Pager) -> Result<(), String> {
+    pub async fn keep(&mut self, pager: &mut Pager) -> Result<bool, String> {
         let entry = pager.take_entry();
         if entry.is_empty() && !self.is_behind {
-            return Ok(());
+            return Ok(false);
         }
         if let Some(writing) = &mut self.writing {
             if !writing.is_finished() {
@@ -58,7 +58,7 @@ impl Keeper {
             Ok(Ok((journal, result))) => {
                 self.journal = Some(journal);
                 self.is_behind = result.is_err();
-                result.map_err(|error| error.to_string())
+                result.map(|()| true).map_err(|error| error.to_string())
             }
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => {

@@ -77,7 +77,14 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         let matchers = silence["matchers"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let matchers = matchers.collect::<Vec<_>>().join(" ");
         let words = ["author", "reason"].map(|name| text(silence, name));
-        rows.add_row([text(silence, "id"), text(silence, "starts_at"), text(silence, "ends_at"), &matchers, words[0], words[1]]);
+        rows.add_row([
+            text(silence, "id"),
+            text(silence, "starts_at"),
+            text(silence, "ends_at"),
+            &matchers,
+            words[0],
+            words[1],
+        ]);
     }
     println!("{}", rows.trim_fmt());
     Ok(ExitCode::SUCCESS)
