@@ -47,6 +47,14 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(1_772_360_105_000 + seconds * 1_000)
 }
 
+/// Sends the log bit by bit, as it comes: the pager sees its time pass.
+async fn send_until(service: &Service, log: &mut Log, seconds: i64) {
+    while log.sent_until < seconds {
+        let lines = log.until((log.sent_until + 300).min(seconds));
+        send(service, &lines).await;
+    }
+}
+
 /// Sends until it is taken: a service that is killed meanwhile is sent the same again.
 async fn send(service: &Service, lines: &str) {
     until("the records are taken", async || {
@@ -137,7 +145,7 @@ async fn a_page_is_told_once_through_a_crash_with_who_has_it_and_what_is_silence
     assert!(succeeded(&alerts(&setup, &service, &["list"]).await).contains("container/api-7"));
     assert!(succeeded(&alerts(&setup, &service, &["show", &key]).await).contains("taken by jo"));
     // Over, once it has stayed up for longer than what counts as a loop.
-    send(&service, &log.until(3_600)).await;
+    send_until(&service, &mut log, 3_600).await;
     until_page(&service, "resolved").await;
     until_history(&service, &key, &["opened", "acknowledged", "resolved"]).await;
     let told = succeeded(&alerts(&setup, &service, &["history", "--output", "json"]).await);
@@ -169,7 +177,7 @@ async fn with_clickhouse_away_a_restart_remembers_pages_and_ends_those_that_ende
     assert!(body.contains("storage_away"), "{body}");
     proxy.switch(true);
     // It stays up: the core that began anew never saw it restart.
-    send(&service, &log.until(3_600)).await;
+    send_until(&service, &mut log, 3_600).await;
     let view = until_page(&service, "resolved").await;
     assert!(view["page"]["impact"].as_str().unwrap().contains("not seen since the restart"), "{view:#}");
     until_history(&service, &key, &["opened", "resolved"]).await;
@@ -183,8 +191,7 @@ async fn killed_at_random_moments_it_tells_the_page_it_would_have_told_once() {
     for seed in 0..seeds {
         let mut setup_of_seed = Setup::new(None);
         setup_of_seed.config.clickhouse = setup.config.clickhouse.clone();
-        // Times that no other seed has: all of them are in one table.
-        let mut log = Log::new("container/api-7", 1_500);
+        let mut log = Log::new("container/api-7", 2_100);
         let mut service = Service::start(&setup_of_seed).await;
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x2545_f491_4f6c_dd1d);
         for part in 1..=10 {
@@ -199,9 +206,11 @@ async fn killed_at_random_moments_it_tells_the_page_it_would_have_told_once() {
             }
             send(&service, &lines).await;
         }
+        // Long enough for a core that has just begun to find it again.
+        send_until(&service, &mut log, 2_100).await;
         let view = until_page(&service, "open").await;
         let key = view["page"]["dedup_key"].as_str().unwrap().to_owned();
-        send(&service, &log.until(5_000)).await;
+        send_until(&service, &mut log, 5_400).await;
         until_page(&service, "resolved").await;
         let view = &pages(&service).await[0];
         assert_eq!(view["page"]["dedup_key"], key.as_str(), "seed {seed}");

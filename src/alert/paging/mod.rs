@@ -17,6 +17,8 @@ mod pager;
 mod property_tests;
 mod render;
 mod restore;
+#[cfg(test)]
+mod samples;
 mod settings;
 mod settling;
 mod silence;

@@ -1,16 +1,13 @@
 //! What people rely on, one case each; `t` is event time and wall clock in seconds.
 
 use super::*;
-use crate::api::samples;
 use crate::model::{
     AlertName, Dimension, Dimensions, IncidentReport, Output, PageEvent, Severity, Text, Timestamp, Transition,
     TransitionEvent,
 };
 
-const START: Timestamp = Timestamp::from_millis(1_772_360_100_000);
-
 pub(super) fn at(seconds: i64) -> Timestamp {
-    START.plus(seconds * 1_000)
+    samples::START.plus(seconds * 1_000)
 }
 
 pub(super) fn settings() -> PagerSettings {

@@ -121,7 +121,7 @@ pub(super) fn confidence(causes: &[Cause]) -> String {
 mod tests {
     use super::*;
     use crate::alert::paging::page_state::{Fired, PageKind};
-    use crate::api::samples;
+    use crate::alert::paging::samples;
     use crate::model::Text;
 
     fn title_of(version: &str) -> String {
