@@ -141,21 +141,22 @@ impl Pipeline {
                 outputs.push(Output::Transition(transition));
             }
         }
-        for active in self.states.active() {
+        for active in self.states.firing_causes() {
             self.incidents.observe(&active, &scene, self.assembler.changes());
         }
         self.incidents.keep_active(&|key| self.states.is_active(key));
         outputs.extend(self.incidents.tick(at));
     }
 
-    /// Alerts that are pending or firing now, worst first, as their transition would say it.
-    pub fn alerts(&self) -> Vec<Transition> {
+    /// Alerts that fire now, then those that are pending, each worst first, as their transition would say it; no more than
+    /// `max`.
+    pub fn alerts(&self, max: usize) -> Vec<Transition> {
         let at = self.assembler.decided_until().unwrap_or_default();
         let runbook = |change: &AlertChange| {
             let of_alert = |(rule, _): &&(Rule, Box<dyn Detector>)| change.key.is_of(&rule.key());
             self.rules.iter().find(of_alert).map(|(rule, _)| rule.runbook()).unwrap_or_default()
         };
-        self.states.active().map(|change| self.incidents.describe(&change, at, &runbook(&change))).collect()
+        self.states.active(max).map(|change| self.incidents.describe(&change, at, &runbook(&change))).collect()
     }
 
     /// Incidents that are not over.

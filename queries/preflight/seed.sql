@@ -54,3 +54,20 @@ SELECT
     0 AS control,
     toDateTime64('2026-01-01 00:00:06', 3, 'UTC') + intDiv(number * 604800, 2000) AS inserted_at
 FROM numbers({scale} * 2000);
+
+INSERT INTO {database}.pages
+    (dedup_key, revision, event, severity, reason, title, at, since, resolved_at, said_at, page, inserted_at)
+SELECT
+    concat('page-', toString(intDiv(number, 3))) AS dedup_key,
+    1 + number % 3 AS revision,
+    ['opened', 'updated', 'resolved'][1 + number % 3] AS event,
+    'critical' AS severity,
+    'fired' AS reason,
+    '[CRITICAL] kameleo-cli 4.0.0: repeats failed requests' AS title,
+    said_at AS at,
+    said_at - 60 AS since,
+    toDateTime64(0, 3, 'UTC') AS resolved_at,
+    toDateTime64('2026-01-01 00:00:00', 3, 'UTC') + intDiv(number * 604800, 50000) AS said_at,
+    repeat('{"share":0.5}', 200) AS page,
+    said_at AS inserted_at
+FROM numbers({scale} * 50000);

@@ -1,6 +1,7 @@
-//! Alerts: rule files and the state machine are pure; `notify` tells the world and is part of the shell.
+//! Alerts: rule files, the state machine and `paging` are pure; `notify` tells the world and is part of the shell.
 
 pub mod notify;
+pub mod paging;
 mod rule_set;
 mod rules;
 mod slos;

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rule, RuleKey};
-use crate::detect::Finding;
+use crate::detect::{Finding, Role};
 use crate::model::{AlertName, Dimension, Dimensions, DurationMs, Severity, Timestamp, TransitionEvent};
 
-/// Alerts that may be active at once; further ones are counted, not tracked.
-const ACTIVE_MAX: usize = 10_000;
+/// Alerts that may be active at once; further ones are counted, not tracked. Room for every customer of a platform at once:
+/// an alert takes about 3 KiB.
+const ACTIVE_MAX: usize = 100_000;
 
 /// Of a silence between two judgements at most this much counts as time without the condition.
 const SILENCE_COUNTED_MS: DurationMs = 120_000;
@@ -58,6 +59,13 @@ struct Active {
     judged_at: Timestamp,
     latest: Finding,
     peak: Finding,
+}
+
+impl Active {
+    fn as_change(&self, key: &AlertKey) -> AlertChange {
+        let event = if self.firing { TransitionEvent::Firing } else { TransitionEvent::Pending };
+        AlertChange { key: key.clone(), event, since: self.since, finding: self.latest.clone() }
+    }
 }
 
 /// All active alerts.
@@ -175,14 +183,17 @@ impl AlertStates {
         resolved.collect()
     }
 
-    /// Alerts that are pending or firing, worst first, each with its newest finding.
-    pub fn active(&self) -> impl Iterator<Item = AlertChange> {
-        self.active.iter().map(|(key, active)| AlertChange {
-            key: key.clone(),
-            event: if active.firing { TransitionEvent::Firing } else { TransitionEvent::Pending },
-            since: active.since,
-            finding: active.latest.clone(),
-        })
+    /// Alerts that fire, then those that are pending, each worst first and with its newest finding; no more than `max`.
+    pub fn active(&self, max: usize) -> impl Iterator<Item = AlertChange> {
+        let firing = self.active.iter().filter(|(_, active)| active.firing);
+        let pending = self.active.iter().filter(|(_, active)| !active.firing);
+        firing.chain(pending).take(max).map(|(key, active)| active.as_change(key))
+    }
+
+    /// Alerts that fire and name who does it, worst first.
+    pub fn firing_causes(&self) -> impl Iterator<Item = AlertChange> {
+        let causes = self.active.iter().filter(|(_, active)| active.firing && active.latest.role == Role::Cause);
+        causes.map(|(key, active)| active.as_change(key))
     }
 
     /// Whether this alert is pending or firing.

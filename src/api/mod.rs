@@ -8,11 +8,18 @@
 //! | `/api/v1/alerts` | pending and firing alerts, each as its transition would say it now; filters `alert`, `severity`, `state` |
 //! | `/api/v1/incidents`, `/api/v1/incidents/{id}` | open incidents, then ended ones, newest first |
 //! | `POST /-/reload` | reads rules, objectives and limits again; 422 names every problem of the files, and changes nothing |
+//! | `/api/v1/pages`, `/api/v1/pages/{key}` | what was told: open pages, worst first, then those that are over |
+//! | `POST` and `DELETE /api/v1/pages/{key}/acknowledge` | somebody takes a page, or gives it back |
+//! | `/api/v1/silences`, `DELETE /api/v1/silences/{id}` | silences; `POST` makes one |
+//! | `/api/v1/alerts/history` | what was said of pages, from ClickHouse; `since`, `until`, `key`, `limit` |
 //! | `POST /api/v1/events`, `POST /v1/logs` | takes records, see [`intake`] |
 //!
 //! A degraded service stays 200: taking it out of rotation would end the detection that still works, and hide the body
 //! that says what is wrong. Errors are `application/problem+json`.
 
+mod alerts_history;
+mod alerts_pages;
+mod alerts_silences;
 mod auth;
 mod handlers;
 mod intake;
@@ -28,6 +35,7 @@ pub(crate) mod samples;
 mod transport;
 mod view;
 
+pub use alerts_pages::{PagingRequest, PagingState};
 pub use auth::{Tokens, hash};
 pub use intake::{IngestState, RecordRejection};
 pub use readiness::{Component, ComponentReport, ComponentStatus, Health, Overall, Readiness};
@@ -39,7 +47,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -72,6 +81,8 @@ pub struct ApiState {
     pub ingest: Option<IngestState>,
     /// Who reads the rules again; absent: nobody.
     pub reload: Option<ReloadDesk>,
+    /// Pages and silences; absent: there is no pager.
+    pub paging: Option<PagingState>,
 }
 
 /// All routes. Health is open to all; reading and sending may need a token.
@@ -95,6 +106,22 @@ pub fn router(state: ApiState) -> Router {
     if let Some(reload) = state.reload {
         let administering = Router::new().route("/-/reload", post(reload::reload));
         router = router.merge(administering.route_layer(may(Scope::Admin)).with_state(reload));
+    }
+    if let Some(paging) = state.paging {
+        let looking = Router::new()
+            .route("/api/v1/pages", get(alerts_pages::pages))
+            .route("/api/v1/pages/{key}", get(alerts_pages::page))
+            .route("/api/v1/silences", get(alerts_silences::silences))
+            .route("/api/v1/alerts/history", get(alerts_history::history))
+            .route_layer(may(Scope::Read));
+        let taken = post(alerts_pages::acknowledge).delete(alerts_pages::unacknowledge);
+        let acting = Router::new()
+            .route("/api/v1/pages/{key}/acknowledge", taken)
+            .route("/api/v1/silences", post(alerts_silences::silence))
+            .route("/api/v1/silences/{id}", delete(alerts_silences::end_silence))
+            .route_layer(may(Scope::Admin))
+            .layer(DefaultBodyLimit::max(alerts_pages::REQUEST_BYTES_MAX));
+        router = router.merge(looking.merge(acting).with_state(paging));
     }
     router
         .fallback(handlers::not_found)

@@ -39,6 +39,8 @@ pub enum ProblemCode {
     UnderPressure,
     /// Files of rules, objectives or limits cannot be used.
     RulesRefused,
+    /// ClickHouse, which knows it, is away.
+    StorageAway,
     /// Our own mistake.
     Internal,
 }
@@ -62,6 +64,7 @@ impl ProblemCode {
             Self::NotPossible => "not_possible",
             Self::UnderPressure => "under_pressure",
             Self::RulesRefused => "rules_refused",
+            Self::StorageAway => "storage_away",
             Self::Internal => "internal",
         }
     }
@@ -71,7 +74,7 @@ impl ProblemCode {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadParameter | Self::BadBody => StatusCode::BAD_REQUEST,
-            Self::Overloaded | Self::UnderPressure => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::UnderPressure | Self::StorageAway => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NothingAccepted | Self::RulesRefused => StatusCode::UNPROCESSABLE_ENTITY,

@@ -7,7 +7,7 @@ use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 
 use super::problem::{ParameterError, Problem};
-use crate::model::{AlertName, Severity, Transition, TransitionEvent};
+use crate::model::{AlertName, Severity, Timestamp, Transition, TransitionEvent};
 
 /// Filters of `/api/v1/alerts`; an absent one lets everything pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,6 +63,45 @@ impl AlertFilter {
         self.alert.is_none_or(|name| name == alert.alert)
             && self.severity.is_none_or(|severity| severity == alert.severity)
             && (self.state.is_none() || self.state == state)
+    }
+}
+
+/// Filters of `/api/v1/alerts/history`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HistoryFilter {
+    /// From this moment on.
+    pub since: Option<Timestamp>,
+    /// To before this one.
+    pub until: Option<Timestamp>,
+    /// Of this page only.
+    pub key: Option<String>,
+    /// No more rows.
+    pub limit: Option<u32>,
+}
+
+impl HistoryFilter {
+    /// From the query part of `uri`.
+    ///
+    /// # Errors
+    /// Every parameter that is unknown, repeated or has a value that is none.
+    pub fn parse(uri: &Uri) -> Result<Self, Problem> {
+        let mut filter = Self::default();
+        let mut errors = Vec::new();
+        for (name, value) in pairs(uri)? {
+            let outcome = match name.as_str() {
+                "since" => set(&mut filter.since, &value),
+                "until" => set(&mut filter.until, &value),
+                "key" => set(&mut filter.key, &value),
+                "limit" => value.parse().map_err(|_| "must be a whole number".to_owned()).map(|limit| {
+                    filter.limit = Some(limit);
+                }),
+                _ => Err("unknown parameter, expected one of `since`, `until`, `key`, `limit`".to_owned()),
+            };
+            if let Err(message) = outcome {
+                errors.push(ParameterError { parameter: name, message });
+            }
+        }
+        if errors.is_empty() { Ok(filter) } else { Err(Problem::parameters(errors)) }
     }
 }
 

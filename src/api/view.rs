@@ -86,6 +86,11 @@ impl View {
         self.incidents_open.iter().chain(&self.incidents_ended).map(AsRef::as_ref)
     }
 
+    /// Reports of open incidents, newest start first.
+    pub fn incidents_open_reports(&self) -> impl Iterator<Item = &IncidentReport> {
+        self.incidents_open.iter().map(AsRef::as_ref)
+    }
+
     /// How many incidents are open.
     #[must_use]
     pub fn incidents_open(&self) -> usize {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::paging::Decision;
 use super::reload::Replacement;
 use crate::api::{self, Component, ComponentStatus, Health, View};
 use crate::clock;
@@ -26,6 +27,8 @@ pub struct Outlets {
     pub pages: mpsc::Sender<Arc<Transition>>,
     /// To ClickHouse; what does not fit is counted.
     pub store: mpsc::Sender<Output>,
+    /// To the pager; it takes what comes at once.
+    pub paging: mpsc::Sender<Decision>,
     /// To the API.
     pub view: watch::Sender<Arc<View>>,
     /// To whoever looks on.
@@ -79,11 +82,12 @@ impl Detection {
                 Some(replacement) = replacements.recv() => self.replace_rules(replacement),
             };
             let news = !outputs.is_empty();
-            for output in outputs {
+            for output in &outputs {
                 self.hand_out(output).await;
             }
             if news || published.elapsed() >= VIEW_PAUSE || inputs.is_empty() {
-                self.publish();
+                let view = self.publish();
+                decide(&self.outlets.paging, Decision { outputs, view }).await;
                 published = Instant::now();
             }
         }
@@ -142,8 +146,8 @@ impl Detection {
         *self.streams.entry(partition.clone()).or_insert(next)
     }
 
-    async fn hand_out(&mut self, output: Output) {
-        match &output {
+    async fn hand_out(&mut self, output: &Output) {
+        match output {
             Output::Transition(transition) => {
                 log(transition);
                 self.outlets.metrics.add_transition(transition);
@@ -158,12 +162,12 @@ impl Detection {
         if let Some(observer) = &self.outlets.observer {
             let _ = observer.try_send(output.clone());
         }
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.outlets.store.try_send(output) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.outlets.store.try_send(output.clone()) {
             self.outlets.metrics.add_outputs_not_stored(1);
         }
     }
 
-    fn publish(&mut self) {
+    fn publish(&mut self) -> Arc<View> {
         let counts = self.pipeline.counts();
         let metrics = &self.outlets.metrics;
         metrics.add_late(counts.late - self.counted.late);
@@ -172,13 +176,25 @@ impl Detection {
         self.counted = counts;
         self.view.watermark = self.pipeline.watermark();
         self.view.counts = api::Counts { events: counts.events, rejected: self.rejected, late: counts.late };
-        self.view.set_active(self.pipeline.alerts(), self.pipeline.open_incidents());
+        self.view.set_active(self.pipeline.alerts(api::ALERTS_MAX + 1), self.pipeline.open_incidents());
         if let Some(watermark) = self.view.watermark {
             metrics.set_watermark(watermark);
         }
         metrics.set_alerts_firing(self.view.firing());
         metrics.set_incidents_open(self.view.incidents_open());
-        self.outlets.view.send_replace(Arc::new(self.view.clone()));
+        let view = Arc::new(self.view.clone());
+        self.outlets.view.send_replace(Arc::clone(&view));
+        view
+    }
+}
+
+/// Tells the pager. It must hear every output; of time alone the next decision tells as well.
+async fn decide(paging: &mpsc::Sender<Decision>, decision: Decision) {
+    if decision.outputs.is_empty() {
+        let _ = paging.try_send(decision);
+    } else {
+        // It is gone only when the service stops.
+        let _ = paging.send(decision).await;
     }
 }
 

@@ -6,6 +6,7 @@ mod detection;
 mod guard;
 mod intake;
 mod observe;
+mod paging;
 mod probes;
 mod reload;
 mod rule_files;
@@ -19,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::alert::notify::{self, Notifier, Pace};
-use crate::api::{self, ApiState, Component, ComponentStatus, Health, IngestState, Tokens, View};
+use crate::api::{self, ApiState, Component, ComponentStatus, Health, IngestState, PagingState, Tokens, View};
 use crate::clock;
 use crate::config::{Config, KafkaConfig, TopicsConfig};
 use crate::ingest::{IngestStatus, KafkaIngest, Lanes, StorageLanes};
@@ -87,6 +88,11 @@ impl App {
 
         let (batches, batches_receiver) = mpsc::channel(config.store.batches_waiting_max);
         let (outputs, outputs_receiver) = mpsc::channel(OUTPUTS_BOUND);
+        let (records, records_receiver) = mpsc::channel(paging::RECORDS_BOUND);
+        let (told, told_receiver) = mpsc::channel(paging::PAGES_BOUND);
+        let paging_outlets = paging::Outlets { pages: told, records };
+        let pager = paging::spawn(&config.paging, &settings.rules, paging_outlets, &mut tasks, &metrics, &health)?;
+        paging::spawn_end(told_receiver, &mut tasks);
         let (stored, stored_receiver) = mpsc::channel(STORED_BOUND);
         let (inputs, inputs_receiver) = mpsc::channel(DETECT_BOUND);
         let queues =
@@ -96,13 +102,22 @@ impl App {
         let queues_of_storage = storage::Queues {
             batches: batches_receiver,
             outputs: outputs_receiver,
+            records: records_receiver,
             stored,
             plan_requests: plan_requests_receiver,
             plans,
         };
         storage.spawn_writers(config, &mut tasks, queues_of_storage, &metrics, &health);
 
-        let outlets = Outlets { pages, store: outputs, view: view_sender, observer, metrics: Arc::clone(&metrics) };
+        let (decisions, metrics_of_detection) = (pager.decisions, Arc::clone(&metrics));
+        let outlets = Outlets {
+            pages,
+            store: outputs,
+            paging: decisions,
+            view: view_sender,
+            observer,
+            metrics: metrics_of_detection,
+        };
         let topics = kafka.map_or_else(TopicsConfig::default, |kafka| kafka.topics.clone());
         let detection = Detection::new(settings, &topics, outlets);
         let (replacements, replacements_receiver) = mpsc::channel(1);
@@ -145,6 +160,7 @@ impl App {
             tokens: Tokens::new(&config.http.tokens),
             ingest: ingest_state,
             reload: Some(reload),
+            paging: Some(PagingState { view: pager.view, requests: pager.requests, history: storage.reader() }),
         };
         let stop = tasks.token(Stage::Api);
         tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::config::{Config, Secret, StoreConfig};
 use crate::local::{EngineState, LocalClickHouse, LocalClickHouseOptions};
 use crate::metrics::{Metrics, StoreDelta};
-use crate::model::{Batch, Output, PlanAnswer, PlanRequest, Stored};
+use crate::model::{Batch, Output, PagingRecord, PlanAnswer, PlanRequest, Stored};
 use crate::shutdown::{Stage, TaskError, Tasks};
 use crate::store::{
     ClickHouse, Endpoint, MigrationError, StoreHealth, StoreTask, Writer, answer_plans, apply_retention, migrate,
@@ -43,6 +43,8 @@ pub struct Queues {
     pub batches: mpsc::Receiver<Batch>,
     /// Transitions and incidents to be written.
     pub outputs: mpsc::Receiver<Output>,
+    /// Pages and silences to be written.
+    pub records: mpsc::Receiver<PagingRecord>,
     /// What was written.
     pub stored: mpsc::Sender<Stored>,
     /// Questions where to go on.
@@ -116,9 +118,9 @@ impl Storage {
                 prepared = prepare(&admin, &store, &health) => prepared?,
                 () = stop.cancelled() => return Ok(()),
             }
-            let Queues { batches, outputs, stored, plan_requests, plans } = queues;
+            let Queues { batches, outputs, records, stored, plan_requests, plans } = queues;
             let planner = tokio::spawn(answer_plans(reader, writer.clone(), plan_requests, plans));
-            write(Writer::new(writer), (batches, outputs, stored), &metrics, &health, &stop).await;
+            write(Writer::new(writer), (batches, outputs, records, stored), &metrics, &health, &stop).await;
             planner.abort();
             Ok(())
         });
@@ -157,11 +159,16 @@ async fn prepare(admin: &ClickHouse, store: &StoreConfig, health: &Health) -> Re
     Ok(())
 }
 
-/// Writes until both queues are closed, or until the end comes while ClickHouse is away: waiting on would change
+/// Writes until all queues are closed, or until the end comes while ClickHouse is away: waiting on would change
 /// nothing, for reading has ended by then and reads again at the next start what was not confirmed to it.
 async fn write(
     writer: Writer,
-    (batches, outputs, stored): (mpsc::Receiver<Batch>, mpsc::Receiver<Output>, mpsc::Sender<Stored>),
+    (batches, outputs, records, stored): (
+        mpsc::Receiver<Batch>,
+        mpsc::Receiver<Output>,
+        mpsc::Receiver<PagingRecord>,
+        mpsc::Sender<Stored>,
+    ),
     metrics: &Arc<Metrics>,
     health: &Arc<Health>,
     stop: &CancellationToken,
@@ -195,7 +202,7 @@ async fn write(
         }
     };
     let written = async {
-        tokio::join!(task.run_batches(batches, confirmed), task.run_outputs(outputs));
+        tokio::join!(task.run_batches(batches, confirmed), task.run_outputs(outputs), task.run_paging(records));
     };
     tokio::select! {
         ((), ()) = async { tokio::join!(written, counted) } => {}

@@ -92,7 +92,7 @@ enum Command {
     Demo(demo::Args),
     /// Run a log through the detectors and print what would have alerted
     Replay(replay::Args),
-    /// Test alert rules, and try them on stored history
+    /// Pages and silences of the running service; tests of alert rules, and other rules tried on the past
     Alerts(alerts::Args),
     /// Find the combinations of dimension values that explain why a number deviates
     Attribute(attribute::Args),

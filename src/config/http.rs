@@ -63,7 +63,7 @@ pub enum Scope {
     Ingest,
     /// Read metrics, alerts and incidents.
     Read,
-    /// Change what the service does: have rules read again.
+    /// Change what the service does: take pages, make and end silences, have rules read again.
     Admin,
 }
 

@@ -193,6 +193,7 @@ impl Config {
         let further = further.chain(self.decode.problems());
         problems.extend(further.map(|(key, message)| Problem { key, message }));
         problems.extend(self.http.problems());
+        problems.extend(self.paging.problems());
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

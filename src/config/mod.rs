@@ -15,6 +15,7 @@ mod kafka_security;
 mod load;
 mod local;
 mod notify;
+mod paging;
 mod probe_checks;
 mod probes;
 mod secret;
@@ -34,6 +35,7 @@ pub(crate) use load::without_secrets;
 pub use load::{ConfigError, Problem};
 pub use local::LocalConfig;
 pub use notify::{AlertmanagerConfig, NotifyConfig, WebhookConfig};
+pub use paging::PagingConfig;
 pub use probe_checks::PROBES_MAX;
 pub use probes::{
     ClickHouseProbeConfig, ProbesConfig, PrometheusMetricConfig, PrometheusProbeConfig, RedisProbeConfig,
@@ -66,6 +68,8 @@ pub struct Config {
     pub detect: DetectConfig,
     /// Where alerts go.
     pub notify: NotifyConfig,
+    /// How alerts become pages.
+    pub paging: PagingConfig,
     /// What is looked at without being sent.
     pub probes: ProbesConfig,
     /// The query guard of ClickHouse.

@@ -126,6 +126,35 @@ impl IntakeRecord {
     }
 }
 
+/// Why something was not said of an alert or a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unsaid {
+    /// A silence.
+    Silenced,
+    /// An alert is told inside the page of its cause.
+    Inhibited,
+    /// An incident is told on a storm's page.
+    Storm,
+    /// The page flaps.
+    Flapping,
+}
+
+impl Unsaid {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Silenced, Self::Inhibited, Self::Storm, Self::Flapping];
+
+    /// Name in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Silenced => "silenced",
+            Self::Inhibited => "inhibited",
+            Self::Storm => "storm",
+            Self::Flapping => "flapping",
+        }
+    }
+}
+
 /// Kinds of receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReceiverKind {
@@ -176,6 +205,21 @@ impl NotificationOutcome {
             Self::Dropped => "dropped",
         }
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct PageLabels {
+    pub event: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SeverityLabels {
+    pub severity: Severity,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct UnsaidLabels {
+    pub reason: Unsaid,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -263,5 +307,5 @@ macro_rules! label_as_str {
 }
 
 label_as_str!(Input, Queue, ReceiverKind, NotificationOutcome, RejectionCode, AlertName, Severity, TransitionEvent);
-label_as_str!(IntakeOutcome, IntakeRecord);
+label_as_str!(IntakeOutcome, IntakeRecord, Unsaid);
 label_as_str!(GuardOutcome, EstimateSource);

@@ -6,6 +6,7 @@
 mod guard;
 mod guard_watch;
 mod labels;
+mod paging;
 mod register;
 
 pub use guard::GuardOutcome;
@@ -80,6 +81,7 @@ struct Series {
     probe_events: Family<ProbeLabels, Counter>,
     probe_events_dropped: Family<ProbeLabels, Counter>,
     guard: guard::GuardSeries,
+    paging: paging::PagingSeries,
     guard_watch: guard_watch::WatchSeries,
 }
 
@@ -156,6 +158,7 @@ impl Metrics {
             let _ = series.intake_records.get_or_create(&IntakeRecordLabels { outcome });
         }
         series.guard.start_at_zero();
+        series.paging.start_at_zero();
         series.guard_watch.start_at_zero();
         self.set_alerts_firing([]);
         for receiver in [ReceiverKind::Webhook, ReceiverKind::Alertmanager] {

@@ -14,6 +14,7 @@ pub(super) fn register(registry: &mut Registry, series: &Series) {
     register_detection(registry, series);
     register_store(registry, series);
     register_probes(registry, series);
+    series.paging.register(registry);
     series.guard.register(registry);
     super::guard_watch::register(registry, &series.guard_watch);
 }

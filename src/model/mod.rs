@@ -12,6 +12,7 @@ mod event;
 mod event_json;
 mod log_comment;
 mod page;
+mod paging_record;
 mod plan;
 mod position;
 mod sql_text;
@@ -28,6 +29,7 @@ pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Requ
 pub(crate) use event_json::is_field_name;
 pub use log_comment::LogComment;
 pub use page::{Contributor, PAGE_ROWS_MAX, Page, PageAlert, PageEvent, PageLinks, TITLE_CHARS_MAX};
+pub use paging_record::{PageRecord, PagingRecord, SilenceRecord};
 pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};
 pub use sql_text::{

@@ -58,7 +58,7 @@ pub struct Contributor {
     pub share: f64,
 }
 
-/// Where to look further. Absent without `notify.external_url` (or, for the dashboard, without its URL).
+/// Where to look further. Absent without `paging.external_url` (or, for the dashboard, without its URL).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PageLinks {
     /// The incident in Floodmark.

@@ -103,6 +103,18 @@ pub const LEDGER_TOTALS: NamedQuery = NamedQuery {
 pub const SERVER_TIME: NamedQuery =
     NamedQuery { name: "server_time", sql: include_str!("../../queries/named/server_time.sql"), parameters: &[] };
 
+/// What was said of pages.
+pub const PAGES_SAID: NamedQuery = NamedQuery {
+    name: "pages_said",
+    sql: include_str!("../../queries/named/pages_said.sql"),
+    parameters: &[
+        Parameter { name: "from", kind: ParameterKind::Moment },
+        Parameter { name: "until", kind: ParameterKind::Moment },
+        Parameter { name: "key", kind: ParameterKind::Text },
+        Parameter { name: "limit", kind: ParameterKind::Count },
+    ],
+};
+
 /// Requests by minute and by what a request is described with.
 pub const TRAFFIC_BY_MINUTE: NamedQuery = NamedQuery {
     name: "traffic_by_minute",
@@ -116,7 +128,7 @@ pub const TRAFFIC_BY_MINUTE: NamedQuery = NamedQuery {
 };
 
 /// Every named query.
-pub const NAMED_QUERIES: [NamedQuery; 4] = [LEDGER_PROOF, LEDGER_TOTALS, SERVER_TIME, TRAFFIC_BY_MINUTE];
+pub const NAMED_QUERIES: [NamedQuery; 5] = [LEDGER_PROOF, LEDGER_TOTALS, PAGES_SAID, SERVER_TIME, TRAFFIC_BY_MINUTE];
 
 impl ClickHouse {
     /// Runs a named query and reads its rows by column name.

@@ -43,7 +43,7 @@ pub async fn apply_retention(
 }
 
 /// Table, and how long its rows are kept.
-fn wanted(retention: &RetentionConfig) -> [(&'static str, Duration); 9] {
+fn wanted(retention: &RetentionConfig) -> [(&'static str, Duration); 11] {
     [
         ("requests", retention.requests.0),
         ("signals", retention.signals.0),
@@ -53,6 +53,8 @@ fn wanted(retention: &RetentionConfig) -> [(&'static str, Duration); 9] {
         ("requests_by_minute", retention.rollups.0),
         ("alert_transitions", retention.alert_transitions.0),
         ("incidents", retention.alert_transitions.0),
+        ("pages", retention.alert_transitions.0),
+        ("silences", retention.alert_transitions.0),
         ("ingest_ledger", retention.ingest_ledger.0),
         ("ingest_intents", retention.ingest_ledger.0),
     ]

@@ -12,7 +12,7 @@ pub struct Migration {
 }
 
 /// Every migration, in order. A file that has been released is never edited: its checksum is recorded where it ran.
-pub const MIGRATIONS: [Migration; 13] = [
+pub const MIGRATIONS: [Migration; 15] = [
     migration(1, "requests", include_str!("../../queries/schema/0001_requests.sql")),
     migration(2, "signals", include_str!("../../queries/schema/0002_signals.sql")),
     migration(3, "changes", include_str!("../../queries/schema/0003_changes.sql")),
@@ -30,6 +30,8 @@ pub const MIGRATIONS: [Migration; 13] = [
         include_str!("../../queries/schema/0012_requests_by_minute_attempts.sql"),
     ),
     migration(13, "incidents_timeline", include_str!("../../queries/schema/0013_incidents_timeline.sql")),
+    migration(14, "pages", include_str!("../../queries/schema/0014_pages.sql")),
+    migration(15, "silences", include_str!("../../queries/schema/0015_silences.sql")),
 ];
 
 const fn migration(number: u32, name: &'static str, sql: &'static str) -> Migration {

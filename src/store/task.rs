@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{StoreError, Writer};
 use crate::clock;
-use crate::model::{Batch, Output, Stored, Timestamp};
+use crate::model::{Batch, Output, PagingRecord, Stored, Timestamp};
 
 /// First pause after a failure; doubles with each failure in a row.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -41,6 +41,7 @@ pub enum StoreHealth {
 enum Work<'a> {
     Batch(&'a Batch),
     Output(&'a Output),
+    Paging(&'a PagingRecord),
 }
 
 /// Stores batches and outputs until its queues are closed and empty.
@@ -79,6 +80,13 @@ impl StoreTask {
         }
     }
 
+    /// Stores what was decided about pages and silences, with the same patience, until all senders are gone.
+    pub async fn run_paging(&self, mut records: mpsc::Receiver<PagingRecord>) {
+        while let Some(record) = records.recv().await {
+            self.until_stored(Work::Paging(&record)).await;
+        }
+    }
+
     /// Gives the number of rows written.
     async fn until_stored(&self, work: Work<'_>) -> u64 {
         let mut pause = PAUSE_MIN;
@@ -109,6 +117,12 @@ impl StoreTask {
             }
             Work::Output(Output::Incident(incident)) => {
                 self.writer.write_incidents(std::slice::from_ref(incident)).await?;
+            }
+            Work::Paging(PagingRecord::Page(record)) => {
+                self.writer.write_pages(std::slice::from_ref(record)).await?;
+            }
+            Work::Paging(PagingRecord::Silence(record)) => {
+                self.writer.write_silences(std::slice::from_ref(record)).await?;
             }
         }
         Ok(1)

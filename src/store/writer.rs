@@ -4,7 +4,7 @@ use super::native_format::Block;
 use super::rollup::rollup;
 use super::rows::{self, LedgerCounts};
 use super::{ClickHouse, StoreError};
-use crate::model::{Batch, IncidentReport, Transition};
+use crate::model::{Batch, IncidentReport, PageRecord, SilenceRecord, Transition};
 
 /// What a batch became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,22 @@ impl Writer {
     /// See [`StoreError`].
     pub async fn write_incidents(&self, incidents: &[IncidentReport]) -> Result<(), StoreError> {
         self.insert("incidents", rows::incidents(incidents), None).await
+    }
+
+    /// Writes what was said of pages. A revision that is there already collapses with it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn write_pages(&self, records: &[PageRecord]) -> Result<(), StoreError> {
+        self.insert("pages", rows::pages(records), None).await
+    }
+
+    /// Writes beginnings and ends of silences.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn write_silences(&self, records: &[SilenceRecord]) -> Result<(), StoreError> {
+        self.insert("silences", rows::silences(records), None).await
     }
 
     async fn insert(&self, table: &str, block: Block, token: Option<&str>) -> Result<(), StoreError> {

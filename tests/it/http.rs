@@ -46,6 +46,7 @@ impl Service {
             tokens,
             ingest: None,
             reload: None,
+            paging: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

@@ -35,6 +35,7 @@ mod kafka_ingest;
 mod ledger;
 mod nab_scorer;
 mod notify;
+mod paging;
 mod pipeline;
 mod probes;
 mod probes_clickhouse;

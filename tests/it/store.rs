@@ -177,7 +177,7 @@ async fn a_changed_retention_is_applied_once_and_drops_what_was_stored_long_ago(
     let year = Span::from_days(365);
     let day = Span::from_days(1);
     let mut retention = RetentionConfig { requests: year, ..RetentionConfig::default() };
-    assert_eq!(apply_retention(&database.admin, &retention).await.unwrap().len(), 9);
+    assert_eq!(apply_retention(&database.admin, &retention).await.unwrap().len(), 11);
     assert_eq!(apply_retention(&database.admin, &retention).await.unwrap(), [""; 0]);
 
     let insert = "INSERT INTO {database}.requests (timestamp, subscription, inserted_at) \

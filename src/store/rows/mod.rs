@@ -3,6 +3,7 @@
 mod changes;
 mod ledger;
 mod outputs;
+mod pages;
 mod query_runs;
 mod requests;
 mod signals;
@@ -10,6 +11,7 @@ mod signals;
 pub(super) use changes::changes;
 pub(super) use ledger::{LedgerCounts, intent, ledger};
 pub(super) use outputs::{incidents, transitions};
+pub(super) use pages::{pages, silences};
 pub(super) use query_runs::query_runs;
 pub(super) use requests::requests;
 pub(super) use signals::signals;

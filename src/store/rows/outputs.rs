@@ -46,19 +46,22 @@ pub(in crate::store) fn incidents(incidents: &[IncidentReport]) -> Block {
         .column("summary", strings(incidents, |i| i.summary.clone()))
 }
 
-fn strings<R>(rows: &[R], value: impl Fn(&R) -> String) -> StringColumn {
+pub(super) fn strings<R>(rows: &[R], value: impl Fn(&R) -> String) -> StringColumn {
     let mut column = StringColumn::default();
     rows.iter().for_each(|row| column.push(value(row)));
     column
 }
 
-fn numbers<R, N: crate::store::native_format::Number>(rows: &[R], value: impl Fn(&R) -> N) -> NumberColumn<N> {
+pub(super) fn numbers<R, N: crate::store::native_format::Number>(
+    rows: &[R],
+    value: impl Fn(&R) -> N,
+) -> NumberColumn<N> {
     let mut column = NumberColumn::with_capacity(rows.len());
     rows.iter().for_each(|row| column.push(value(row)));
     column
 }
 
 /// Plain data with text keys: serialising it cannot fail.
-fn json(value: &impl Serialize) -> String {
+pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,0 +1,95 @@
+//! A page as it is told.
+
+use super::page_state::{Facts, PageState};
+use super::settings::PagerSettings;
+use super::words;
+use crate::model::{
+    Contributor, Dimension, Dimensions, DurationMs, PAGE_ROWS_MAX, Page, PageAlert, PageEvent, PageLinks,
+};
+
+/// A dashboard shows this much before and after.
+const MARGIN_MS: DurationMs = 1_800_000;
+
+impl PageState {
+    /// The page as of now; `None` when nothing of it is remembered any more.
+    pub(super) fn render(&self, event: PageEvent, settings: &PagerSettings) -> Option<Page> {
+        let lead = &self.lead()?.alert;
+        let (alerts, alerts_more) = self.further_alerts(lead);
+        let (contributors, contributors_more) = self.contributors_told();
+        let Facts { causes, ruled_out, affected, customers, actions } = &self.facts;
+        Some(Page {
+            dedup_key: self.key.clone(),
+            revision: self.said.revision,
+            event,
+            severity: self.severity,
+            title: words::title(self, lead),
+            at: self.at,
+            since: self.since,
+            resolved_at: self.resolved_at,
+            impact: words::impact(self),
+            lead: lead.clone(),
+            alerts,
+            alerts_more,
+            contributors,
+            contributors_more,
+            causes: causes.iter().take(PAGE_ROWS_MAX).cloned().collect(),
+            ruled_out: ruled_out.clone(),
+            affected: *affected,
+            customers: customers.clone(),
+            actions: actions.clone(),
+            confidence: words::confidence(causes),
+            sample_request_ids: Vec::new(),
+            acknowledged_by: self.acknowledgement.as_ref().map(|taken| taken.author.clone()),
+            links: self.links(lead, settings),
+        })
+    }
+
+    fn further_alerts(&self, lead: &PageAlert) -> (Vec<PageAlert>, u64) {
+        let mut others: Vec<&PageAlert> = self.alerts.iter().map(|known| &known.alert).collect();
+        // The lead is one of them, once.
+        if let Some(place) = others.iter().position(|alert| *alert == lead) {
+            others.remove(place);
+        }
+        others.sort_by_key(|alert| (std::cmp::Reverse(alert.severity), alert.resolved_at.is_some(), alert.since));
+        let alerts: Vec<PageAlert> = others.into_iter().take(PAGE_ROWS_MAX).cloned().collect();
+        let more = self.members.saturating_sub(alerts.len() as u64 + 1);
+        (alerts, more)
+    }
+
+    fn contributors_told(&self) -> (Vec<Contributor>, u64) {
+        if self.is_storm() {
+            let told = self.shares(PAGE_ROWS_MAX);
+            let more = self.contributors_total.saturating_sub(told.len() as u64);
+            return (told, more);
+        }
+        let of_customer = |customer: &crate::model::Customer| Contributor {
+            dimensions: Dimensions::new([(Dimension::Subscription, customer.subscription.clone())]),
+            share: customer.share,
+        };
+        let mut all: Vec<Contributor> = self.facts.customers.iter().map(of_customer).collect();
+        if all.is_empty() {
+            let named = self.facts.causes.iter().filter(|cause| !cause.dimensions.is_empty());
+            all.extend(named.map(|cause| Contributor { dimensions: cause.dimensions.clone(), share: cause.share }));
+        }
+        let more =
+            (all.len() as u64).max(if self.facts.customers.is_empty() { 0 } else { self.facts.affected.subscriptions });
+        all.truncate(PAGE_ROWS_MAX);
+        let more = more.saturating_sub(all.len() as u64);
+        (all, more)
+    }
+
+    fn links(&self, lead: &PageAlert, settings: &PagerSettings) -> PageLinks {
+        let external = settings.external_url.as_deref();
+        let dashboard = settings.dashboard_url.as_deref().map(|url| {
+            let joint = if url.contains('?') { '&' } else { '?' };
+            let until = self.resolved_at.unwrap_or(self.at).plus(MARGIN_MS).as_millis();
+            format!("{url}{joint}from={}&to={until}", self.since.plus(-MARGIN_MS).as_millis())
+        });
+        PageLinks {
+            incident: external.map(|url| format!("{url}/api/v1/pages/{}", self.key)),
+            dashboard,
+            query: external.map(|url| format!("{url}/api/v1/alerts/history?key={}", self.key)),
+            runbook: (!lead.runbook.is_empty()).then(|| lead.runbook.to_string()),
+        }
+    }
+}

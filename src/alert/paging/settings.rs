@@ -1,0 +1,61 @@
+//! What the pager is told at the start.
+
+use std::collections::BTreeMap;
+
+use crate::alert::Rules;
+use crate::config::PagingConfig;
+use crate::model::{AlertName, DurationMs, Severity};
+
+/// How often pages open, how long things are waited for, and where links lead.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PagerSettings {
+    /// Pages that may open within a minute; beyond it they are one storm page.
+    pub opened_per_minute_max: usize,
+    /// Least time between two updates of a page that tell of nothing worse.
+    pub update_interval_ms: DurationMs,
+    /// A page that opens more often than this within an hour flaps.
+    pub flaps_max: usize,
+    /// A flapping page resolves after this long without an alert.
+    pub flap_quiet_ms: DurationMs,
+    /// How long a restored page waits for its alerts to fire again, at least.
+    pub restore_grace_ms: DurationMs,
+    /// `for` and `keep_firing_for` of each rule together: a restored alert is waited for at least as long.
+    pub rule_grace_ms: BTreeMap<(AlertName, Severity), DurationMs>,
+    /// Where Floodmark is reached by people, without a slash at the end.
+    pub external_url: Option<String>,
+    /// A dashboard that takes `from` and `to` in epoch milliseconds.
+    pub dashboard_url: Option<String>,
+}
+
+impl PagerSettings {
+    /// As configured, with the times of the rules in force.
+    #[must_use]
+    pub fn new(config: &PagingConfig, rules: &Rules) -> Self {
+        let mut rule_grace_ms = BTreeMap::new();
+        for rule in &rules.rules {
+            let grace_ms = rule.r#for.as_millis().saturating_add(rule.keep_firing_for.as_millis());
+            let longest = rule_grace_ms.entry((rule.alert, rule.labels.severity)).or_insert(0);
+            *longest = grace_ms.max(*longest);
+        }
+        Self {
+            opened_per_minute_max: config.opened_per_minute_max,
+            update_interval_ms: config.update_interval.as_millis(),
+            flaps_max: config.flaps_max,
+            flap_quiet_ms: config.flap_quiet.as_millis(),
+            restore_grace_ms: config.restore_grace.as_millis(),
+            rule_grace_ms,
+            external_url: config.external_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+            dashboard_url: config.dashboard_url.clone(),
+        }
+    }
+
+    /// How long a restored alert is waited for once the watermark has come to the restart.
+    pub(super) fn grace_ms(&self, alert: Option<AlertName>, severity: Severity) -> DurationMs {
+        let of_rule = match alert {
+            Some(alert) => self.rule_grace_ms.get(&(alert, severity)).copied().unwrap_or(0),
+            // An alert of which only the identity is kept: as long as any.
+            None => self.rule_grace_ms.values().copied().max().unwrap_or(0),
+        };
+        of_rule.max(self.restore_grace_ms)
+    }
+}
