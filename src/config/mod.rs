@@ -15,6 +15,7 @@ mod kafka_security;
 mod load;
 mod local;
 mod notify;
+mod notify_checks;
 mod probe_checks;
 mod probes;
 mod secret;
@@ -33,7 +34,11 @@ pub use kafka_security::{KafkaSaslConfig, KafkaTlsConfig, SaslMechanism};
 pub(crate) use load::without_secrets;
 pub use load::{ConfigError, Problem};
 pub use local::LocalConfig;
-pub use notify::{AlertmanagerConfig, NotifyConfig, WebhookConfig};
+pub use notify::{
+    AlertmanagerConfig, BodyFormat, HeartbeatMethod, NotifyConfig, ReceiverConfig, ReceiverType, RouteConfig,
+    WebhookConfig,
+};
+pub use notify_checks::{LabelMatcher, RECEIVERS_MAX};
 pub use probe_checks::PROBES_MAX;
 pub use probes::{
     ClickHouseProbeConfig, ProbesConfig, PrometheusMetricConfig, PrometheusProbeConfig, RedisProbeConfig,
@@ -70,4 +75,12 @@ pub struct Config {
     pub probes: ProbesConfig,
     /// The query guard of ClickHouse.
     pub guard: GuardConfig,
+}
+
+impl Config {
+    /// Where outboxes and dead letters of notifications are.
+    #[must_use]
+    pub fn notify_state_dir(&self) -> std::path::PathBuf {
+        self.notify.state_dir.clone().unwrap_or_else(|| self.local.data_dir.join("notify"))
+    }
 }

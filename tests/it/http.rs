@@ -39,7 +39,14 @@ impl Service {
         let (view, view_receiver) = watch::channel(Arc::new(View::default()));
         let metrics = Arc::new(Metrics::new());
         let (readiness, tokens) = (health.subscribe(), Tokens::default());
-        let state = ApiState { view: view_receiver, readiness, metrics: Arc::clone(&metrics), tokens, ingest: None };
+        let state = ApiState {
+            view: view_receiver,
+            readiness,
+            metrics: Arc::clone(&metrics),
+            tokens,
+            ingest: None,
+            events: None,
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();

@@ -1,5 +1,7 @@
 //! Integration tests: one binary, a file a behaviour. Engines are real and started by the tests themselves.
 
+mod alertmanager;
+mod alerts_command;
 mod attribute;
 mod check;
 mod cli_contract;
@@ -13,6 +15,7 @@ mod detect_command;
 mod detect_retries;
 mod docs;
 mod evaluate;
+mod event_stream;
 mod guard_gate;
 mod guard_policy;
 mod guard_policy_sql;
@@ -36,6 +39,8 @@ mod probes;
 mod probes_clickhouse;
 mod purity;
 mod query_regression;
+mod receivers;
+mod receivers_restart;
 mod samples;
 mod series;
 mod service;
