@@ -71,20 +71,21 @@ fetch_python_client() {
     echo "$pinned" > "$engines/clickhouse-connect.pin"
 }
 
-# Debian's package, unpacked without being installed. The pool drops a version some time after the next one; the
-# snapshot archive keeps all.
+# Debian's package, unpacked without being installed. The pool drops a version some time after the next one; the snapshot
+# archive keeps all. The binary looks for its templates below /usr/share only: that path is replaced by one of the same
+# length that leads to the directory it is started in, so that nobody has to be root.
 fetch_alertmanager() {
     local staging=.local/staging-alertmanager pinned sha256 path
     pinned=$(pin engines/alertmanager.deb.sha256)
-    if is_fetched prometheus-alertmanager "$pinned"; then echo "Alertmanager: present"; return; fi
+    if is_fetched alertmanager/prometheus-alertmanager "$pinned"; then echo "Alertmanager: present"; return; fi
     need curl curl
+    need perl perl
     echo "Alertmanager: fetching 11 MB"
     read -r sha256 path < <(grep -v '^#' engines/alertmanager.deb.sha256)
     rm -rf "$staging" && mkdir -p "$staging"
-    curl --fail --silent --show-error --location --output "$staging/package.deb" "https://deb.debian.org/debian/$path" ||
-        curl --fail --silent --show-error --location --output "$staging/package.deb" "http://deb.debian.org/debian/$path" ||
-        curl --fail --silent --show-error --location --output "$staging/package.deb" \
-            "https://snapshot.debian.org/archive/debian/20230615T000000Z/$path"
+    for archive in https://deb.debian.org/debian http://deb.debian.org/debian https://snapshot.debian.org/archive/debian/20230615T000000Z; do
+        curl --fail --silent --show-error --location --output "$staging/package.deb" "$archive/$path" && break
+    done
     echo "$sha256  $staging/package.deb" | sha256sum --quiet --check --strict
     if command -v dpkg-deb >/dev/null; then
         dpkg-deb -x "$staging/package.deb" "$staging"
@@ -93,8 +94,10 @@ fetch_alertmanager() {
         need xz xz-utils
         ar p "$staging/package.deb" data.tar.xz | tar -x -J -C "$staging"
     fi
-    install -m 755 "$staging/usr/bin/prometheus-alertmanager" "$engines/prometheus-alertmanager"
-    echo "$pinned" > "$engines/prometheus-alertmanager.pin"
+    perl -pi -e 's{/usr/share/prometheus/alertmanager}{"." . "/" x 33}ge' "$staging/usr/bin/prometheus-alertmanager"
+    rm -rf "$engines/alertmanager" && mkdir "$engines/alertmanager"
+    mv "$staging"/usr/share/prometheus/alertmanager/*.tmpl "$staging/usr/bin/prometheus-alertmanager" "$engines/alertmanager/"
+    echo "$pinned" > "$engines/alertmanager/prometheus-alertmanager.pin"
     rm -rf "$staging"
 }
 

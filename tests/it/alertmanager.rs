@@ -12,7 +12,8 @@ use crate::support::endpoint::{Endpoint, Received};
 use crate::support::notifier::{Around, Running, config};
 use crate::support::service::until;
 
-const RESEND: Duration = Duration::from_secs(1);
+/// `endsAt` is four times as far ahead: a machine that is busy must not make alerts end.
+const RESEND: Duration = Duration::from_secs(4);
 
 /// Two retry storms, which are one group, and a restart loop, which is another.
 fn transitions(event: TransitionEvent) -> [Transition; 3] {
@@ -43,7 +44,7 @@ fn all_are(told: &[BTreeMap<String, String>], status: &str, count: usize) -> boo
 async fn alerts_fire_are_grouped_survive_its_restart_and_are_resolved_once() {
     let endpoint = Endpoint::start().await;
     let mut alertmanager = Alertmanager::start(&endpoint.url).await;
-    let text = format!("[notify.alertmanager]\nurls = ['{}']\nresend_interval = '1s'\n", alertmanager.url());
+    let text = format!("[notify.alertmanager]\nurls = ['{}']\nresend_interval = '4s'\n", alertmanager.url());
     let running = Running::start(&config(&text), Around::default());
     for transition in transitions(TransitionEvent::Firing) {
         running.transition(&transition).await;
@@ -63,16 +64,23 @@ async fn alerts_fire_are_grouped_survive_its_restart_and_are_resolved_once() {
     assert_eq!(alert["startsAt"], "2026-03-01T11:59:00Z");
     assert!(alert["annotations"]["description"].as_str().unwrap().contains("normal is 1.05"));
 
+    // It writes down what it has told after it was taken: both groups were looked at again since.
+    const LOOKS: &str = "alertmanager_nflog_queries_total";
+    let looks = alertmanager.metric(LOOKS).await;
+    until("it looked at its groups again", async || (alertmanager.metric(LOOKS).await >= looks + 4.0).then_some(()))
+        .await;
     alertmanager.stop().await;
     alertmanager.start_again().await;
     let back_since = tokio::time::Instant::now();
     until("its alerts are back", async || (alertmanager.alerts().await.len() == 3).then_some(())).await;
     let back_after = back_since.elapsed();
-    assert!(back_after < 2 * RESEND, "{back_after:?}");
-    // Several resends, and with them several looks of its own at every group.
+    assert!(back_after < RESEND, "{back_after:?}");
+    // Resends, and with each several looks of its own at every group.
     const TAKEN: &str = "alertmanager_dispatcher_alert_processing_duration_seconds_count";
-    until("it was told again and again", async || (alertmanager.metric(TAKEN).await >= 12.0).then_some(())).await;
-    assert_eq!(endpoint.received().len(), received.len(), "nothing was told twice");
+    until("it was told again and again", async || (alertmanager.metric(TAKEN).await >= 9.0).then_some(())).await;
+    let groups = ["RetryAmplification", "RestartLoop"];
+    let since = endpoint.received();
+    assert_eq!(since.len(), received.len(), "told twice: {:?}", groups.map(|group| told(&since, group)));
 
     for transition in transitions(TransitionEvent::Resolved) {
         running.transition(&transition).await;
@@ -84,9 +92,9 @@ async fn alerts_fire_are_grouped_survive_its_restart_and_are_resolved_once() {
     endpoint.until("two groups are resolved", resolved).await;
     until("nothing is active", async || alertmanager.alerts().await.is_empty().then_some(())).await;
     let taken = alertmanager.metric(TAKEN).await;
-    until("it was told of the end again", async || (alertmanager.metric(TAKEN).await >= taken + 6.0).then_some(()))
+    until("it was told of the end again", async || (alertmanager.metric(TAKEN).await >= taken + 3.0).then_some(()))
         .await;
-    for group in ["RetryAmplification", "RestartLoop"] {
+    for group in groups {
         let told = told(&endpoint.received(), group);
         assert!(told.windows(2).all(|pair| pair[0] != pair[1]), "a duplicate: {told:?}");
         for fingerprint in told[0].keys() {

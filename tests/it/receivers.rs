@@ -213,7 +213,7 @@ async fn pagerduty_hears_of_beginning_and_end_under_one_key_and_says_when_to_com
     let expected =
         ["trigger", "trigger", "acknowledge", "resolve"].map(|action| (action.to_owned(), "storm".to_owned()));
     assert_eq!(actions, expected);
-    assert_eq!(running.counted("floodmark_notifications_total{receiver=\"pagerduty\",outcome=\"delivered\"}"), 5);
+    running.until_counted("floodmark_notifications_total{receiver=\"pagerduty\",outcome=\"delivered\"}", 5).await;
     assert!(pagerduty_rules(&json!({"routing_key": ROUTING_KEY})).is_err(), "the rules refuse something");
     running.stop().await;
 }

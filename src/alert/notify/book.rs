@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use super::alertmanager::{HeldAlert, wire_alert};
 use super::delivery::Message;
 use super::journal::{AlertId, Record};
-use crate::model::{Severity, Timestamp, Transition, TransitionEvent};
+use super::moment::Moment;
+use crate::model::{Severity, Transition, TransitionEvent};
 
 /// Most alerts kept for one replica. At the bound a resolved one makes room; without one, a new alert is left out.
 pub(super) const ALERTS_MAX: usize = 10_000;
@@ -21,13 +22,6 @@ const ALERTS_PER_REQUEST_MAX: usize = 500;
 
 /// Severity is part of what Alertmanager takes for identity, as it is a label.
 type Key = AlertId;
-
-/// Both clocks at one moment: pauses are of the steady one, what is written down is of the other.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    pub now: Instant,
-    pub wall_clock: Timestamp,
-}
 
 #[derive(Debug)]
 struct Entry {
@@ -165,7 +159,7 @@ impl Book {
     /// Forgets what was resolved long enough ago; gives back how many of them the replica was never told. Ends what fired
     /// before a restart and was not heard of since.
     pub fn expire(&mut self, moment: Moment) -> u64 {
-        let Moment { now, wall_clock } = moment;
+        let Moment { now, wall_clock, .. } = moment;
         let mut untold = 0;
         for entry in self.entries.values_mut().filter(|entry| entry.lapses_at.is_some_and(|lapses_at| lapses_at <= now))
         {

@@ -180,7 +180,7 @@ mod tests {
 
     fn letter(number: i64) -> DeadLetter {
         let notice = Notice::Page(Arc::new(sample::page()));
-        let entry = Entry { notice, since: Instant::now(), accepted_at: sample::page().at };
+        let entry = Entry { notice, since: Instant::now(), accepted_at: sample::page().at, batch: 0 };
         DeadLetter::new(sample::page().at.plus(number), "chat", DeadLetterReason::Expired, "503", &entry)
     }
 

@@ -12,6 +12,7 @@ mod heartbeat;
 mod journal;
 mod kafka;
 mod keeper;
+mod moment;
 mod notice;
 mod outbox;
 mod pace;
@@ -46,8 +47,8 @@ use crate::clock;
 use crate::config::{KafkaConfig, NotifyConfig};
 use crate::metrics::{Metrics, ReceiverKind};
 use crate::model::{Page, Timestamp, Transition};
-use book::Moment;
 use delivery::Outcome;
+use moment::Moment;
 use receiver::Receiver;
 use routes::Routes;
 use setup::Making;
@@ -138,7 +139,8 @@ impl Notifier {
     pub fn new(config: &NotifyConfig, surroundings: Surroundings<'_>) -> Result<Self, NotifyError> {
         let Surroundings { pace, metrics, health, kafka, state_dir, view, stream } = surroundings;
         let mut receivers = Making { kafka, pace, metrics }.receivers(config)?;
-        let storage = Storage::open(state_dir, &mut receivers, metrics, moment())?;
+        let moment = Moment::without_disk(Instant::now(), clock::now());
+        let storage = Storage::open(state_dir, &mut receivers, metrics, moment)?;
         let (metrics, health, routes) = (Arc::clone(metrics), Arc::clone(health), Routes::new(config));
         Ok(Self { receivers, routes, storage, view, stream, metrics, health, draining: false })
     }
@@ -161,8 +163,9 @@ impl Notifier {
         let mut deliveries = JoinSet::new();
         let (mut transitions_open, mut pages_open) = (true, true);
         loop {
+            self.storage.look(&self.receivers, Instant::now());
             self.start_deliveries(&mut deliveries);
-            self.storage.keep(&mut self.receivers, Instant::now());
+            self.storage.keep(&mut self.receivers);
             self.report();
             if self.draining && deliveries.is_empty() {
                 break;
@@ -205,7 +208,7 @@ impl Notifier {
     }
 
     fn start_deliveries(&mut self, deliveries: &mut JoinSet<Outcome>) {
-        let (moment, watermark) = (moment(), self.watermark());
+        let (moment, watermark) = (self.moment(), self.watermark());
         let draining = self.draining;
         for receiver in self.receivers.iter_mut().filter(|receiver| !(draining && receiver.failing())) {
             if let Some(message) = receiver.start(moment, watermark) {
@@ -215,12 +218,19 @@ impl Notifier {
         }
     }
 
+    fn moment(&self) -> Moment {
+        let (now, wall_clock, batch) = (Instant::now(), clock::now(), self.storage.batch());
+        // At the end nothing waits for the disk: what is told twice then is told twice after the start.
+        let safe = if self.draining { u64::MAX } else { self.storage.safe() };
+        Moment { now, wall_clock, batch, safe }
+    }
+
     fn watermark(&self) -> Option<Timestamp> {
         self.view.as_ref().and_then(|view| view.borrow().watermark)
     }
 
     fn accept_transitions(&mut self, transitions: &[Arc<Transition>]) {
-        let moment = moment();
+        let moment = self.moment();
         for transition in transitions {
             if let Some(stream) = &self.stream {
                 stream.transition(transition);
@@ -234,7 +244,7 @@ impl Notifier {
     }
 
     fn accept_pages(&mut self, pages: &[Arc<Page>]) {
-        let moment = moment();
+        let moment = self.moment();
         for page in pages {
             if let Some(stream) = &self.stream {
                 stream.page(page);
@@ -254,8 +264,9 @@ impl Notifier {
             // A panic inside the client: the receiver must not wait for it for ever.
             Err(error) => (error.id(), Outcome::Retry { why: error.to_string(), after: None }),
         };
+        let moment = self.moment();
         if let Some(receiver) = self.receivers.iter_mut().find(|receiver| receiver.in_flight == Some(id)) {
-            receiver.settle(outcome, moment());
+            receiver.settle(outcome, moment);
         }
     }
 
@@ -271,10 +282,6 @@ impl Notifier {
         let detail = if self.receivers.is_empty() { "no receiver configured".to_owned() } else { troubles.join("; ") };
         self.health.set(Component::Notify, status, &detail, clock::now());
     }
-}
-
-fn moment() -> Moment {
-    Moment { now: Instant::now(), wall_clock: clock::now() }
 }
 
 /// Sleeps until the moment, or for ever without one.

@@ -22,6 +22,8 @@ pub(super) struct Entry {
     pub since: Instant,
     /// The same by the wall clock: a restart asks how old it is.
     pub accepted_at: Timestamp,
+    /// The batch that has it written down.
+    pub batch: u64,
 }
 
 /// The queue. What is being sent stays in front.
@@ -42,6 +44,11 @@ impl Outbox {
         let first = usize::from(self.is_sending);
         let minor = self.entries.iter().skip(first).position(|entry| entry.notice.is_minor());
         self.entries.remove(first + minor.unwrap_or(0))
+    }
+
+    /// The batch that has the next notice written down.
+    pub fn next_batch(&self) -> Option<u64> {
+        self.entries.front().map(|entry| entry.batch)
     }
 
     /// The next notice to send; [`Outbox::finish`] or [`Outbox::put_back`] follows.
@@ -105,7 +112,7 @@ mod tests {
 
     fn entry(version: &str, event: TransitionEvent, since: Instant) -> Entry {
         let notice = Notice::transition(&Transition { event, ..samples::transition_of(version) });
-        Entry { notice, since, accepted_at: Timestamp::default() }
+        Entry { notice, since, accepted_at: Timestamp::default(), batch: 0 }
     }
 
     fn has(outbox: &Outbox, version: &str) -> bool {

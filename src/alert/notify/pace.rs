@@ -18,6 +18,9 @@ pub struct Pace {
     pub resolved_for: Duration,
     /// What fired before a restart and is not heard of for this long after it is told to Alertmanager as resolved.
     pub restored_for: Duration,
+    /// The next message of a receiver waits for the disk to know of itself and of the end of the one before, but not for
+    /// longer than this: a crash repeats one message a receiver, and a disk that hangs holds up no page.
+    pub wait_for_disk: Duration,
 }
 
 impl Default for Pace {
@@ -29,6 +32,7 @@ impl Default for Pace {
             retry_for: Duration::from_secs(3_600),
             resolved_for: Duration::from_secs(300),
             restored_for: Duration::from_secs(900),
+            wait_for_disk: Duration::from_secs(1),
         }
     }
 }

@@ -7,11 +7,12 @@ use tokio::task::Id;
 use tokio::time::Instant;
 
 use super::Pace;
-use super::book::{Book, Moment};
+use super::book::Book;
 use super::dead_letters::{DeadLetter, DeadLetterReason};
 use super::delivery::{Message, Outcome, Transport};
 use super::heartbeat::Heartbeat;
 use super::journal::Record;
+use super::moment::Moment;
 use super::notice::Notice;
 use super::outbox::{Entry, Outbox};
 use super::render::Rendering;
@@ -55,6 +56,10 @@ pub(super) struct Receiver {
     trouble: Option<String>,
     /// It said that it wants nothing any more.
     is_gone: bool,
+    /// The batch that has the end of the last message written down.
+    ended_batch: u64,
+    /// Until when the next message waits for the disk.
+    waits_until: Option<Instant>,
     /// What changed, for the file; and what was given up.
     records: Vec<Record>,
     letters: Vec<DeadLetter>,
@@ -62,21 +67,21 @@ pub(super) struct Receiver {
 
 impl Receiver {
     pub fn new(identity: Identity, transport: Transport, queue: Queue, pace: Pace, metrics: Arc<Metrics>) -> Self {
-        let (records, letters) = (Vec::new(), Vec::new());
-        let (in_flight, failures, not_before, trouble, is_gone) = (None, 0, None, None, false);
         Self {
             identity,
             transport,
-            in_flight,
+            in_flight: None,
             queue,
             pace,
             metrics,
-            failures,
-            not_before,
-            trouble,
-            is_gone,
-            records,
-            letters,
+            failures: 0,
+            not_before: None,
+            trouble: None,
+            is_gone: false,
+            ended_batch: 0,
+            waits_until: None,
+            records: Vec::new(),
+            letters: Vec::new(),
         }
     }
 
@@ -109,7 +114,7 @@ impl Receiver {
     fn push(&mut self, notice: Notice, moment: Moment) {
         let Queue::Outbox { outbox, .. } = &mut self.queue else { return };
         let accepted_at = moment.wall_clock;
-        let entry = Entry { notice: notice.clone(), since: moment.now, accepted_at };
+        let entry = Entry { notice: notice.clone(), since: moment.now, accepted_at, batch: moment.batch };
         self.records.push(Record::Accepted { accepted_at, notice });
         if self.is_gone {
             self.give_up_entry(&entry, DeadLetterReason::Gone, moment.wall_clock);
@@ -135,11 +140,30 @@ impl Receiver {
             }
             Queue::Heartbeat(_) => {}
         }
+        if self.waits_for_disk(moment) {
+            return None;
+        }
         match &mut self.queue {
             Queue::Outbox { outbox, rendering } => outbox.start().map(|notice| rendering.message(notice)),
             Queue::Alertmanager(book) => book.start(moment),
             Queue::Heartbeat(heartbeat) => heartbeat.start(moment.now, watermark),
         }
+    }
+
+    /// Whether the disk does not know yet of the next message, or of the end of the one before, and there is time to wait.
+    fn waits_for_disk(&mut self, moment: Moment) -> bool {
+        let Queue::Outbox { outbox, .. } = &self.queue else { return false };
+        let is_known = outbox.next_batch().is_none_or(|batch| batch.max(self.ended_batch) <= moment.safe);
+        if is_known {
+            self.waits_until = None;
+            return false;
+        }
+        let waits_until = *self.waits_until.get_or_insert(moment.now + self.pace.wait_for_disk);
+        if waits_until > moment.now {
+            return true;
+        }
+        self.waits_until = None;
+        false
     }
 
     /// When [`Receiver::start`] has something to do, unless a message is under way.
@@ -150,7 +174,7 @@ impl Receiver {
         let due = match &self.queue {
             Queue::Outbox { outbox, .. } if outbox.len() == 0 => None,
             // The one place that knows the present is `start`: something waits, so at once or after the back-off.
-            Queue::Outbox { .. } => return self.not_before,
+            Queue::Outbox { .. } => return self.not_before.max(self.waits_until),
             Queue::Alertmanager(book) => book.due_at(),
             Queue::Heartbeat(heartbeat) => Some(heartbeat.due_at()),
         };
@@ -262,7 +286,7 @@ impl Receiver {
                 }
                 let age = Duration::from_millis(moment.wall_clock.since(accepted_at).max(0).unsigned_abs());
                 let since = moment.now.checked_sub(age).unwrap_or(moment.now);
-                outbox.push(Entry { notice, since, accepted_at });
+                outbox.push(Entry { notice, since, accepted_at, batch: 0 });
             }
             (Queue::Outbox { outbox, .. }, Record::Done(id)) => outbox.remove(&id),
             (Queue::Outbox { outbox, .. }, Record::Told { key, known }) => outbox.told.insert(key, known),
@@ -283,6 +307,7 @@ impl Receiver {
         match &mut self.queue {
             Queue::Outbox { outbox, .. } => {
                 let Some(entry) = outbox.finish() else { return 0 };
+                self.ended_batch = moment.batch;
                 match refused {
                     Some(reason) => self.write_off(&entry, reason, moment.wall_clock),
                     None => self.records.push(Record::Done(entry.notice.id())),

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::book::Moment;
 use super::journal::{Record, Restored};
 use super::keeper::{Keeper, Progress, StateError};
+use super::moment::Moment;
 use super::receiver::Receiver;
 use super::sleep_until;
 use crate::metrics::Metrics;
@@ -78,6 +78,16 @@ impl Storage {
         self.pages_safe.subscribe()
     }
 
+    /// Number of the batch that changes go to now; 0 where nothing is kept.
+    pub fn batch(&self) -> u64 {
+        self.keeper.as_ref().map_or(0, Keeper::number)
+    }
+
+    /// Batches up to this one are on disk.
+    pub fn safe(&self) -> u64 {
+        self.seen.safe
+    }
+
     pub fn is_kept(&self) -> bool {
         self.keeper.is_some()
     }
@@ -87,10 +97,9 @@ impl Storage {
         self.pages += 1;
     }
 
-    /// Hands over what has changed, and takes in how far the disk is.
-    pub fn keep(&mut self, receivers: &mut [Receiver], now: Instant) {
+    /// Hands over what has changed.
+    pub fn keep(&mut self, receivers: &mut [Receiver]) {
         self.gather(receivers);
-        self.look(receivers, now);
         let Some(keeper) = &mut self.keeper else {
             self.pages_safe.send_if_modified(|safe| std::mem::replace(safe, self.pages) != self.pages);
             return;
@@ -157,7 +166,8 @@ impl Storage {
         }
     }
 
-    fn look(&mut self, receivers: &[Receiver], now: Instant) {
+    /// Takes in how far the disk is. What comes after this wakes [`Storage::moves`].
+    pub fn look(&mut self, receivers: &[Receiver], now: Instant) {
         let Some(keeper) = &mut self.keeper else { return };
         let progress = keeper.progress.borrow_and_update().clone();
         if progress.failures > self.seen.failures {

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::book::Moment;
+use tokio::time::Instant;
+
 use super::delivery::{Message, Outcome};
+use super::moment::Moment;
 use super::receiver::Receiver;
 use super::setup::Making;
-use super::{NotifyError, Pace, moment, sample};
+use super::{NotifyError, Pace, sample};
+use crate::clock;
 use crate::config::{KafkaConfig, ReceiverConfig, ReceiverType};
 use crate::metrics::Metrics;
 use crate::model::{Page, PageEvent, TransitionEvent};
@@ -58,7 +61,7 @@ impl Trial {
     /// Sends it, once each; with `is_dry` only says what would be sent.
     pub async fn run(mut self, is_dry: bool) -> Vec<TrialAnswer> {
         let mut answers = Vec::new();
-        let at = moment();
+        let at = Moment::without_disk(Instant::now(), clock::now());
         let events = [(PageEvent::Opened, TransitionEvent::Firing), (PageEvent::Resolved, TransitionEvent::Resolved)];
         for (page_event, transition_event) in events.into_iter().take(1 + usize::from(self.has_end)) {
             for receiver in &mut self.receivers {

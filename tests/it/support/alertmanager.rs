@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::service::{signal, until};
 
-/// The binary. It is required: a test without it fails, it is not skipped.
-fn binary() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(".local/engines/prometheus-alertmanager")
+/// Where it is, and has to be started, because of its templates. It is required: a test without it fails, it is not skipped.
+fn home() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".local/engines/alertmanager")
 }
 
 /// A running Alertmanager. Dropping it kills it; its files stay for the next start.
@@ -77,7 +77,7 @@ impl Alertmanager {
 }
 
 fn spawn(directory: &Path, port: u16) -> Child {
-    let binary = binary();
+    let binary = home().join("prometheus-alertmanager");
     assert!(binary.is_file(), "{} is missing: `make engines` fetches it", binary.display());
     let flag = |name: &str, value: &dyn std::fmt::Display| format!("--{name}={value}");
     let arguments = [
@@ -88,7 +88,8 @@ fn spawn(directory: &Path, port: u16) -> Child {
         flag("cluster.listen-address", &""),
         flag("log.level", &"warn"),
     ];
-    Command::new(binary).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    let mut command = Command::new(binary);
+    command.args(arguments).current_dir(home()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 impl Drop for Alertmanager {

@@ -14,7 +14,7 @@ use floodmark::config::{Config, KafkaConfig, NotifyConfig};
 use floodmark::metrics::Metrics;
 use floodmark::model::{Page, Timestamp, Transition};
 
-use super::service::PATIENCE;
+use super::service::{PATIENCE, until};
 
 /// A running notifier.
 pub struct Running {
@@ -39,7 +39,13 @@ pub struct Around<'a> {
 
 /// Milliseconds where production has seconds.
 pub fn pace() -> Pace {
-    Pace { backoff_first: Duration::from_millis(5), backoff_max: Duration::from_millis(20), ..Pace::default() }
+    Pace {
+        backoff_first: Duration::from_millis(5),
+        backoff_max: Duration::from_millis(20),
+        // A machine that is busy is no disk that hangs.
+        wait_for_disk: PATIENCE,
+        ..Pace::default()
+    }
 }
 
 /// `[notify]` as a file would say it, checked.
@@ -99,6 +105,11 @@ impl Running {
         let text = self.metrics.encode(Timestamp::default());
         let values = text.lines().filter(|line| line.starts_with(series));
         values.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
+    /// Waits until a counter is so high.
+    pub async fn until_counted(&self, series: &str, count: u64) {
+        until(series, async || (self.counted(series) == count).then_some(())).await;
     }
 
     /// Stops and waits for the end.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::samples;
+use crate::model::Timestamp;
 
 const RESEND: Duration = Duration::from_secs(60);
 const RESOLVED_FOR: Duration = Duration::from_secs(300);
@@ -13,7 +14,7 @@ fn book() -> Book {
 
 /// The wall clock stands still: what it decides is tested with the wire format.
 fn moment(now: Instant) -> Moment {
-    Moment { now, wall_clock: samples::transition().at.plus(60_000) }
+    Moment::without_disk(now, samples::transition().at.plus(60_000))
 }
 
 fn transition(version: &str, event: TransitionEvent, severity: Severity) -> Arc<Transition> {
