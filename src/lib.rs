@@ -21,6 +21,7 @@ pub mod flow;
 pub mod guard;
 pub mod incident;
 pub mod ingest;
+mod kafka_client;
 pub mod local;
 pub mod metrics;
 pub mod model;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
@@ -64,7 +64,11 @@ impl Guard {
 
     /// Senders wait, and must not take the places of those who look at what is wrong.
     fn bound(&self, request: &Request) -> &Bound {
-        if intake::PATHS.contains(&request.uri().path()) { &self.senders } else { &self.readers }
+        if request.method() == Method::POST && intake::PATHS.contains(&request.uri().path()) {
+            &self.senders
+        } else {
+            &self.readers
+        }
     }
 
     /// The client's id where it is a plain short one, else one of our own.

@@ -12,6 +12,7 @@
 //! | `POST` and `DELETE /api/v1/pages/{key}/acknowledge` | somebody takes a page, or gives it back |
 //! | `/api/v1/silences`, `DELETE /api/v1/silences/{id}` | silences; `POST` makes one |
 //! | `/api/v1/alerts/history` | what was said of pages, from ClickHouse; `since`, `until`, `key`, `limit` |
+//! | `/api/v1/events` | pages and transitions as they come (server-sent events), see [`events`] |
 //! | `POST /api/v1/events`, `POST /v1/logs` | takes records, see [`intake`] |
 //!
 //! A degraded service stays 200: taking it out of rotation would end the detection that still works, and hide the body
@@ -21,6 +22,7 @@ mod alerts_history;
 mod alerts_pages;
 mod alerts_silences;
 mod auth;
+mod events;
 mod handlers;
 mod intake;
 mod layer;
@@ -37,6 +39,7 @@ mod view;
 
 pub use alerts_pages::{PagingRequest, PagingState};
 pub use auth::{Tokens, hash};
+pub use events::EventReaders;
 pub use intake::{IngestState, RecordRejection};
 pub use readiness::{Component, ComponentReport, ComponentStatus, Health, Overall, Readiness};
 pub use reload::{RELOADS_BOUND, ReloadDesk, ReloadError, ReloadRequest};
@@ -83,6 +86,8 @@ pub struct ApiState {
     pub reload: Option<ReloadDesk>,
     /// Pages and silences; absent: there is no pager.
     pub paging: Option<PagingState>,
+    /// What is told, as it comes; absent: nobody says.
+    pub events: Option<EventReaders>,
 }
 
 /// All routes. Health is open to all; reading and sending may need a token.
@@ -94,6 +99,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/alerts", get(handlers::alerts))
         .route("/api/v1/incidents", get(handlers::incidents))
         .route("/api/v1/incidents/{id}", get(handlers::incident))
+        .route("/api/v1/events", get(events::events))
         .route_layer(may(Scope::Read));
     let mut router = Router::new().route("/livez", get(handlers::livez)).route("/readyz", get(handlers::readyz));
     router = router.merge(reading);

@@ -19,8 +19,10 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-use crate::alert::notify::{self, Notifier, Pace};
-use crate::api::{self, ApiState, Component, ComponentStatus, Health, IngestState, PagingState, Tokens, View};
+use crate::alert::notify::{self, Notifier, Pace, Surroundings, event_stream};
+use crate::api::{
+    self, ApiState, Component, ComponentStatus, EventReaders, Health, IngestState, PagingState, Tokens, View,
+};
 use crate::clock;
 use crate::config::{Config, KafkaConfig, TopicsConfig};
 use crate::ingest::{IngestStatus, KafkaIngest, Lanes, StorageLanes};
@@ -78,21 +80,31 @@ impl App {
 
         let (view_sender, view) = watch::channel(Arc::new(View::default()));
 
-        let (pages, pages_receiver) = mpsc::channel(notify::CHANNEL_BOUND);
-        let notifier = Notifier::new(&config.notify, Pace::default(), &metrics, &health)?;
+        let (pages, transitions) = mpsc::channel(notify::CHANNEL_BOUND);
+        let (told, pages_of_incidents) = mpsc::channel(paging::PAGES_BOUND);
+        let (stream, events) = event_stream(clock::now());
+        let state_dir = config.notify_state_dir();
+        let surroundings = Surroundings {
+            pace: Pace { retry_for: config.notify.give_up_after.0, ..Pace::default() },
+            metrics: &metrics,
+            health: &health,
+            kafka,
+            state_dir: Some(&state_dir),
+            view: Some(view.clone()),
+            stream: Some(stream),
+        };
+        let notifier = Notifier::new(&config.notify, surroundings)?;
         let stop = tasks.token(Stage::Notify);
         tasks.spawn(Stage::Notify, "notifier", async move {
-            notifier.run(pages_receiver, stop).await;
+            notifier.run(transitions, pages_of_incidents, stop).await;
             Ok(())
         });
 
         let (batches, batches_receiver) = mpsc::channel(config.store.batches_waiting_max);
         let (outputs, outputs_receiver) = mpsc::channel(OUTPUTS_BOUND);
         let (records, records_receiver) = mpsc::channel(paging::RECORDS_BOUND);
-        let (told, told_receiver) = mpsc::channel(paging::PAGES_BOUND);
         let paging_outlets = paging::Outlets { pages: told, records };
-        let pager = paging::spawn(&config.paging, &settings.rules, paging_outlets, &mut tasks, &metrics, &health)?;
-        paging::spawn_end(told_receiver, &mut tasks);
+        let pager = paging::spawn(config, &settings.rules, paging_outlets, &mut tasks, &metrics, &health)?;
         let (stored, stored_receiver) = mpsc::channel(STORED_BOUND);
         let (inputs, inputs_receiver) = mpsc::channel(DETECT_BOUND);
         let queues =
@@ -161,6 +173,7 @@ impl App {
             ingest: ingest_state,
             reload: Some(reload),
             paging: Some(PagingState { view: pager.view, requests: pager.requests, history: storage.reader() }),
+            events: Some(EventReaders::new(events)),
         };
         let stop = tasks.token(Stage::Api);
         tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });

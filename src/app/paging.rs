@@ -14,7 +14,7 @@ use crate::alert::Rules;
 use crate::alert::paging::{Decided, Obeyed, PageChange, Pager, PagerSettings, PagerView, Silence, SilenceChange};
 use crate::api::{Component, ComponentStatus, Health, PagingRequest, View};
 use crate::clock;
-use crate::config::PagingConfig;
+use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::model::{IncidentReport, Output, Page, PageRecord, PagingRecord, SilenceRecord};
 use crate::shutdown::{Stage, Tasks};
@@ -73,14 +73,14 @@ struct Task {
 
 /// Starts the pager with what it remembers.
 pub(super) fn spawn(
-    config: &PagingConfig,
+    config: &Config,
     rules: &Rules,
     outlets: Outlets,
     tasks: &mut Tasks,
     metrics: &Arc<Metrics>,
     health: &Arc<Health>,
 ) -> anyhow::Result<Paging> {
-    let (journal, restored) = Journal::open(&config.state_dir).context("cannot remember pages")?;
+    let (journal, restored) = Journal::open(&config.paging_state_dir()).context("cannot remember pages")?;
     if restored.cut_bytes > 0 {
         tracing::warn!(
             bytes = restored.cut_bytes,
@@ -88,7 +88,7 @@ pub(super) fn spawn(
             "the journal of pages was damaged at its end, as a crash does; the damaged part is cut off"
         );
     }
-    let pager = Pager::restored(PagerSettings::new(config, rules), restored.state, clock::now());
+    let pager = Pager::restored(PagerSettings::new(&config.paging, rules), restored.state, clock::now());
     let (view_sender, view) = watch::channel(Arc::new(pager.view(clock::now())));
     let (decisions, decisions_receiver) = mpsc::channel(DECISIONS_BOUND);
     let (requests, requests_receiver) = mpsc::channel(REQUESTS_BOUND);
@@ -100,22 +100,6 @@ pub(super) fn spawn(
         Ok(())
     });
     Ok(Paging { decisions, requests, view })
-}
-
-/// Where pages end as long as no receiver of pages is configured: the log has had each of them already.
-pub(super) fn spawn_end(mut pages: mpsc::Receiver<Arc<Page>>, tasks: &mut Tasks) {
-    let stop = tasks.token(Stage::Notify);
-    tasks.spawn(Stage::Notify, "pages", async move {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                page = pages.recv() => if page.is_none() {
-                    stop.cancelled().await;
-                    return Ok(());
-                },
-            }
-        }
-    });
 }
 
 impl Task {

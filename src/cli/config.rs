@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use super::{CliError, Globals};
 use crate::alert::{Rules, Slos};
-use crate::config::{Config, KafkaConfig};
+use crate::config::{Config, KafkaConfig, ReceiverType};
 
 /// Stands for what is not shown.
 const REDACTED: &str = "(redacted)";
@@ -104,6 +104,12 @@ fn redacted(config: &Config) -> Config {
     for url in config.notify.alertmanager.iter_mut().flat_map(|alertmanager| &mut alertmanager.urls) {
         *url = without_credentials(url, false);
     }
+    for receiver in &mut config.notify.receivers {
+        let path_is_secret = receiver.kind != ReceiverType::Alertmanager;
+        for url in receiver.url.iter_mut().chain(&mut receiver.urls) {
+            *url = without_credentials(url, path_is_secret);
+        }
+    }
     for url in config.probes.prometheus.iter_mut().map(|probe| &mut probe.url) {
         *url = without_credentials(url, false);
     }
@@ -161,12 +167,19 @@ mod tests {
                 ..Default::default()
             }),
             notify: NotifyConfig {
+                receivers: toml::from_str::<NotifyConfig>(
+                    "[[receivers]]\nname = 'r'\nkind = 'webhook'\nurl = 'http://named.example.com/hunter2'\n\
+                     [[receivers]]\nname = 'am'\nkind = 'alertmanager'\nurls = ['http://a:hunter2@am:9093/x']\n",
+                )
+                .unwrap()
+                .receivers,
                 webhooks: vec![WebhookConfig { url: text("https://hooks.example.com/T0/hunter2"), timeout: second }],
                 alertmanager: Some(AlertmanagerConfig {
                     urls: vec![text("http://am:9093/prefix"), text("http://a:hunter2@am:9093")],
                     resend_interval: second,
                     timeout: second,
                 }),
+                ..Default::default()
             },
             ..Default::default()
         };
@@ -179,6 +192,8 @@ mod tests {
                 "http://ch:8123/x",
                 "https://hooks.example.com/(redacted)",
                 "http://am:9093/prefix",
+                "http://named.example.com/(redacted)",
+                "http://am:9093/x",
             ] {
                 assert!(printed.contains(kept), "{kept} in {printed}");
             }

@@ -92,7 +92,7 @@ enum Command {
     Demo(demo::Args),
     /// Run a log through the detectors and print what would have alerted
     Replay(replay::Args),
-    /// Pages and silences of the running service; tests of alert rules, and other rules tried on the past
+    /// Pages, silences and who hears of them; tests of alert rules, and other rules tried on the past
     Alerts(alerts::Args),
     /// Find the combinations of dimension values that explain why a number deviates
     Attribute(attribute::Args),

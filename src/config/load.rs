@@ -151,28 +151,6 @@ impl Config {
         if let Some(url) = &self.clickhouse.url {
             require(is_http_url(url), "clickhouse.url", "must start with http:// or https://");
         }
-        for (i, webhook) in self.notify.webhooks.iter().enumerate() {
-            require(
-                is_http_url(&webhook.url),
-                &format!("notify.webhooks[{i}].url"),
-                "must start with http:// or https://",
-            );
-        }
-        if let Some(alertmanager) = &self.notify.alertmanager {
-            require(
-                (1_000..=86_400_000).contains(&alertmanager.resend_interval.as_millis()),
-                "notify.alertmanager.resend_interval",
-                "must lie between 1s and 1d",
-            );
-            require(!alertmanager.urls.is_empty(), "notify.alertmanager.urls", "must name at least one replica");
-            for (i, url) in alertmanager.urls.iter().enumerate() {
-                require(
-                    is_http_url(url),
-                    &format!("notify.alertmanager.urls[{i}]"),
-                    "must start with http:// or https://",
-                );
-            }
-        }
         if let Some(kafka) = &self.kafka {
             require(!kafka.brokers.trim().is_empty(), "kafka.brokers", "must name at least one host:port");
             require(!kafka.group.trim().is_empty(), "kafka.group", "must not be empty");
@@ -194,6 +172,7 @@ impl Config {
         problems.extend(further.map(|(key, message)| Problem { key, message }));
         problems.extend(self.http.problems());
         problems.extend(self.paging.problems());
+        problems.extend(self.notify.problems(self.kafka.is_some()));
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

@@ -15,6 +15,7 @@ mod kafka_security;
 mod load;
 mod local;
 mod notify;
+mod notify_checks;
 mod paging;
 mod probe_checks;
 mod probes;
@@ -34,7 +35,11 @@ pub use kafka_security::{KafkaSaslConfig, KafkaTlsConfig, SaslMechanism};
 pub(crate) use load::without_secrets;
 pub use load::{ConfigError, Problem};
 pub use local::LocalConfig;
-pub use notify::{AlertmanagerConfig, NotifyConfig, WebhookConfig};
+pub use notify::{
+    AlertmanagerConfig, BodyFormat, HeartbeatMethod, NotifyConfig, ReceiverConfig, ReceiverType, RouteConfig,
+    WebhookConfig,
+};
+pub use notify_checks::{LabelMatcher, RECEIVERS_MAX};
 pub use paging::PagingConfig;
 pub use probe_checks::PROBES_MAX;
 pub use probes::{
@@ -74,4 +79,18 @@ pub struct Config {
     pub probes: ProbesConfig,
     /// The query guard of ClickHouse.
     pub guard: GuardConfig,
+}
+
+impl Config {
+    /// Where outboxes and dead letters of notifications are.
+    #[must_use]
+    pub fn notify_state_dir(&self) -> std::path::PathBuf {
+        self.notify.state_dir.clone().unwrap_or_else(|| self.local.data_dir.join("notify"))
+    }
+
+    /// Where pages, silences and acknowledgements are remembered.
+    #[must_use]
+    pub fn paging_state_dir(&self) -> std::path::PathBuf {
+        self.paging.state_dir.clone().unwrap_or_else(|| self.local.data_dir.join("paging"))
+    }
 }

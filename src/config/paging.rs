@@ -10,8 +10,9 @@ use super::{Problem, Span};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PagingConfig {
-    /// Where pages, silences and acknowledgements are remembered. One service at a time uses it.
-    pub state_dir: PathBuf,
+    /// Where pages, silences and acknowledgements are remembered. One service at a time uses it. Absent: the folder
+    /// `paging` in `local.data_dir`.
+    pub state_dir: Option<PathBuf>,
     /// Pages that may open within a minute. What is more is told as one storm page.
     pub opened_per_minute_max: usize,
     /// Least time between two updates of a page, unless it becomes worse.
@@ -31,7 +32,7 @@ pub struct PagingConfig {
 impl Default for PagingConfig {
     fn default() -> Self {
         Self {
-            state_dir: ".local/state".into(),
+            state_dir: None,
             opened_per_minute_max: 5,
             update_interval: Span::from_secs(300),
             flaps_max: 3,
@@ -52,7 +53,8 @@ impl PagingConfig {
                 problems.push(Problem { key: format!("paging.{key}"), message: message.to_owned() });
             }
         };
-        require(!self.state_dir.as_os_str().is_empty(), "state_dir", "must name a directory");
+        let is_named = self.state_dir.as_ref().is_none_or(|directory| !directory.as_os_str().is_empty());
+        require(is_named, "state_dir", "must name a directory");
         require((1..=100).contains(&self.opened_per_minute_max), "opened_per_minute_max", "must be from 1 to 100");
         require((1..=50).contains(&self.flaps_max), "flaps_max", "must be from 1 to 50");
         for (key, span) in [("update_interval", self.update_interval), ("flap_quiet", self.flap_quiet)] {

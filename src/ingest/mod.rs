@@ -5,7 +5,6 @@
 //! [`Intake`] takes what senders bring and answers once it is safe. [`probes`] look at Redis, Prometheus endpoints and
 //! ClickHouse by themselves.
 
-mod client;
 mod committed;
 mod dead_letters;
 mod file;
@@ -22,6 +21,7 @@ mod store_lane;
 mod store_lane_tests;
 mod topic_check;
 
+use crate::kafka_client as client;
 pub use committed::{CommittedError, committed};
 pub use dead_letters::{
     DeadLetter, LetterReader, LettersError, Placed, REPLAYED_FROM, ReplayCounts, ReplayOptions, Settled, StoredLetter,

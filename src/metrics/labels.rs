@@ -162,15 +162,31 @@ pub enum ReceiverKind {
     Webhook,
     /// An Alertmanager replica.
     Alertmanager,
+    /// A Slack channel.
+    Slack,
+    /// A PagerDuty service.
+    Pagerduty,
+    /// A Kafka topic.
+    Kafka,
+    /// A dead man's switch.
+    Heartbeat,
 }
 
 impl ReceiverKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] =
+        [Self::Webhook, Self::Alertmanager, Self::Slack, Self::Pagerduty, Self::Kafka, Self::Heartbeat];
+
     /// Name in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
             Self::Alertmanager => "alertmanager",
+            Self::Slack => "slack",
+            Self::Pagerduty => "pagerduty",
+            Self::Kafka => "kafka",
+            Self::Heartbeat => "heartbeat",
         }
     }
 }

@@ -67,6 +67,10 @@ struct Series {
     offsets_lost: Counter,
     notifications: Family<NotificationLabels, Counter>,
     notifications_waiting: Family<ReceiverLabels, Gauge>,
+    notification_dead_letters: Family<ReceiverLabels, Counter>,
+    outbox_failures: Counter,
+    event_stream_readers: Gauge,
+    event_stream_dropped: Counter,
     store_batches: Counter,
     store_rows: Counter,
     store_bytes: Counter,
@@ -161,7 +165,8 @@ impl Metrics {
         series.paging.start_at_zero();
         series.guard_watch.start_at_zero();
         self.set_alerts_firing([]);
-        for receiver in [ReceiverKind::Webhook, ReceiverKind::Alertmanager] {
+        for receiver in ReceiverKind::ALL {
+            let _ = series.notification_dead_letters.get_or_create(&ReceiverLabels { receiver });
             for outcome in NotificationOutcome::ALL {
                 let _ = series.notifications.get_or_create(&NotificationLabels { receiver, outcome });
             }
@@ -297,6 +302,31 @@ impl Metrics {
     /// Notifications waiting, over all receivers of the kind.
     pub fn set_notifications_waiting(&self, receiver: ReceiverKind, waiting: usize) {
         self.series.notifications_waiting.get_or_create(&ReceiverLabels { receiver }).set(gauge(waiting));
+    }
+
+    /// Counts notifications that were given up and written down.
+    pub fn add_notification_dead_letters(&self, receiver: ReceiverKind, count: u64) {
+        self.series.notification_dead_letters.get_or_create(&ReceiverLabels { receiver }).inc_by(count);
+    }
+
+    /// Counts a failure to write outboxes to disk.
+    pub fn add_outbox_failure(&self) {
+        self.series.outbox_failures.inc();
+    }
+
+    /// A reader of the event stream came.
+    pub fn add_event_stream_reader(&self) {
+        self.series.event_stream_readers.inc();
+    }
+
+    /// A reader of the event stream left.
+    pub fn remove_event_stream_reader(&self) {
+        self.series.event_stream_readers.dec();
+    }
+
+    /// Counts a reader of the event stream that was too slow.
+    pub fn add_event_stream_dropped(&self) {
+        self.series.event_stream_dropped.inc();
     }
 
     /// Counts what went into ClickHouse.

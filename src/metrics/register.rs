@@ -115,6 +115,20 @@ fn register_detection(registry: &mut Registry, series: &Series) {
         &series.notifications,
     );
     plain(registry, "notifications_waiting", "Notifications waiting for their receiver", &series.notifications_waiting);
+    plain(
+        registry,
+        "notification_dead_letters",
+        "Notifications that were given up and written down",
+        &series.notification_dead_letters,
+    );
+    plain(registry, "outbox_failures", "Failures to write outboxes to disk", &series.outbox_failures);
+    plain(registry, "event_stream_readers", "Readers of the event stream now", &series.event_stream_readers);
+    plain(
+        registry,
+        "event_stream_dropped",
+        "Readers of the event stream that were too slow and were told so",
+        &series.event_stream_dropped,
+    );
 }
 
 fn register_store(registry: &mut Registry, series: &Series) {

@@ -47,6 +47,7 @@ impl Service {
             ingest: None,
             reload: None,
             paging: None,
+            events: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

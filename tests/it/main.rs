@@ -1,5 +1,7 @@
 //! Integration tests: one binary, a file a behaviour. Engines are real and started by the tests themselves.
 
+mod alertmanager;
+mod alerts_command;
 mod attribute;
 mod backtest;
 mod check;
@@ -14,6 +16,7 @@ mod detect_command;
 mod detect_retries;
 mod docs;
 mod evaluate;
+mod event_stream;
 mod guard_estimates;
 mod guard_gate;
 mod guard_late_ends;
@@ -41,6 +44,8 @@ mod probes;
 mod probes_clickhouse;
 mod purity;
 mod query_regression;
+mod receivers;
+mod receivers_restart;
 mod rule_tests;
 mod rules;
 mod rules_reload;

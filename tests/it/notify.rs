@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use floodmark::alert::notify::{CHANNEL_BOUND, Notifier, Pace, webhook_id};
+use floodmark::alert::notify::{CHANNEL_BOUND, Notifier, Pace, Surroundings, webhook_id};
 use floodmark::api::{Component, ComponentStatus, Health, Readiness};
 use floodmark::clock;
 use floodmark::config::{AlertmanagerConfig, NotifyConfig, Span, WebhookConfig};
@@ -98,10 +98,20 @@ impl Running {
     fn start(config: &NotifyConfig, pace: Pace) -> Self {
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::new(clock::now()));
-        let notifier = Notifier::new(config, pace, &metrics, &health).unwrap();
+        let surroundings = Surroundings {
+            pace,
+            metrics: &metrics,
+            health: &health,
+            kafka: None,
+            state_dir: None,
+            view: None,
+            stream: None,
+        };
+        let notifier = Notifier::new(config, surroundings).unwrap();
         let (sender, receiver) = mpsc::channel(CHANNEL_BOUND);
+        let (_, no_pages) = mpsc::channel(1);
         let stop = CancellationToken::new();
-        let ended = tokio::spawn(notifier.run(receiver, stop.clone()));
+        let ended = tokio::spawn(notifier.run(receiver, no_pages, stop.clone()));
         Self { sender, stop, ended, metrics, health: health.subscribe() }
     }
 
@@ -128,7 +138,7 @@ fn webhooks(endpoints: &[&Endpoint]) -> NotifyConfig {
         url: format!("{}/hook/secret", endpoint.url),
         timeout: Span::from_secs(10),
     };
-    NotifyConfig { webhooks: endpoints.iter().map(webhook).collect(), alertmanager: None }
+    NotifyConfig { webhooks: endpoints.iter().map(webhook).collect(), ..NotifyConfig::default() }
 }
 
 fn alertmanagers(endpoints: &[&Endpoint]) -> NotifyConfig {
@@ -138,7 +148,7 @@ fn alertmanagers(endpoints: &[&Endpoint]) -> NotifyConfig {
         resend_interval: Span::from_millis(20),
         timeout: Span::from_secs(10),
     };
-    NotifyConfig { webhooks: Vec::new(), alertmanager: Some(alertmanager) }
+    NotifyConfig { alertmanager: Some(alertmanager), ..NotifyConfig::default() }
 }
 
 #[tokio::test]

@@ -9,50 +9,73 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::model::{Severity, Timestamp, Transition};
+use crate::model::{AlertName, Dimensions, Severity, Timestamp, Transition};
 
 /// How many resend intervals `endsAt` lies ahead: three may be lost before a firing alert ends.
 const ENDS_AFTER_RESENDS: i64 = 4;
+
+/// An alert as it is held for Alertmanager, in memory and on disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct HeldAlert {
+    pub alert: AlertName,
+    pub labels: Dimensions,
+    /// The one under which Alertmanager knows it.
+    pub severity: Severity,
+    pub since: Timestamp,
+    /// When it resolved (event time).
+    pub resolved_at: Option<Timestamp>,
+    /// Until when a resolved one is told (wall clock).
+    pub told_until: Option<Timestamp>,
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl HeldAlert {
+    /// The alert of a transition, firing.
+    pub fn new(transition: &Transition, severity: Severity) -> Self {
+        let annotations = [
+            ("summary", transition.summary.clone()),
+            ("description", description(transition)),
+            ("runbook_url", transition.runbook.to_string()),
+            ("incident", transition.incident.to_string()),
+        ];
+        Self {
+            alert: transition.alert,
+            labels: transition.labels.clone(),
+            severity,
+            since: transition.since,
+            resolved_at: None,
+            told_until: None,
+            annotations: annotations.into_iter().map(|(name, text)| (name.to_owned(), text)).collect(),
+        }
+    }
+}
 
 /// An alert on the wire.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireAlert<'a> {
     labels: BTreeMap<&'static str, &'a str>,
-    annotations: BTreeMap<&'static str, String>,
+    annotations: &'a BTreeMap<String, String>,
     starts_at: Timestamp,
     ends_at: Timestamp,
 }
 
-/// The alert of `transition`, firing or, since `resolved_at` (event time), resolved. `severity` is the one under which
-/// Alertmanager knows it; `now` the wall clock.
-pub(super) fn wire_alert(
-    transition: &Transition,
-    severity: Severity,
-    resolved_at: Option<Timestamp>,
-    resend_interval: Duration,
-    now: Timestamp,
-) -> WireAlert<'_> {
-    let starts_at = transition.since.min(now);
+/// The alert as it is now, by the wall clock: firing, or resolved.
+pub(super) fn wire_alert(held: &HeldAlert, resend_interval: Duration, now: Timestamp) -> WireAlert<'_> {
+    let starts_at = held.since.min(now);
     let resend_ms = i64::try_from(resend_interval.as_millis()).unwrap_or(i64::MAX);
-    let ends_at = match resolved_at {
+    let ends_at = match held.resolved_at {
         Some(at) => at.min(now).max(starts_at),
         None => now.plus(resend_ms.saturating_mul(ENDS_AFTER_RESENDS)),
     };
     // Identity only: a value in a label would make every change another alert.
     let mut labels: BTreeMap<&'static str, &str> =
-        transition.labels.0.iter().map(|(dimension, value)| (dimension.as_str(), value.as_str())).collect();
-    labels.insert("alertname", transition.alert.as_str());
-    labels.insert("severity", severity.as_str());
-    let annotations = BTreeMap::from([
-        ("summary", transition.summary.clone()),
-        ("description", description(transition)),
-        ("runbook_url", transition.runbook.to_string()),
-        ("incident", transition.incident.to_string()),
-    ]);
-    WireAlert { labels, annotations, starts_at, ends_at }
+        held.labels.0.iter().map(|(dimension, value)| (dimension.as_str(), value.as_str())).collect();
+    labels.insert("alertname", held.alert.as_str());
+    labels.insert("severity", held.severity.as_str());
+    WireAlert { labels, annotations: &held.annotations, starts_at, ends_at }
 }
 
 /// The number with its baseline, since when, the first cause, and who feels it.
@@ -91,7 +114,8 @@ mod tests {
     fn the_wire_format_of_a_firing_alert() {
         let transition = samples::transition();
         let now = transition.at.plus(2_000);
-        let alert = wire_alert(&transition, transition.severity, None, RESEND, now);
+        let held = HeldAlert::new(&transition, transition.severity);
+        let alert = wire_alert(&held, RESEND, now);
         insta::assert_snapshot!(serde_json::to_string_pretty(&[alert]).unwrap());
     }
 
@@ -99,7 +123,8 @@ mod tests {
     fn a_resolved_alert_never_ends_in_the_future_nor_before_it_started() {
         let transition = samples::transition();
         let wire = |resolved_at, now| {
-            let alert = wire_alert(&transition, transition.severity, Some(resolved_at), RESEND, now);
+            let held = HeldAlert { resolved_at: Some(resolved_at), ..HeldAlert::new(&transition, transition.severity) };
+            let alert = wire_alert(&held, RESEND, now);
             (alert.starts_at, alert.ends_at)
         };
         let (since, at) = (transition.since, transition.at);

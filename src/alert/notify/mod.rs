@@ -1,73 +1,64 @@
-//! Telling the world: webhooks and Alertmanager. Part of the shell, not of the pure core.
+//! Telling the world: pages and transitions to receivers. Part of the shell, not of the pure core.
 //!
-//! One task owns every receiver's state; only the HTTP requests run beside it, at most one a receiver. So a slow
+//! One task owns every receiver's state; only the tries to deliver run beside it, at most one a receiver. So a slow
 //! receiver holds up neither the others nor detection, and messages of one receiver stay in order. Failures are repeated
-//! with exponential back-off; what is waiting is bounded, and what is not delivered is counted by reason.
+//! with exponential back-off; what is waiting is bounded, kept on disk, and what is not delivered is counted by reason.
 
 mod alertmanager;
 mod book;
+mod dead_letters;
 mod delivery;
+mod heartbeat;
+mod journal;
+mod kafka;
+mod keeper;
+mod moment;
+mod notice;
 mod outbox;
+mod pace;
 mod receiver;
-mod webhook;
+mod render;
+mod routes;
+pub mod sample;
+mod setup;
+mod signature;
+mod storage;
+mod stream;
+mod told;
+mod trial;
 
-pub use webhook::webhook_id;
+pub use dead_letters::{DeadLetter, DeadLetterReason, read_dead_letters};
+pub use keeper::StateError;
+pub use notice::{page_id, webhook_id};
+pub use pace::Pace;
+pub use stream::{Begin, EVENTS_KEPT_MAX, Found, Missed, StreamEvent, StreamReader, StreamWriter, event_stream};
+pub use trial::{Trial, TrialAnswer};
 
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Component, ComponentStatus, Health};
+use crate::api::{Component, ComponentStatus, Health, View};
 use crate::clock;
-use crate::config::NotifyConfig;
+use crate::config::{KafkaConfig, NotifyConfig};
 use crate::metrics::{Metrics, ReceiverKind};
-use crate::model::Transition;
-use book::Book;
-use delivery::{Endpoint, Outcome};
-use outbox::Outbox;
-use receiver::{Queue, Receiver};
+use crate::model::{Page, Timestamp, Transition};
+use delivery::Outcome;
+use moment::Moment;
+use receiver::Receiver;
+use routes::Routes;
+use setup::Making;
+use storage::Storage;
 
-/// Bound for the channel of transitions into [`Notifier::run`]. The task never waits for a receiver, so it empties it
-/// at once; a full one holds the sender up for microseconds.
+/// Bound for the channels of transitions and of pages into [`Notifier::run`]. The task never waits for a receiver, so it
+/// empties them at once; a full one holds the sender up for microseconds.
 pub const CHANNEL_BOUND: usize = 1_024;
-/// Transitions taken from the channel at a time.
+/// Taken from a channel at a time.
 const TAKE_MAX: usize = 256;
-
-/// How often and how long to try. The default is for production.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// Pause after the first failure; each further one doubles it.
-    pub backoff_first: Duration,
-    /// Longest pause, also when the receiver asks for a longer one.
-    pub backoff_max: Duration,
-    /// A webhook's notification is given up this long after it came in: an older page helps nobody.
-    pub retry_for: Duration,
-    /// A resolved alert is told to Alertmanager for this long, as its clients are asked to.
-    pub resolved_for: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            backoff_first: Duration::from_secs(1),
-            backoff_max: Duration::from_secs(60),
-            retry_for: Duration::from_secs(3_600),
-            resolved_for: Duration::from_secs(300),
-        }
-    }
-}
-
-impl Pace {
-    /// Pause after this many failures in a row (from 1).
-    fn backoff(self, failures: u32) -> Duration {
-        let factor = 2_u32.saturating_pow(failures.saturating_sub(1));
-        self.backoff_first.saturating_mul(factor).min(self.backoff_max)
-    }
-}
 
 /// Notifications cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -83,12 +74,46 @@ pub enum NotifyError {
         /// Why.
         source: reqwest::Error,
     },
+    /// A receiver lacks something: a file with a secret, usually.
+    #[error("receiver {name}: {why}")]
+    Receiver {
+        /// Its name.
+        name: String,
+        /// What.
+        why: String,
+    },
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// What a notifier has around it. Only the first four are always there.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// How often and how long to try.
+    pub pace: Pace,
+    /// Our own metrics.
+    pub metrics: &'a Arc<Metrics>,
+    /// Where trouble with receivers shows.
+    pub health: &'a Arc<Health>,
+    /// Brokers, for topics.
+    pub kafka: Option<&'a KafkaConfig>,
+    /// Where outboxes are kept. Without it what waits is gone with the process.
+    pub state_dir: Option<&'a Path>,
+    /// What detection shows: heartbeats follow its watermark.
+    pub view: Option<watch::Receiver<Arc<View>>>,
+    /// Who listens over HTTP.
+    pub stream: Option<StreamWriter>,
 }
 
 /// All receivers and what they are still to be told.
 #[derive(Debug)]
 pub struct Notifier {
     receivers: Vec<Receiver>,
+    routes: Routes,
+    storage: Storage,
+    view: Option<watch::Receiver<Arc<View>>>,
+    stream: Option<StreamWriter>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     draining: bool,
@@ -96,119 +121,163 @@ pub struct Notifier {
 
 /// What happened, for the owner of the state to apply.
 enum Action {
-    Accept(Vec<Arc<Transition>>),
-    Closed,
+    Transitions(Vec<Arc<Transition>>),
+    TransitionsClosed,
+    Pages(Vec<Arc<Page>>),
+    PagesClosed,
     Settle(Result<(Id, Outcome), JoinError>),
     Due,
     Stop,
 }
 
 impl Notifier {
-    /// Sets up every receiver of the configuration. Nothing is sent before [`Notifier::run`].
+    /// Sets up every receiver of the configuration, with what they were still to be told. Nothing is sent before
+    /// [`Notifier::run`].
     ///
     /// # Errors
     /// See [`NotifyError`].
-    pub fn new(
-        config: &NotifyConfig,
-        pace: Pace,
-        metrics: &Arc<Metrics>,
-        health: &Arc<Health>,
-    ) -> Result<Self, NotifyError> {
-        // Fails only when a provider is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut receivers = Vec::new();
-        for webhook in &config.webhooks {
-            let endpoint = Endpoint::new(&webhook.url, webhook.timeout.0)?;
-            let queue = Queue::Webhook { outbox: Outbox::default(), sending: None };
-            receivers.push(Receiver::new(endpoint, queue, pace, Arc::clone(metrics)));
-        }
-        if let Some(alertmanager) = &config.alertmanager {
-            for url in &alertmanager.urls {
-                let url = format!("{}/api/v2/alerts", url.trim_end_matches('/'));
-                let endpoint = Endpoint::new(&url, alertmanager.timeout.0)?;
-                let queue = Queue::Alertmanager(Book::new(alertmanager.resend_interval.0, pace.resolved_for));
-                receivers.push(Receiver::new(endpoint, queue, pace, Arc::clone(metrics)));
-            }
-        }
-        Ok(Self { receivers, metrics: Arc::clone(metrics), health: Arc::clone(health), draining: false })
+    pub fn new(config: &NotifyConfig, surroundings: Surroundings<'_>) -> Result<Self, NotifyError> {
+        let Surroundings { pace, metrics, health, kafka, state_dir, view, stream } = surroundings;
+        let mut receivers = Making { kafka, pace, metrics }.receivers(config)?;
+        let moment = Moment::without_disk(Instant::now(), clock::now());
+        let storage = Storage::open(state_dir, &mut receivers, metrics, moment)?;
+        let (metrics, health, routes) = (Arc::clone(metrics), Arc::clone(health), Routes::new(config));
+        Ok(Self { receivers, routes, storage, view, stream, metrics, health, draining: false })
+    }
+
+    /// How many pages, in the order of the channel, every receiver has safely on disk (or, without a state directory, in
+    /// memory). Who sends pages may forget them then; what is sent again after a restart is told once.
+    #[must_use]
+    pub fn pages_safe(&self) -> watch::Receiver<u64> {
+        self.storage.pages_safe()
     }
 
     /// Tells the receivers until `stop` is cancelled; then delivers what is due, without waiting for receivers that
-    /// fail, and returns. A closed channel ends nothing: firing alerts are still sent again.
-    pub async fn run(mut self, mut transitions: mpsc::Receiver<Arc<Transition>>, stop: CancellationToken) {
+    /// fail, and returns. Closed channels end nothing: firing alerts are still sent again.
+    pub async fn run(
+        mut self,
+        mut transitions: mpsc::Receiver<Arc<Transition>>,
+        mut pages: mpsc::Receiver<Arc<Page>>,
+        stop: CancellationToken,
+    ) {
         let mut deliveries = JoinSet::new();
-        let mut open = true;
+        let (mut transitions_open, mut pages_open) = (true, true);
         loop {
+            self.storage.look(&self.receivers, Instant::now());
             self.start_deliveries(&mut deliveries);
+            self.storage.keep(&mut self.receivers);
             self.report();
             if self.draining && deliveries.is_empty() {
                 break;
             }
             let due = self.receivers.iter().filter_map(Receiver::due_at).min();
-            let mut taken = Vec::new();
+            let (mut new_transitions, mut new_pages) = (Vec::new(), Vec::new());
             let action = tokio::select! {
                 biased;
                 () = stop.cancelled(), if !self.draining => Action::Stop,
                 Some(joined) = deliveries.join_next_with_id() => Action::Settle(joined),
-                count = transitions.recv_many(&mut taken, TAKE_MAX), if open =>
-                    if count == 0 { Action::Closed } else { Action::Accept(taken) },
+                count = pages.recv_many(&mut new_pages, TAKE_MAX), if pages_open =>
+                    if count == 0 { Action::PagesClosed } else { Action::Pages(new_pages) },
+                count = transitions.recv_many(&mut new_transitions, TAKE_MAX), if transitions_open =>
+                    if count == 0 { Action::TransitionsClosed } else { Action::Transitions(new_transitions) },
                 () = sleep_until(due), if !self.draining => Action::Due,
+                () = self.storage.moves() => Action::Due,
             };
             match action {
-                Action::Accept(transitions) => self.accept(&transitions),
-                Action::Closed => open = false,
+                Action::Transitions(transitions) => self.accept_transitions(&transitions),
+                Action::TransitionsClosed => transitions_open = false,
+                Action::Pages(pages) => self.accept_pages(&pages),
+                Action::PagesClosed => pages_open = false,
                 Action::Settle(joined) => self.settle(joined),
                 Action::Due => {}
                 Action::Stop => {
                     self.draining = true;
+                    (transitions_open, pages_open) = (false, false);
                     while let Ok(transition) = transitions.try_recv() {
-                        self.accept(&[transition]);
+                        self.accept_transitions(&[transition]);
                     }
-                    open = false;
+                    while let Ok(page) = pages.try_recv() {
+                        self.accept_pages(&[page]);
+                    }
                 }
             }
         }
-        self.receivers.iter_mut().for_each(Receiver::give_up);
+        let is_kept = self.storage.is_kept();
+        self.receivers.iter_mut().for_each(|receiver| receiver.stop(is_kept));
+        self.storage.close(&mut self.receivers).await;
     }
 
     fn start_deliveries(&mut self, deliveries: &mut JoinSet<Outcome>) {
-        let (now, wall_clock) = (Instant::now(), clock::now());
+        let (moment, watermark) = (self.moment(), self.watermark());
         let draining = self.draining;
         for receiver in self.receivers.iter_mut().filter(|receiver| !(draining && receiver.failing())) {
-            if let Some(message) = receiver.start(now, wall_clock) {
-                let handle = deliveries.spawn(receiver.endpoint.clone().send(message));
+            if let Some(message) = receiver.start(moment, watermark) {
+                let handle = deliveries.spawn(receiver.transport.clone().send(message));
                 receiver.in_flight = Some(handle.id());
             }
         }
     }
 
-    fn accept(&mut self, transitions: &[Arc<Transition>]) {
-        let now = Instant::now();
-        for receiver in &mut self.receivers {
-            for transition in transitions {
-                receiver.accept(transition, now);
+    fn moment(&self) -> Moment {
+        let (now, wall_clock, batch) = (Instant::now(), clock::now(), self.storage.batch());
+        // At the end nothing waits for the disk: what is told twice then is told twice after the start.
+        let safe = if self.draining { u64::MAX } else { self.storage.safe() };
+        Moment { now, wall_clock, batch, safe }
+    }
+
+    fn watermark(&self) -> Option<Timestamp> {
+        self.view.as_ref().and_then(|view| view.borrow().watermark)
+    }
+
+    fn accept_transitions(&mut self, transitions: &[Arc<Transition>]) {
+        let moment = self.moment();
+        for transition in transitions {
+            if let Some(stream) = &self.stream {
+                stream.transition(transition);
             }
+            let selected = self.routes.select(&transition.as_ref().into());
+            for receiver in &mut self.receivers {
+                let is_selected = receiver.identity.route.as_deref().is_none_or(|name| selected.contains(name));
+                receiver.accept_transition(transition, is_selected, moment);
+            }
+        }
+    }
+
+    fn accept_pages(&mut self, pages: &[Arc<Page>]) {
+        let moment = self.moment();
+        for page in pages {
+            if let Some(stream) = &self.stream {
+                stream.page(page);
+            }
+            let selected = self.routes.select(&page.as_ref().into());
+            for receiver in &mut self.receivers {
+                let is_selected = receiver.identity.route.as_deref().is_none_or(|name| selected.contains(name));
+                receiver.accept_page(page, is_selected, moment);
+            }
+            self.storage.add_page();
         }
     }
 
     fn settle(&mut self, joined: Result<(Id, Outcome), JoinError>) {
         let (id, outcome) = match joined {
             Ok(delivered) => delivered,
-            // A panic inside the HTTP client: the receiver must not wait for it for ever.
+            // A panic inside the client: the receiver must not wait for it for ever.
             Err(error) => (error.id(), Outcome::Retry { why: error.to_string(), after: None }),
         };
+        let moment = self.moment();
         if let Some(receiver) = self.receivers.iter_mut().find(|receiver| receiver.in_flight == Some(id)) {
-            receiver.settle(outcome, Instant::now());
+            receiver.settle(outcome, moment);
         }
     }
 
     /// Brings metrics and health up to date.
     fn report(&self) {
-        for kind in [ReceiverKind::Webhook, ReceiverKind::Alertmanager] {
-            let of_kind = self.receivers.iter().filter(|receiver| receiver.kind() == kind);
+        for kind in ReceiverKind::ALL {
+            let of_kind = self.receivers.iter().filter(|receiver| receiver.identity.kind == kind);
             self.metrics.set_notifications_waiting(kind, of_kind.map(Receiver::waiting).sum());
         }
-        let troubles: Vec<String> = self.receivers.iter().filter_map(Receiver::trouble).collect();
+        let mut troubles: Vec<String> = self.receivers.iter().filter_map(Receiver::trouble).collect();
+        troubles.extend(self.storage.trouble());
         let status = if troubles.is_empty() { ComponentStatus::Ok } else { ComponentStatus::Degraded };
         let detail = if self.receivers.is_empty() { "no receiver configured".to_owned() } else { troubles.join("; ") };
         self.health.set(Component::Notify, status, &detail, clock::now());
@@ -220,17 +289,5 @@ async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_back_off_doubles_up_to_its_cap() {
-        let pace = Pace::default();
-        let seconds: Vec<u64> = [1, 2, 3, 7, 8, u32::MAX].map(|failures| pace.backoff(failures).as_secs()).into();
-        assert_eq!(seconds, [1, 2, 4, 60, 60, 60]);
     }
 }

@@ -6,11 +6,13 @@ mod backtest_files;
 mod backtest_report;
 mod backtest_stored;
 mod client;
+mod dead_letters;
 mod history;
 mod list;
 mod show;
 mod silence;
 mod test;
+mod test_receiver;
 mod test_report;
 
 use std::process::ExitCode;
@@ -26,6 +28,8 @@ Examples:
   floodmark alerts list
   floodmark alerts ack 20260301T101000Z-retry-amplification-3f9c --note 'talking to the customer'
   floodmark alerts silence subscription=acme --for 2h --reason 'their load test'
+  floodmark alerts test-receiver on-call --config floodmark.toml    does a page arrive?
+  floodmark alerts dead-letters --config floodmark.toml             what did not
   floodmark alerts test             do the rules fire when they should, and only then?
   floodmark alerts test --mutate    would the tests notice a broken rule?
   floodmark alerts backtest --since 14d --rules my-rules/    which pages would be new, gone, earlier or later?")]
@@ -48,6 +52,10 @@ enum Command {
     Silences(silence::Args),
     /// What was said of pages, from ClickHouse
     History(history::Args),
+    /// Send a page that says of itself that it is a test, and say what came back
+    TestReceiver(test_receiver::Args),
+    /// Show notifications that could not be delivered
+    DeadLetters(dead_letters::Args),
     /// Run the tests of alert rules
     Test(test::Args),
     /// Compare what other rules would have made of the past
@@ -66,6 +74,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         Command::Silence(args) => silence::make(args, globals),
         Command::Silences(args) => silence::run(args, globals),
         Command::History(args) => history::run(args, globals),
+        Command::TestReceiver(args) => test_receiver::run(args, globals),
+        Command::DeadLetters(args) => dead_letters::run(args, globals),
         Command::Test(args) => test::run(args, globals),
         Command::Backtest(args) => backtest::run(args, globals),
     }

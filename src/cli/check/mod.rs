@@ -51,6 +51,7 @@ enum Subject {
     Scenarios,
     Schema,
     Http,
+    Receivers,
     Guard,
     Kafka,
     ClickHouse,
@@ -67,6 +68,7 @@ impl Subject {
             Self::Scenarios => "scenarios",
             Self::Schema => "schema",
             Self::Http => "http",
+            Self::Receivers => "receivers",
             Self::Guard => "guard",
             Self::Kafka => "kafka",
             Self::ClickHouse => "clickhouse",
@@ -130,6 +132,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         (Subject::Scenarios, subjects::scenarios(&args.scenarios)),
         (Subject::Schema, subjects::schema()),
         (Subject::Http, subjects::http(configuration.usable.as_ref())),
+        (Subject::Receivers, subjects::receivers(configuration.usable.as_ref())),
     ];
     findings.extend(subjects::objectives(detect).map(|outcome| (Subject::Objectives, outcome)));
     if let Some(policy) = configuration.usable.as_ref().and_then(|config| config.guard.policy.as_deref()) {

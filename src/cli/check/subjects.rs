@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Outcome;
+use crate::alert::notify::Trial;
 use crate::api::tls_acceptor;
 use crate::app;
-use crate::config::{Config, ConfigError, DetectConfig};
+use crate::config::{Config, ConfigError, DetectConfig, ReceiverType};
 use crate::guard::policy::{GuardPolicy, check};
 use crate::ingest::{REQUESTS_NOT_NATIVE, requests_are_native};
 use crate::sim::{AmplitudeSpec, NAMES, ScenarioError, ScenarioFile};
@@ -155,6 +156,29 @@ pub(super) fn http(config: Option<&Config>) -> Outcome {
         (true, Some(_)) => REQUESTS_NOT_NATIVE,
     };
     Outcome::Well(format!("{scheme}://{}; {records}", config.http.listen))
+}
+
+/// Sets every receiver up, without sending anything: are the files with their secrets there, and what they should be?
+pub(super) fn receivers(config: Option<&Config>) -> Outcome {
+    let Some(config) = config else { return Outcome::Skipped("the configuration cannot be used".to_owned()) };
+    let notify = &config.notify;
+    // A producer would begin to look for its brokers; that is for --online.
+    let with_files = notify.receivers.iter().filter(|receiver| receiver.kind != ReceiverType::Kafka);
+    let problems: Vec<String> =
+        with_files.filter_map(|receiver| Trial::new(receiver, None).err()).map(|error| error.to_string()).collect();
+    if !problems.is_empty() {
+        return Outcome::Problems(problems);
+    }
+    let webhooks = notify.webhooks.iter().map(|_| "a webhook".to_owned());
+    let alertmanager = notify.alertmanager.iter().map(|_| "Alertmanager".to_owned());
+    let named = notify.receivers.iter().map(|receiver| format!("{} ({})", receiver.name, receiver.kind.as_str()));
+    let all: Vec<String> = webhooks.chain(alertmanager).chain(named).collect();
+    if all.is_empty() {
+        return Outcome::Well("none: alerts go to the log and to ClickHouse only".to_owned());
+    }
+    let count = notify.routes.len();
+    let routes = format!("{count} route{}", if count == 1 { "" } else { "s" });
+    Outcome::Well(format!("{}; {routes}; outboxes in {}", all.join(", "), shown(&config.notify_state_dir())))
 }
 
 fn schema_problem(migration: &Migration, number: u32) -> Option<String> {

@@ -102,7 +102,8 @@ async fn demo(args: &Args, scenario: &ScenarioFile, mut config: Config, settings
     let mut signals = Signals::install().context("cannot take over signals")?;
     let directory = temporary_directory(&config)?;
     config.local.data_dir = directory.path().to_owned();
-    config.paging.state_dir = directory.path().join("state");
+    config.paging.state_dir = None;
+    config.notify.state_dir = None;
     eprintln!("{}: {}", scenario.name(), scenario.title());
     let (broker, kafka) = start_broker(&config, &directory).await?;
     let (observer, mut observed) = mpsc::channel(OBSERVER_BOUND);

@@ -1,14 +1,17 @@
 //! What several tests need: real engines, started once for the whole binary, and the service as a process.
 
 pub mod accounts;
+pub mod alertmanager;
 pub mod broker;
 pub mod clickhouse;
 pub mod cube;
+pub mod endpoint;
 pub mod events;
 pub mod guard;
 pub mod guard_policy;
 pub mod guard_proxy;
 pub mod intake;
+pub mod notifier;
 pub mod probes;
 pub mod proxy;
 pub mod redis;

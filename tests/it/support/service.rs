@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use floodmark::config::{ClickHouseConfig, Config, HttpConfig, KafkaConfig, LocalConfig, PagingConfig, Span};
+use floodmark::config::{ClickHouseConfig, Config, HttpConfig, KafkaConfig, LocalConfig, Span};
 use serde_json::Value;
 
 use super::clickhouse::{SharedEngine, TestDatabase, shared_engine};
@@ -49,8 +49,7 @@ impl Setup {
             ..LocalConfig::default()
         };
         let http = HttpConfig { listen: ([127, 0, 0, 1], 0).into(), ..HttpConfig::default() };
-        let paging = PagingConfig { state_dir: directory.path().join("state"), ..PagingConfig::default() };
-        let config = Config { http, kafka, local, paging, ..Config::default() };
+        let config = Config { http, kafka, local, ..Config::default() };
         Self { directory, config }
     }
 

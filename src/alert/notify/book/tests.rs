@@ -2,12 +2,19 @@
 
 use super::*;
 use crate::api::samples;
+use crate::model::Timestamp;
 
 const RESEND: Duration = Duration::from_secs(60);
 const RESOLVED_FOR: Duration = Duration::from_secs(300);
+const RESTORED_FOR: Duration = Duration::from_secs(900);
 
 fn book() -> Book {
-    Book::new(RESEND, RESOLVED_FOR)
+    Book::new(BookTimes { resend_interval: RESEND, resolved_for: RESOLVED_FOR, restored_for: RESTORED_FOR })
+}
+
+/// The wall clock stands still: what it decides is tested with the wire format.
+fn moment(now: Instant) -> Moment {
+    Moment::without_disk(now, samples::transition().at.plus(60_000))
 }
 
 fn transition(version: &str, event: TransitionEvent, severity: Severity) -> Arc<Transition> {
@@ -24,8 +31,8 @@ fn resolved(version: &str) -> Arc<Transition> {
 
 /// Sends what is due: each alert's version and severity, and whether it is resolved. `done` settles it.
 fn send(book: &mut Book, now: Instant, done: bool) -> Vec<(String, String, bool)> {
-    let wall_clock = samples::transition().at.plus(60_000);
-    let Some(message) = book.start(now, wall_clock) else { return Vec::new() };
+    let wall_clock = moment(now).wall_clock;
+    let Some(message) = book.start(moment(now)) else { return Vec::new() };
     book.settle(done, now);
     let alerts: serde_json::Value = serde_json::from_slice(&message.body).unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
@@ -43,37 +50,37 @@ fn critical(version: &str, resolved: bool) -> (String, String, bool) {
 #[test]
 fn a_firing_alert_is_sent_again_and_a_resolved_one_for_a_while() {
     let (mut book, start) = (book(), Instant::now());
-    book.accept(&firing("4"), start);
+    book.accept(&firing("4"), moment(start));
     assert_eq!(send(&mut book, start, true), [critical("4", false)]);
     assert_eq!(book.due_at(), Some(start + RESEND));
     assert!(send(&mut book, start + RESEND / 2, true).is_empty());
     assert_eq!(send(&mut book, start + RESEND, true), [critical("4", false)]);
 
-    book.accept(&resolved("4"), start + RESEND);
+    book.accept(&resolved("4"), moment(start + RESEND));
     assert_eq!(send(&mut book, start + RESEND, true), [critical("4", true)]);
     assert_eq!(send(&mut book, start + 2 * RESEND, true), [critical("4", true)]);
     let end = start + RESEND + RESOLVED_FOR;
-    assert_eq!(book.expire(end), 0, "the replica was told");
+    assert_eq!(book.expire(moment(end)), 0, "the replica was told");
     assert_eq!(book.due_at(), None);
 }
 
 #[test]
 fn pending_is_not_sent_and_a_resolve_from_before_a_restart_is() {
     let (mut book, now) = (book(), Instant::now());
-    book.accept(&transition("4", TransitionEvent::Pending, Severity::Critical), now);
+    book.accept(&transition("4", TransitionEvent::Pending, Severity::Critical), moment(now));
     assert_eq!(book.due_at(), None);
-    book.accept(&resolved("5"), now);
+    book.accept(&resolved("5"), moment(now));
     assert_eq!(send(&mut book, now, true), [critical("5", true)]);
 }
 
 #[test]
 fn what_failed_stays_due_and_what_changed_while_sent_is_due_again() {
     let (mut book, now) = (book(), Instant::now());
-    book.accept(&firing("4"), now);
+    book.accept(&firing("4"), moment(now));
     assert_eq!(send(&mut book, now, false).len(), 1);
     assert_eq!(book.waiting(), 1);
-    assert!(book.start(now, Timestamp::default()).is_some());
-    book.accept(&resolved("4"), now);
+    assert!(book.start(moment(now)).is_some());
+    book.accept(&resolved("4"), moment(now));
     assert_eq!(book.settle(true, now), 0, "an older state was told");
     assert_eq!(send(&mut book, now, true), [critical("4", true)]);
     assert_eq!(book.waiting(), 0);
@@ -82,12 +89,12 @@ fn what_failed_stays_due_and_what_changed_while_sent_is_due_again() {
 #[test]
 fn another_severity_ends_the_alert_under_the_old_one() {
     let (mut book, now) = (book(), Instant::now());
-    book.accept(&transition("4", TransitionEvent::Firing, Severity::Warning), now);
+    book.accept(&transition("4", TransitionEvent::Firing, Severity::Warning), moment(now));
     assert_eq!(send(&mut book, now, true).len(), 1);
-    book.accept(&firing("4"), now);
+    book.accept(&firing("4"), moment(now));
     let warning = ("4".to_owned(), "warning".to_owned(), true);
     assert_eq!(send(&mut book, now, true), [warning, critical("4", false)]);
-    book.accept(&resolved("4"), now);
+    book.accept(&resolved("4"), moment(now));
     assert_eq!(send(&mut book, now, true), [critical("4", true)], "the warning had ended");
 }
 
@@ -95,10 +102,10 @@ fn another_severity_ends_the_alert_under_the_old_one() {
 fn an_alert_that_fires_again_is_no_longer_resolved() {
     let (mut book, now) = (book(), Instant::now());
     for event in [firing("4"), resolved("4"), firing("4")] {
-        book.accept(&event, now);
+        book.accept(&event, moment(now));
     }
     assert_eq!(send(&mut book, now, true), [critical("4", false)]);
-    assert_eq!(book.expire(now + RESOLVED_FOR), 0);
+    assert_eq!(book.expire(moment(now + RESOLVED_FOR)), 0);
     assert!(book.due_at().is_some());
 }
 
@@ -106,11 +113,33 @@ fn an_alert_that_fires_again_is_no_longer_resolved() {
 fn at_the_bound_a_resolved_alert_makes_room_else_the_new_one_is_left_out() {
     let (mut book, now) = (book(), Instant::now());
     for i in 0..ALERTS_MAX {
-        assert_eq!(book.accept(&firing(&i.to_string()), now), 0);
+        assert_eq!(book.accept(&firing(&i.to_string()), moment(now)), 0);
     }
-    assert_eq!(book.accept(&firing("new"), now), 1);
-    book.accept(&resolved("3"), now);
-    assert_eq!(book.accept(&firing("new"), now), 1, "the replica never heard of the resolve");
+    assert_eq!(book.accept(&firing("new"), moment(now)), 1);
+    book.accept(&resolved("3"), moment(now));
+    assert_eq!(book.accept(&firing("new"), moment(now)), 1, "the replica never heard of the resolve");
     assert_eq!(book.entries.len(), ALERTS_MAX);
     assert_eq!(send(&mut book, now, true).len(), ALERTS_PER_REQUEST_MAX);
+}
+
+#[test]
+fn what_a_file_remembers_is_told_again_and_what_is_not_heard_of_ends() {
+    let (mut before, now) = (book(), Instant::now());
+    for event in [firing("4"), resolved("5"), firing("6"), firing("7")] {
+        before.accept(&event, moment(now));
+    }
+    before.accept(&resolved("7"), moment(now));
+    let mut book = book();
+    for record in before.take_changes() {
+        let Record::Alert(held) = record else { panic!("{record:?}") };
+        book.restore(held, moment(now));
+    }
+    let all = [critical("4", false), critical("5", true), critical("6", false), critical("7", true)];
+    assert_eq!(send(&mut book, now, true), all);
+    assert_eq!(before.records().count(), book.records().count());
+    book.accept(&firing("4"), moment(now));
+    let lapsed = now + RESTORED_FOR;
+    assert_eq!(book.expire(moment(lapsed)), 0);
+    assert_eq!(send(&mut book, lapsed, true), [critical("4", false), critical("6", true)], "only one fired again");
+    assert!(matches!(book.take_changes().last(), Some(Record::Forgotten(_))));
 }

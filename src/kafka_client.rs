@@ -1,11 +1,11 @@
-//! What every Kafka client of ours has in common: settings and where its log goes.
+//! What every Kafka client of ours has in common, of ingest and of receivers: settings and where its log goes.
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 use crate::config::KafkaConfig;
 
 /// Brokers, name, TLS and SASL, and the configured further properties.
-pub(super) fn base_config(kafka: &KafkaConfig) -> ClientConfig {
+pub(crate) fn base_config(kafka: &KafkaConfig) -> ClientConfig {
     let mut config = ClientConfig::new();
     for (name, value) in &kafka.properties {
         config.set(name, value);
@@ -27,7 +27,7 @@ pub(super) fn base_config(kafka: &KafkaConfig) -> ClientConfig {
 }
 
 /// The first value of a property that the user did not set.
-pub(super) fn default_to(config: &mut ClientConfig, name: &str, value: &str) {
+pub(crate) fn default_to(config: &mut ClientConfig, name: &str, value: &str) {
     if config.get(name).is_none() {
         config.set(name, value);
     }
@@ -39,14 +39,14 @@ pub(super) fn default_to(config: &mut ClientConfig, name: &str, value: &str) {
 /// refuses what does not follow. But a broker that has not seen a producer yet takes any first sequence number. So when the
 /// first request comes before the partition's leader is ready, and the second just after, the records of the first would be
 /// gone and said to be safe (confluent-kafka-go, issue 921).
-pub(super) fn idempotent(config: &mut ClientConfig) {
+pub(crate) fn idempotent(config: &mut ClientConfig) {
     // The other name of the same property.
     config.remove("max.in.flight");
     config.set("enable.idempotence", "true").set("acks", "all").set("max.in.flight.requests.per.connection", "1");
 }
 
 /// The client library's log lines, as ours.
-pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
             tracing::error!(facility, "kafka client: {message}");

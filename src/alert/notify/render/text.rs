@@ -1,0 +1,177 @@
+//! What a page says, in words: parts with a heading, most important first.
+
+use crate::model::{Cause, Contributor, DurationMs, Page, PageAlert, PageEvent};
+
+/// Causes that are put into words; the page as JSON has all.
+const CAUSES_SAID_MAX: usize = 3;
+
+/// A heading and its lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    pub heading: &'static str,
+    pub lines: Vec<String>,
+}
+
+/// Everything that is not a title or a link. Empty parts are left out.
+pub(super) fn parts(page: &Page) -> Vec<Part> {
+    let state = match page.event {
+        PageEvent::Resolved => Part { heading: "Over", lines: end(page) },
+        _ => Part { heading: "Impact", lines: vec![page.impact.clone()] },
+    };
+    let since = format!("{}, {} so far", page.since, lasting(page.at.since(page.since)));
+    let since = if page.event == PageEvent::Resolved { page.since.to_string() } else { since };
+    let confidence = Some(page.confidence.clone()).filter(|text| !text.is_empty());
+    let customers: Vec<&str> = page.customers.iter().map(|customer| customer.subscription.as_str()).collect();
+    let requests: Vec<&str> = page.sample_request_ids.iter().map(|id| id.as_str()).collect();
+    let list = |items: &[&str]| if items.is_empty() { Vec::new() } else { vec![items.join(", ")] };
+    let all = [
+        state,
+        Part { heading: "Taken by", lines: page.acknowledged_by.iter().map(ToString::to_string).collect() },
+        Part { heading: "Number", lines: vec![number(&page.lead)] },
+        Part { heading: "Since", lines: vec![since] },
+        Part {
+            heading: "Likely cause (inferred)",
+            lines: page.causes.iter().take(CAUSES_SAID_MAX).map(cause).collect(),
+        },
+        Part { heading: "Do", lines: page.actions.iter().zip(1..).map(|(text, i)| format!("{i}. {text}")).collect() },
+        Part { heading: "Who", lines: contributors(page) },
+        Part { heading: "Also", lines: alerts(page) },
+        Part {
+            heading: "Not it",
+            lines: page.ruled_out.iter().map(|refused| format!("{}: {}", refused.candidate, refused.why)).collect(),
+        },
+        Part { heading: "Customers to contact", lines: list(&customers) },
+        Part { heading: "Requests that show it", lines: list(&requests) },
+        Part { heading: "Confidence", lines: confidence.into_iter().collect() },
+    ];
+    all.into_iter().filter(|part| !part.lines.is_empty()).collect()
+}
+
+/// The first thing to read: title, then what it does to users or how it ended.
+pub(super) fn headline(page: &Page) -> String {
+    let word = match page.event {
+        PageEvent::Opened | PageEvent::Updated => "",
+        PageEvent::Acknowledged => "Acknowledged: ",
+        PageEvent::Resolved => "Resolved: ",
+    };
+    format!("{word}{}", page.title)
+}
+
+/// Links with their names, those that there are.
+pub(super) fn links(page: &Page) -> Vec<(&'static str, &str)> {
+    let links = &page.links;
+    let all = [
+        ("Incident", &links.incident),
+        ("Dashboard", &links.dashboard),
+        ("Query", &links.query),
+        ("Runbook", &links.runbook),
+    ];
+    all.into_iter().filter_map(|(name, url)| Some((name, url.as_deref()?))).collect()
+}
+
+/// The number with its baseline.
+pub(super) fn number(alert: &PageAlert) -> String {
+    let worst = if alert.resolved_at.is_some() { " at worst" } else { "" };
+    format!("{} {}{worst}, normal is {}", rounded(alert.value), alert.unit, rounded(alert.baseline))
+}
+
+fn end(page: &Page) -> Vec<String> {
+    let ended_at = page.resolved_at.unwrap_or(page.at);
+    let affected = page.affected;
+    let (customers, share) = (affected.subscriptions, percent(affected.requests_share));
+    vec![
+        format!("It lasted {}, until {ended_at}.", lasting(ended_at.since(page.since))),
+        format!("{customers} subscriptions with {share} of requests felt it."),
+    ]
+}
+
+fn cause(cause: &Cause) -> String {
+    let confidence = format!("{:?}", cause.confidence).to_lowercase();
+    let (dimensions, share, evidence) = (&cause.dimensions, percent(cause.share), cause.evidence.trim_end_matches('.'));
+    format!("{dimensions}: {share} of the harm, {confidence} confidence: {evidence}")
+}
+
+fn contributors(page: &Page) -> Vec<String> {
+    let one = |who: &Contributor| format!("{} {}", who.dimensions, percent(who.share));
+    let mut lines: Vec<String> = page.contributors.iter().map(one).collect();
+    if page.contributors_more > 0 {
+        lines.push(format!("{} others", page.contributors_more));
+    }
+    lines
+}
+
+fn alerts(page: &Page) -> Vec<String> {
+    let one = |alert: &PageAlert| {
+        let severity = alert.severity.as_str();
+        let over = if alert.resolved_at.is_some() { ", over" } else { "" };
+        format!("{} ({severity}{over}): {}", alert.alert, alert.summary)
+    };
+    let mut lines: Vec<String> = page.alerts.iter().map(one).collect();
+    if page.alerts_more > 0 {
+        lines.push(format!("{} further alerts", page.alerts_more));
+    }
+    lines
+}
+
+/// `1 d 2 h`, `25 min`, `40 s`: the two largest units.
+fn lasting(duration: DurationMs) -> String {
+    let seconds = duration.max(0) / 1_000;
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let first = units.iter().position(|(size, _)| seconds >= *size).unwrap_or(units.len() - 1);
+    let mut left = seconds;
+    let mut words = Vec::new();
+    for (size, unit) in units.iter().skip(first).take(2) {
+        if left / size > 0 || words.is_empty() {
+            words.push(format!("{} {unit}", left / size));
+        }
+        left %= size;
+    }
+    words.join(" ")
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+/// Three digits after the point at most, and none that say nothing.
+fn rounded(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
+}
+
+/// At most `chars_max` characters; an ellipsis stands for the rest.
+pub(super) fn cut(text: &str, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(chars_max.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::notify::sample;
+
+    fn shown(page: &Page) -> String {
+        let part = |part: Part| format!("{}\n  {}\n", part.heading, part.lines.join("\n  "));
+        headline(page) + "\n" + &parts(page).into_iter().map(part).collect::<String>()
+    }
+
+    #[test]
+    fn an_open_page_says_who_since_when_why_and_what_to_do() {
+        insta::assert_snapshot!(shown(&sample::page()));
+    }
+
+    #[test]
+    fn a_resolved_page_says_duration_peak_and_total_affected() {
+        insta::assert_snapshot!(shown(&sample::resolved_page()));
+    }
+
+    #[test]
+    fn durations_have_two_units_at_most_and_texts_end_on_a_character() {
+        let words: Vec<String> = [0, 40_000, 90_000, 3_600_000, 93_600_000].into_iter().map(lasting).collect();
+        assert_eq!(words, ["0 s", "40 s", "1 min 30 s", "1 h", "1 d 2 h"]);
+        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(cut("äöüß", 3), "äö…");
+    }
+}
