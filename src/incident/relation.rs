@@ -27,12 +27,9 @@ pub enum Place {
     Leads(usize),
 }
 
-/// The incident among `open` that an alert belongs to at `at`, or none. `failing_share` is that of the last minute at the edge.
+/// The incident among `open` that an alert, which none of them holds yet, belongs to at `at`, or none. `failing_share` is that of the last minute at the edge.
 #[must_use]
 pub fn place(open: &[Incident], change: &AlertChange, at: Timestamp, failing_share: f64) -> Option<Place> {
-    if let Some(place) = open.iter().position(|incident| incident.holds(&change.key)) {
-        return Some(Place::Joins(place));
-    }
     match change.finding.role {
         Role::Cause => of_cause(open, change, at, failing_share),
         Role::Symptom => of_symptom(open, change, at).map(Place::Joins),

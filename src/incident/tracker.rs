@@ -172,6 +172,13 @@ impl Incidents {
 
     fn place(&mut self, change: &AlertChange, scene: &Scene<'_>) -> usize {
         let at = scene.window.end;
+        // Whatever an incident holds was told of. With thousands of alerts at once, asking each incident takes seconds.
+        let held = |incident: &Incident| incident.holds(&change.key);
+        if self.told.contains_key(&change.key)
+            && let Some(place) = self.open.iter().position(held)
+        {
+            return place;
+        }
         match place(&self.open, change, at, scene.recent.edge_total().failure_ratio()) {
             Some(Place::Joins(place)) => return place,
             Some(Place::Leads(place)) => {
