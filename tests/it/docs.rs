@@ -153,12 +153,29 @@ fn runbooks() -> Vec<(String, String)> {
     documents().into_iter().filter(|(name, _)| name.starts_with("alerts/runbooks/")).collect()
 }
 
+/// Words between quotes are one.
+fn unquoted(words: &[&str]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    let mut open = false;
+    for word in words {
+        let text = word.replace('"', "");
+        match all.last_mut().filter(|_| open) {
+            Some(last) => last.extend([" ", text.as_str()]),
+            None => all.push(text),
+        }
+        open ^= word.matches('"').count() % 2 == 1;
+    }
+    all
+}
+
 #[test]
 fn commands_in_runbooks_can_be_typed_as_they_stand() {
     let mut count = 0;
     for (name, text) in runbooks() {
         // What a shell puts in is not looked at.
         for words in command_lines(&text).into_iter().filter(|words| !words.iter().any(|word| word.contains('$'))) {
+            let words = unquoted(&words);
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
             floodmark::cli::check_usage(&words).unwrap_or_else(|error| panic!("{name}: floodmark {words:?}: {error}"));
             count += 1;
         }
