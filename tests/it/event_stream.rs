@@ -32,6 +32,8 @@ impl Server {
             metrics: Arc::clone(&metrics),
             tokens: Tokens::default(),
             ingest: None,
+            reload: None,
+            paging: None,
             events: Some(EventReaders::new(stream)),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

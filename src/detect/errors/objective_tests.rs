@@ -170,7 +170,7 @@ fn alerts_of_removed_rules_resolve_and_others_go_on() {
     let mut pipeline = Pipeline::new(&settings);
     apply(&mut pipeline, &events);
     let firing = |pipeline: &Pipeline| -> Vec<String> {
-        let alerts = pipeline.alerts();
+        let alerts = pipeline.alerts(100);
         let critical = alerts.iter().filter(|alert| alert.severity == Severity::Critical);
         critical.map(|alert| alert.labels.to_string()).collect()
     };
