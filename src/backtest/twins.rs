@@ -30,9 +30,12 @@ pub struct Side {
 #[error("a rule set's thread ended early")]
 pub struct TwinsGone;
 
+/// A rule set's thread, and the way to it.
+type Runner = (SyncSender<Arc<Vec<Event>>>, JoinHandle<Side>);
+
 /// The old rules and the new.
 pub struct Twins {
-    sides: [(SyncSender<Arc<Vec<Event>>>, JoinHandle<Side>); 2],
+    sides: [Runner; 2],
     batch: Vec<Event>,
 }
 

@@ -176,7 +176,11 @@ fn commands_in_runbooks_can_be_typed_as_they_stand() {
         for words in command_lines(&text).into_iter().filter(|words| !words.iter().any(|word| word.contains('$'))) {
             let words = unquoted(&words);
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            floodmark::cli::check_usage(&words).unwrap_or_else(|error| panic!("{name}: floodmark {words:?}: {error}"));
+            let refused = floodmark::cli::check_usage(&words).err();
+            // A sentence may name a command without what it takes.
+            let is_name = words.iter().all(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
+            let refused = refused.filter(|error| !(is_name && error.contains("required arguments")));
+            assert_eq!(refused, None, "{name}: floodmark {words:?}");
             count += 1;
         }
     }
