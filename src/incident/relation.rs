@@ -33,9 +33,13 @@ pub fn place(open: &[Incident], change: &AlertChange, at: Timestamp, failing_sha
     match change.finding.role {
         Role::Cause => of_cause(open, change, at, failing_share),
         Role::Symptom => of_symptom(open, change, at).map(Place::Joins),
-        Role::Separate => of_customer(open, change)
-            .or_else(|| open.iter().rposition(|incident| is_about_the_same(incident, change, at)))
-            .map(Place::Joins),
+        Role::Separate => {
+            let labels = &change.key.labels;
+            // Thousands of customers may come at once: they are not asked after what they cannot share.
+            let may_share = labels.get(Dimension::Source).or(labels.get(Dimension::Fingerprint)).is_some();
+            let same = || open.iter().rposition(|incident| is_about_the_same(incident, change, at));
+            of_customer(open, change).or_else(|| if may_share { same() } else { None }).map(Place::Joins)
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashSet;
+
 use super::Adoption;
 use super::attribution::{failing_slices, share_of_requests};
 use super::changes::{is_release_of, release_evidence, suspects};
@@ -36,6 +38,8 @@ pub struct View {
 #[derive(Debug, Default)]
 pub struct Incidents {
     open: Vec<Incident>,
+    /// Their ids.
+    ids: FxHashSet<Text>,
     adoption: Adoption,
     fired_total: u64,
     /// Incident and last told causes of each active alert: they stay its own even when the incident ends before it.
@@ -141,12 +145,14 @@ impl Incidents {
             .into_iter()
             .partition(|incident| !incident.is_active() && at.since(incident.last_active()) >= LINGER_MS);
         self.open = open;
+        over.iter().for_each(|incident| drop(self.ids.remove(incident.id())));
         over.iter().filter(|i| i.has_fired()).map(|i| Output::Incident(i.report(true))).collect()
     }
 
     /// What is open at the end of a log. An incident whose alerts have all resolved has ended.
     pub fn finish(&mut self) -> Vec<Output> {
         let open = std::mem::take(&mut self.open);
+        self.ids.clear();
         open.iter().filter(|i| i.has_fired()).map(|i| Output::Incident(i.report(!i.is_active()))).collect()
     }
 
@@ -189,10 +195,13 @@ impl Incidents {
         }
         let incident = Incident::new(change, at);
         // The same alert of the same onset is the same incident, even when it went away for a while.
-        if let Some(place) = self.open.iter().position(|known| known.id() == incident.id()) {
+        if self.ids.contains(incident.id())
+            && let Some(place) = self.open.iter().position(|known| known.id() == incident.id())
+        {
             return place;
         }
         if self.open.len() < OPEN_MAX {
+            self.ids.insert(incident.id().clone());
             self.open.push(incident);
         }
         self.open.len() - 1
