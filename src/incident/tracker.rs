@@ -145,7 +145,9 @@ impl Incidents {
             .into_iter()
             .partition(|incident| !incident.is_active() && at.since(incident.last_active()) >= LINGER_MS);
         self.open = open;
-        over.iter().for_each(|incident| drop(self.ids.remove(incident.id())));
+        for incident in &over {
+            self.ids.remove(incident.id());
+        }
         over.iter().filter(|i| i.has_fired()).map(|i| Output::Incident(i.report(true))).collect()
     }
 
