@@ -104,7 +104,8 @@ impl App {
         let (outputs, outputs_receiver) = mpsc::channel(OUTPUTS_BOUND);
         let (records, records_receiver) = mpsc::channel(paging::RECORDS_BOUND);
         let paging_outlets = paging::Outlets { pages: told, records };
-        let pager = paging::spawn(config, &settings.rules, paging_outlets, &mut tasks, &metrics, &health)?;
+        let (rules_in_force, rules) = watch::channel(Arc::new(settings.rules.clone()));
+        let pager = paging::spawn(config, rules, paging_outlets, &mut tasks, &metrics, &health)?;
         let (stored, stored_receiver) = mpsc::channel(STORED_BOUND);
         let (inputs, inputs_receiver) = mpsc::channel(DETECT_BOUND);
         let queues =
@@ -133,8 +134,8 @@ impl App {
         let topics = kafka.map_or_else(TopicsConfig::default, |kafka| kafka.topics.clone());
         let detection = Detection::new(settings, &topics, outlets);
         let (replacements, replacements_receiver) = mpsc::channel(1);
-        let wires = (hangups, replacements);
-        let reload = reload::spawn(&config.detect, &settings.rules, wires, &mut tasks, &metrics, &health);
+        let wires = (hangups, replacements, rules_in_force);
+        let reload = reload::spawn(&config.detect, wires, &mut tasks, &metrics, &health);
         let detection_health = Arc::clone(&health);
         tasks.spawn(Stage::Detect, "detection", async move {
             detection.run(inputs_receiver, replacements_receiver, &detection_health).await;

@@ -64,6 +64,7 @@ pub(super) struct Outlets {
 
 struct Task {
     pager: Pager,
+    rules: watch::Receiver<Arc<Rules>>,
     keeper: Keeper,
     outlets: Outlets,
     view: watch::Sender<Arc<PagerView>>,
@@ -74,7 +75,7 @@ struct Task {
 /// Starts the pager with what it remembers.
 pub(super) fn spawn(
     config: &Config,
-    rules: &Rules,
+    rules: watch::Receiver<Arc<Rules>>,
     outlets: Outlets,
     tasks: &mut Tasks,
     metrics: &Arc<Metrics>,
@@ -88,12 +89,12 @@ pub(super) fn spawn(
             "the journal of pages was damaged at its end, as a crash does; the damaged part is cut off"
         );
     }
-    let pager = Pager::restored(PagerSettings::new(&config.paging, rules), restored.state, clock::now());
+    let pager = Pager::restored(PagerSettings::new(&config.paging, &rules.borrow()), restored.state, clock::now());
     let (view_sender, view) = watch::channel(Arc::new(pager.view(clock::now())));
     let (decisions, decisions_receiver) = mpsc::channel(DECISIONS_BOUND);
     let (requests, requests_receiver) = mpsc::channel(REQUESTS_BOUND);
     let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
-    let task = Task { pager, keeper: Keeper::new(journal), outlets, view: view_sender, metrics, health };
+    let task = Task { pager, rules, keeper: Keeper::new(journal), outlets, view: view_sender, metrics, health };
     // It ends with detection: what was decided last is told.
     tasks.spawn(Stage::Detect, "paging", async move {
         task.run(decisions_receiver, requests_receiver).await;
@@ -136,6 +137,10 @@ impl Task {
 
     async fn decide(&mut self, decision: &Decision) {
         let Decision { outputs, view } = decision;
+        if self.rules.has_changed().unwrap_or(false) {
+            let rules = Arc::clone(&self.rules.borrow_and_update());
+            self.pager.set_rules(&rules);
+        }
         let now = clock::now();
         let reports: Vec<&IncidentReport> = view.incidents_open_reports().collect();
         let changes = self.pager.step(&Decided { outputs, watermark: view.watermark, reports: &reports }, now);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::rule_files::read_rules;
@@ -37,19 +37,20 @@ pub fn hangups() -> std::io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
-/// Starts the task that reads the files again; `replacements` goes to who owns the rules.
+/// Starts the task that reads the files again; `replacements` goes to who owns the rules, `in_force` to who only needs to
+/// know them.
 pub fn spawn(
     detect: &DetectConfig,
-    rules: &Rules,
-    (hangups, replacements): (Signal, mpsc::Sender<Replacement>),
+    (hangups, replacements, in_force): (Signal, mpsc::Sender<Replacement>, watch::Sender<Arc<Rules>>),
     tasks: &mut Tasks,
     metrics: &Arc<Metrics>,
     health: &Arc<Health>,
 ) -> ReloadDesk {
     let (desk, requests) = mpsc::channel(RELOADS_BOUND);
     let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
-    let reloader = Reloader { detect: detect.clone(), replacements, metrics, health };
-    reloader.well(rules.rules.len());
+    let rules = in_force.borrow().rules.len();
+    let reloader = Reloader { detect: detect.clone(), replacements, in_force, metrics, health };
+    reloader.well(rules);
     let stop = tasks.token(Stage::Detect);
     tasks.spawn(Stage::Detect, "reload", async move {
         reloader.run(requests, hangups, stop).await;
@@ -62,6 +63,7 @@ pub fn spawn(
 struct Reloader {
     detect: DetectConfig,
     replacements: mpsc::Sender<Replacement>,
+    in_force: watch::Sender<Arc<Rules>>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
 }
@@ -92,9 +94,12 @@ impl Reloader {
         let read = read.map_err(|_| ReloadError::Stopping)?;
         let (rules, limits) = read.map_err(|error| ReloadError::Files(error.0))?;
         let (done, changes) = oneshot::channel();
+        let in_force = Arc::new(rules.clone());
         let replacement = Replacement { rules, limits, done };
         self.replacements.send(replacement).await.map_err(|_| ReloadError::Stopping)?;
-        changes.await.map_err(|_| ReloadError::Stopping)
+        let changes = changes.await.map_err(|_| ReloadError::Stopping)?;
+        self.in_force.send_replace(in_force);
+        Ok(changes)
     }
 
     fn tell(&self, reloaded: &Result<RuleChanges, ReloadError>) {

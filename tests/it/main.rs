@@ -39,6 +39,7 @@ mod ledger;
 mod nab_scorer;
 mod notify;
 mod paging;
+mod paging_kills;
 mod pipeline;
 mod probes;
 mod probes_clickhouse;

@@ -9,6 +9,7 @@ use super::page_state::{AlertId, Facts, Fired, PageState};
 use super::restore::CatchUp;
 use super::settings::PagerSettings;
 use super::state::{JournalEntry, PagerState};
+use crate::alert::Rules;
 use crate::model::{IncidentReport, Output, Page, PageEvent, Severity, Timestamp, Transition, TransitionEvent};
 
 /// Alerts that are followed at once; further ones count on their page, and nobody waits for their end.
@@ -54,6 +55,11 @@ impl Pager {
     #[must_use]
     pub fn new(settings: PagerSettings) -> Self {
         Self::with_state(settings, PagerState::default())
+    }
+
+    /// Other rules are in force: restored alerts are waited for as long as theirs say.
+    pub fn set_rules(&mut self, rules: &Rules) {
+        self.settings.set_rules(rules);
     }
 
     pub(super) fn with_state(settings: PagerSettings, state: PagerState) -> Self {

@@ -31,22 +31,21 @@ impl PagerSettings {
     /// As configured, with the times of the rules in force.
     #[must_use]
     pub fn new(config: &PagingConfig, rules: &Rules) -> Self {
-        let mut rule_grace_ms = BTreeMap::new();
-        for rule in &rules.rules {
-            let grace_ms = rule.r#for.as_millis().saturating_add(rule.keep_firing_for.as_millis());
-            let longest = rule_grace_ms.entry((rule.alert, rule.labels.severity)).or_insert(0);
-            *longest = grace_ms.max(*longest);
-        }
         Self {
             opened_per_minute_max: config.opened_per_minute_max,
             update_interval_ms: config.update_interval.as_millis(),
             flaps_max: config.flaps_max,
             flap_quiet_ms: config.flap_quiet.as_millis(),
             restore_grace_ms: config.restore_grace.as_millis(),
-            rule_grace_ms,
+            rule_grace_ms: rule_grace_ms(rules),
             external_url: config.external_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
             dashboard_url: config.dashboard_url.clone(),
         }
+    }
+
+    /// Other rules are in force.
+    pub(super) fn set_rules(&mut self, rules: &Rules) {
+        self.rule_grace_ms = rule_grace_ms(rules);
     }
 
     /// How long a restored alert is waited for once the watermark has come to the restart.
@@ -58,4 +57,14 @@ impl PagerSettings {
         };
         of_rule.max(self.restore_grace_ms)
     }
+}
+
+fn rule_grace_ms(rules: &Rules) -> BTreeMap<(AlertName, Severity), DurationMs> {
+    let mut all = BTreeMap::new();
+    for rule in &rules.rules {
+        let grace_ms = rule.r#for.as_millis().saturating_add(rule.keep_firing_for.as_millis());
+        let longest = all.entry((rule.alert, rule.labels.severity)).or_insert(0);
+        *longest = grace_ms.max(*longest);
+    }
+    all
 }
