@@ -22,12 +22,22 @@ pub enum Component {
     Probes,
     /// The rules in force are those of the files.
     Rules,
+    /// Asking ClickHouse for rules.
+    RuleQueries,
 }
 
 impl Component {
     /// Every component, in the order shown.
-    pub const ALL: [Self; 7] =
-        [Self::Kafka, Self::Detection, Self::Clickhouse, Self::Notify, Self::Intake, Self::Probes, Self::Rules];
+    pub const ALL: [Self; 8] = [
+        Self::Kafka,
+        Self::Detection,
+        Self::Clickhouse,
+        Self::Notify,
+        Self::Intake,
+        Self::Probes,
+        Self::Rules,
+        Self::RuleQueries,
+    ];
 
     /// Without these there is no detection; without the others it goes on.
     fn needed_to_detect(self) -> bool {
@@ -178,6 +188,7 @@ mod tests {
         readiness.set(Component::Intake, ComponentStatus::Off, "", now);
         readiness.set(Component::Probes, ComponentStatus::Off, "", now);
         readiness.set(Component::Rules, ComponentStatus::Ok, "", now);
+        readiness.set(Component::RuleQueries, ComponentStatus::Off, "", now);
         readiness.set(Component::Clickhouse, ComponentStatus::Down, "connection refused", now);
         assert_eq!(readiness.overall(), Overall::Degraded);
         readiness.set(Component::Clickhouse, ComponentStatus::Ok, "", now);

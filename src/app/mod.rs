@@ -9,6 +9,7 @@ mod observe;
 mod probes;
 mod reload;
 mod rule_files;
+mod rule_queries;
 mod storage;
 
 use std::net::SocketAddr;
@@ -107,7 +108,8 @@ impl App {
         let detection = Detection::new(settings, &topics, outlets);
         let (replacements, replacements_receiver) = mpsc::channel(1);
         let wires = (hangups, replacements);
-        let reload = reload::spawn(&config.detect, &settings.rules, wires, &mut tasks, &metrics, &health);
+        let (reload, rules_in_force) =
+            reload::spawn(&config.detect, &settings.rules, wires, &mut tasks, &metrics, &health);
         let detection_health = Arc::clone(&health);
         tasks.spawn(Stage::Detect, "detection", async move {
             detection.run(inputs_receiver, replacements_receiver, &detection_health).await;
@@ -136,6 +138,7 @@ impl App {
 
         guard::spawn(&config.guard, &mut tasks, &metrics).await?;
         probes::spawn(&config.probes, intake.clone(), &mut tasks, &metrics, &health)?;
+        rule_queries::spawn(&storage, rules_in_force, intake.clone(), &mut tasks, &metrics, &health);
         let ingest_state =
             config.http.ingest.then(|| IngestState::new(intake.clone(), &config.http, &config.decode, metrics.clone()));
         let state = ApiState {

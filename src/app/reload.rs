@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::rule_files::read_rules;
@@ -37,7 +37,8 @@ pub fn hangups() -> std::io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
-/// Starts the task that reads the files again; `replacements` goes to who owns the rules.
+/// Starts the task that reads the files again; `replacements` goes to who owns the rules. Gives where it is asked to, and
+/// the rules in force, for who follows them.
 pub fn spawn(
     detect: &DetectConfig,
     rules: &Rules,
@@ -45,23 +46,25 @@ pub fn spawn(
     tasks: &mut Tasks,
     metrics: &Arc<Metrics>,
     health: &Arc<Health>,
-) -> ReloadDesk {
+) -> (ReloadDesk, watch::Receiver<Rules>) {
     let (desk, requests) = mpsc::channel(RELOADS_BOUND);
     let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
-    let reloader = Reloader { detect: detect.clone(), replacements, metrics, health };
+    let (in_force, rules_in_force) = watch::channel(rules.clone());
+    let reloader = Reloader { detect: detect.clone(), replacements, in_force, metrics, health };
     reloader.well(rules.rules.len());
     let stop = tasks.token(Stage::Detect);
     tasks.spawn(Stage::Detect, "reload", async move {
         reloader.run(requests, hangups, stop).await;
         Ok(())
     });
-    desk
+    (desk, rules_in_force)
 }
 
 #[derive(Debug)]
 struct Reloader {
     detect: DetectConfig,
     replacements: mpsc::Sender<Replacement>,
+    in_force: watch::Sender<Rules>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
 }
@@ -92,9 +95,11 @@ impl Reloader {
         let read = read.map_err(|_| ReloadError::Stopping)?;
         let (rules, limits) = read.map_err(|error| ReloadError::Files(error.0))?;
         let (done, changes) = oneshot::channel();
-        let replacement = Replacement { rules, limits, done };
+        let replacement = Replacement { rules: rules.clone(), limits, done };
         self.replacements.send(replacement).await.map_err(|_| ReloadError::Stopping)?;
-        changes.await.map_err(|_| ReloadError::Stopping)
+        let changes = changes.await.map_err(|_| ReloadError::Stopping)?;
+        self.in_force.send_replace(rules);
+        Ok(changes)
     }
 
     fn tell(&self, reloaded: &Result<RuleChanges, ReloadError>) {

@@ -7,6 +7,7 @@ mod guard;
 mod guard_watch;
 mod labels;
 mod register;
+mod rule_evaluations;
 
 pub use guard::GuardOutcome;
 pub use labels::{Input, IntakeOutcome, IntakeRecord, NotificationOutcome, Queue, ReceiverKind};
@@ -85,6 +86,7 @@ struct Series {
     probe_events_dropped: Family<ProbeLabels, Counter>,
     guard: guard::GuardSeries,
     guard_watch: guard_watch::WatchSeries,
+    rule_evaluations: rule_evaluations::RuleEvaluationSeries,
 }
 
 /// How a probe is doing, with its counts since the start.

@@ -100,6 +100,7 @@ fn every_metric_has_a_name_a_type_and_a_help_text() {
     metrics.add_store_error("timeout");
     metrics.set_probe("redis", "main", ProbeProgress { up: true, ..ProbeProgress::default() });
     metrics.add_transition(&crate::api::samples::transition());
+    metrics.add_query_rule("RuleOfMine".parse().unwrap());
     let text = metrics.encode(Timestamp::default());
     assert!(text.ends_with("# EOF\n"));
     let described: Vec<&str> = text.lines().filter(|line| line.starts_with("# ")).collect();

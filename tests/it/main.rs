@@ -39,6 +39,7 @@ mod probes;
 mod probes_clickhouse;
 mod purity;
 mod query_regression;
+mod rule_queries;
 mod rules;
 mod rules_reload;
 mod samples;

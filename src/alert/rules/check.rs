@@ -93,6 +93,11 @@ impl Collector {
             let message = format!("is a second {severity} rule for {alert}; the first is at {}", self.places[first]);
             self.problems.push(FileProblem::new(file, node.at, key, message).hint("an alert has one rule a severity"));
         }
+        if let Some(first) = self.rules.iter().position(|known| asks_otherwise(known, &rule)) {
+            let message = format!("asks something else than the rule of {alert} at {}", self.places[first]);
+            let problem = tell("query", message);
+            self.problems.push(problem.hint("rules of one alert differ in `op`, `threshold` and `clear` only"));
+        }
         if !has_runbook(file, &rule.annotations.runbook_url) {
             let problem = tell("annotations.runbook_url", "there is no such runbook".to_owned());
             self.problems.push(problem.hint("a URL, a shipped runbook, or a path from this file's directory"));
@@ -133,6 +138,12 @@ fn misnamed(rule: &Rule) -> Option<(&'static str, String, String)> {
             Some(("detect", format!("this detector raises {raised}, not {alert}"), format!("write `alert: {raised}`")))
         }
     }
+}
+
+/// Whether two rules of one alert ask ClickHouse differently: what they find has the same name.
+fn asks_otherwise(known: &Rule, rule: &Rule) -> bool {
+    let both = known.query().zip(rule.query()).filter(|_| known.alert == rule.alert);
+    both.is_some_and(|(known, query)| !known.asks_the_same(query))
 }
 
 /// The rules of a file with their keys.

@@ -107,6 +107,13 @@ impl QueryRuleSpec {
         Level { op: self.op, threshold: self.threshold, clear: self.clear }
     }
 
+    /// Whether another rule asks the same, whatever it makes of the answer.
+    #[must_use]
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        let question = |spec: &Self| (spec.name.clone(), spec.params.clone(), spec.value.clone(), spec.by.clone());
+        question(self) == question(other) && (self.every, self.timeout) == (other.every, other.timeout)
+    }
+
     /// Unit of the column, as far as its name tells.
     #[must_use]
     pub fn unit(&self) -> &'static str {

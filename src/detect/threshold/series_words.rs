@@ -1,6 +1,7 @@
 //! What a series is called, its unit, and what it is, for people.
 
 use super::Series;
+use super::series::Kind;
 
 impl Series {
     /// Its name in rule files.
@@ -91,7 +92,8 @@ impl Series {
         let row = |series: Self| {
             let by: Vec<String> = series.dimensions().iter().map(|by| format!("`{}`", by.as_str())).collect();
             let by = if by.is_empty() { "–".to_owned() } else { by.join(", ") };
-            let least = series.samples_min();
+            let least = series.samples_min().to_string();
+            let least = if series.kind() == Kind::Reading { "–" } else { &least };
             format!("| `{}` | {} | {by} | {least} | {} |\n", series.as_str(), series.unit(), series.help())
         };
         let rows: String = Self::ALL.into_iter().map(row).collect();

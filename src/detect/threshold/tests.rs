@@ -5,7 +5,7 @@ use crate::config::FlowConfig;
 use crate::detect::test_traffic::{at, request, signal};
 use crate::detect::{Limits, Series};
 use crate::flow::StreamId;
-use crate::model::{Event, Output, QueryRun, Request, Severity, Text, Transition, TransitionEvent};
+use crate::model::{Confidence, Event, Output, QueryRun, Request, Severity, Text, Transition, TransitionEvent};
 use crate::pipeline::{Pipeline, Settings};
 
 /// What a log gives with one rule, `MyOwn`, whose lines below `alert` are given.
@@ -15,9 +15,18 @@ pub fn told(condition: &str, timing: &str, mut events: Vec<Event>) -> (Vec<Trans
 }
 
 pub fn told_in_order(condition: &str, timing: &str, events: &[Event]) -> (Vec<Transition>, Pipeline) {
+    let (outputs, pipeline) = run(condition, timing, "warning", events);
+    let transitions = outputs.into_iter().filter_map(|output| match output {
+        Output::Transition(transition) => Some(transition),
+        Output::Incident(_) => None,
+    });
+    (transitions.collect(), pipeline)
+}
+
+fn run(condition: &str, timing: &str, severity: &str, events: &[Event]) -> (Vec<Output>, Pipeline) {
     let text = format!(
         "groups:\n  - name: own\n    rules:\n      - alert: MyOwn\n        {condition}\n        {timing}\n        \
-         labels: {{ severity: warning }}\n        annotations: {{ summary: s, runbook_url: \"https://example.org\" }}\n"
+         labels: {{ severity: {severity} }}\n        annotations: {{ summary: s, runbook_url: \"https://example.org\" }}\n"
     );
     let rules = Rules::parse(&[("own.yaml".to_owned(), text)]).unwrap();
     let settings = Settings { flow: FlowConfig::default(), rules, limits: Limits::default() };
@@ -27,11 +36,7 @@ pub fn told_in_order(condition: &str, timing: &str, events: &[Event]) -> (Vec<Tr
         outputs.extend(pipeline.apply(StreamId(0), event));
     }
     outputs.extend(pipeline.finish());
-    let transitions = outputs.into_iter().filter_map(|output| match output {
-        Output::Transition(transition) => Some(transition),
-        Output::Incident(_) => None,
-    });
-    (transitions.collect(), pipeline)
+    (outputs, pipeline)
 }
 
 /// `firing 25 s service = api`: what fired and resolved, by seconds of the log.
@@ -46,7 +51,7 @@ fn requests(span: (u32, u32), per_second: u32, who: (u32, &str), failing: Option
     let count = (span.1 - span.0) * per_second;
     let request = |i: u32| {
         let seconds = f64::from(span.0) + f64::from(i) * step;
-        let failed = failing.is_some_and(|every| i % every == 0);
+        let failed = failing.is_some_and(|every| i.is_multiple_of(every));
         let request = request(seconds, who.0, ("", who.1, "GET /v1/things"));
         Event::Request(Request { status: if failed { 503 } else { 200 }, ..request })
     };
@@ -165,7 +170,7 @@ fn durations_calls_and_bytes_are_told() {
     let slow = |ms: f64| -> Vec<Event> {
         let of = |i: u32| {
             let mut request = request(f64::from(i) * 0.2, 1, ("", "api", "GET /v1/things"));
-            (request.duration_ms, request.request_bytes) = (if i % 10 == 0 { ms } else { 20.0 }, Some(100));
+            (request.duration_ms, request.request_bytes) = (if i.is_multiple_of(10) { ms } else { 20.0 }, Some(100));
             Event::Request(request)
         };
         (0..600).map(of).collect()
@@ -283,6 +288,28 @@ fn gauges_counters_and_ratios_of_sources_are_told_while_they_are_current() {
 }
 
 #[test]
+fn a_page_of_ones_own_is_an_incident_of_its_own_and_names_no_culprit() {
+    let condition = "threshold: { series: error_ratio, by: [service], op: \">\", value: 0.2 }";
+    let mut log = all([requests((0, 120), 4, (1, "api"), Some(2)), requests((0, 120), 4, (2, "web"), Some(2))]);
+    log.sort_by_key(Event::timestamp);
+    let (outputs, _) = run(condition, "", "critical", &log);
+    let incidents: Vec<_> = outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Incident(incident) => Some(incident),
+            Output::Transition(_) => None,
+        })
+        .collect();
+    assert_eq!(incidents.len(), 2, "a service each: {incidents:#?}");
+    for incident in incidents {
+        assert_eq!((incident.severity, incident.alerts.len()), (Severity::Critical, 1));
+        assert_eq!(incident.actions, ["See the runbook."]);
+        assert!(incident.causes.iter().all(|cause| cause.confidence == Confidence::Low), "{:?}", incident.causes);
+        assert!(incident.incident.contains("-my-own-"), "{}", incident.incident);
+    }
+}
+
+#[test]
 fn past_the_bound_the_busiest_are_followed_and_the_rest_is_counted() {
     let condition = "threshold: { series: requests_per_second, by: [subscription], op: \">\", value: 0.25, over: 10s }";
     let mut log: Vec<Event> =
@@ -291,6 +318,15 @@ fn past_the_bound_the_busiest_are_followed_and_the_rest_is_counted() {
     let (transitions, pipeline) = told(condition, "", log);
     assert_eq!(story(&transitions), ["firing 5 s subscription = tenant-1"]);
     assert!(pipeline.counts().overflowed >= 1_001, "{:?}", pipeline.counts());
+}
+
+#[test]
+fn the_readme_has_the_table_of_all_series() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/alerts/rules/README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
+    let (_, rest) = readme.split_once("<!-- series: made from the code -->\n").unwrap();
+    let (table, _) = rest.split_once("<!-- end of series -->").unwrap();
+    assert!(table == Series::table(), "write this table into alerts/rules/README.md:\n{}", Series::table());
 }
 
 #[test]
