@@ -170,6 +170,16 @@ impl AlertName {
         Self::of_contract(text).or_else(|| CustomName::known(text).map(Self::Custom))
     }
 
+    /// Reads one of the contract's names and nothing else: for files that no rule of one's own is beside.
+    ///
+    /// # Errors
+    /// Another text, or no text.
+    pub fn deserialize_of_contract<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let unknown = || serde::de::Error::custom(format_args!("`{text}` is no alert of a detector"));
+        Self::of_contract(&text).ok_or_else(unknown)
+    }
+
     fn of_contract(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|alert| alert.as_str() == text)
     }

@@ -13,6 +13,10 @@ use crate::support::service::{Service, Setup, until};
 const QUERY: &str = "query: { name: ledger_totals, params: { topic: TOPIC, limit: 10 }, every: 10s, value: dropped, \
                      op: \">\", threshold: 5, timeout: 5s }";
 
+/// The same on a table that storage does not need for signals.
+const TRAFFIC: &str = "query: { name: traffic_by_minute, params: { from: now-1h, until: now, service: \"\", limit: 10 }, \
+                       every: 10s, value: failures, by: { subscription: subscription }, op: \">\", threshold: 5, timeout: 5s }";
+
 /// A service with the rule built in for failed evaluations, and one that asks for dropped offsets.
 async fn with_query_rule(query: &str) -> (Setup, TestDatabase) {
     let database = fresh_database().await;
@@ -118,14 +122,14 @@ async fn stored(database: &TestDatabase) -> Vec<String> {
 /// The same, by a replay of the stored signals: nobody is asked again.
 async fn replayed(setup: &Setup, database: &TestDatabase) -> Vec<String> {
     stored(database).await;
-    let sql = "SELECT toUnixTimestamp64Milli(timestamp) AS timestamp, source, metric, value FROM {database}.signals \
+    let sql = "SELECT toUnixTimestamp64Milli(timestamp) AS ms, source, metric, value FROM {database}.signals \
                WHERE timestamp <= (SELECT max(at) FROM {database}.alert_transitions) ORDER BY timestamp";
     let signals: Vec<Value> = database.admin.fetch(sql, &[]).await.unwrap();
     assert!(signals.iter().any(|signal| signal["source"] == "rule/OffsetsDropped/"), "{signals:?}");
     let mut log = String::new();
     for mut signal in signals {
         signal["type"] = "signal".into();
-        let ms: i64 = signal["timestamp"].to_string().trim_matches('"').parse().unwrap();
+        let ms: i64 = signal["ms"].to_string().trim_matches('"').parse().unwrap();
         signal["timestamp"] = ms.into();
         let _ = writeln!(log, "{signal}");
     }
@@ -144,11 +148,13 @@ async fn replayed(setup: &Setup, database: &TestDatabase) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_that_fails_is_told_asked_again_and_works_again() {
-    let (setup, database) = with_query_rule(QUERY).await;
+    let (setup, database) = with_query_rule(TRAFFIC).await;
     let service = Service::start(&setup).await;
-    drop_offsets_once_there(&database).await;
+    let failures = "INSERT INTO {database}.requests_by_minute (minute, subscription, requests, failures) \
+                    VALUES (now() - 60, 'org-1', 10, 6)";
+    until("the tables are there", async || database.admin.execute(failures).await.ok()).await;
     until_firing(&service, "OffsetsDropped", true).await;
-    database.admin.execute("RENAME TABLE {database}.ingest_ledger TO {database}.ledger_away").await.unwrap();
+    database.admin.execute("RENAME TABLE {database}.requests_by_minute TO {database}.away").await.unwrap();
     let failed = until_firing(&service, "RuleEvaluationFailed", true).await.remove(0);
     assert_eq!(failed["labels"]["source"], "rule/OffsetsDropped", "{failed}");
     assert_eq!(firing(&service, "OffsetsDropped").await.len(), 1, "what is not known has not ended");
@@ -156,19 +162,10 @@ async fn a_query_that_fails_is_told_asked_again_and_works_again() {
     assert_eq!(status, "degraded");
     assert!(detail.starts_with("the query of OffsetsDropped has failed "), "{detail}");
     assert!(service.metric("floodmark_rule_evaluation_failures_total").await >= 3.0);
-    database.admin.execute("RENAME TABLE {database}.ledger_away TO {database}.ingest_ledger").await.unwrap();
+    database.admin.execute("RENAME TABLE {database}.away TO {database}.requests_by_minute").await.unwrap();
     until_firing(&service, "RuleEvaluationFailed", false).await;
     assert_eq!(firing(&service, "OffsetsDropped").await.len(), 1);
     assert_eq!(component(&service).await.0, "ok");
-}
-
-/// Once the service has made its tables.
-async fn drop_offsets_once_there(database: &TestDatabase) {
-    until("the tables are there", async || {
-        database.admin.fetch::<Value>("SELECT dropped FROM {database}.ingest_ledger LIMIT 1", &[]).await.ok()
-    })
-    .await;
-    drop_offsets(database, "a", 6).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

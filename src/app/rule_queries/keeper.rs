@@ -15,6 +15,9 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// The first evaluations of all rules are spread over this long, or over the rule's interval if that is shorter.
 const SPREAD: Duration = Duration::from_secs(30);
 
+/// Of an error, which may quote the query, so much is told.
+const ERROR_CHARS_MAX: usize = 300;
+
 /// What asks for one rule.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -67,7 +70,7 @@ impl Keeper {
             self.lane.statuses.send_modify(|statuses| statuses.set(alert, 0, String::new()));
             return;
         };
-        let error = error.to_string();
+        let error: String = error.to_string().chars().take(ERROR_CHARS_MAX).collect();
         if before == 0 {
             tracing::warn!(rule = alert.as_str(), error, "the query of a rule failed; it is asked again");
         }
