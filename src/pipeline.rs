@@ -130,9 +130,10 @@ impl Pipeline {
             names,
         };
         self.incidents.push(&scene);
-        let judged = |labels: &Dimensions| judged(labels, &scene);
         for (rule, detector) in self.rules.iter_mut() {
             let findings = detector.observe(&scene);
+            let judged =
+                |labels: &Dimensions| detector.judged(labels, &scene).unwrap_or_else(|| judged(labels, &scene));
             let changes = self.states.step(rule, at, findings, &judged);
             for change in changes {
                 self.fired_total += u64::from(change.event == TransitionEvent::Firing);

@@ -48,7 +48,7 @@ impl RuleSet {
             let kept =
                 replaced.filter(|(old, _)| old.detect == rule.detect && (same_limits || !rule.detect.uses_limits()));
             changes.kept += usize::from(kept.is_some());
-            let detector = kept.map_or_else(|| rule.detect.detector(limits), |(_, detector)| detector);
+            let detector = kept.map_or_else(|| rule.detect.detector(rule.alert, limits), |(_, detector)| detector);
             self.rules.push((rule.clone(), detector));
         }
         changes.new = changes.rules - changes.kept;

@@ -40,7 +40,7 @@ impl AlertFilter {
         let mut errors = Vec::new();
         for (name, value) in pairs(uri)? {
             let outcome = match name.as_str() {
-                "alert" => set(&mut filter.alert, &value),
+                "alert" => set_alert(&mut filter.alert, &value),
                 "severity" => set(&mut filter.severity, &value),
                 "state" => set(&mut filter.state, &value),
                 _ => Err("unknown parameter, expected one of `alert`, `severity`, `state`".to_owned()),
@@ -119,6 +119,19 @@ fn pairs(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
     Query::try_from_uri(uri).map(|Query(pairs)| pairs).map_err(|error| {
         Problem::parameters(vec![ParameterError { parameter: String::new(), message: error.body_text() }])
     })
+}
+
+/// A stranger's text must not become a name that is kept, so it is looked up only.
+fn set_alert(place: &mut Option<AlertName>, value: &str) -> Result<(), String> {
+    if place.is_some() {
+        return Err("given more than once".to_owned());
+    }
+    let known = || AlertName::ALL.map(|alert| format!("`{alert}`")).join(", ");
+    *place = Some(
+        AlertName::known(value)
+            .ok_or_else(|| format!("unknown alert `{value}`, expected one of {} or a rule's own", known()))?,
+    );
+    Ok(())
 }
 
 fn set<'de, T: Deserialize<'de>>(place: &mut Option<T>, value: &'de str) -> Result<(), String> {

@@ -24,11 +24,13 @@ pub enum Component {
     Rules,
     /// Making pages of alerts, and remembering them.
     Paging,
+    /// Asking ClickHouse for rules.
+    RuleQueries,
 }
 
 impl Component {
     /// Every component, in the order shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Kafka,
         Self::Detection,
         Self::Clickhouse,
@@ -37,6 +39,7 @@ impl Component {
         Self::Probes,
         Self::Rules,
         Self::Paging,
+        Self::RuleQueries,
     ];
 
     /// Without these there is no detection; without the others it goes on.
@@ -189,6 +192,7 @@ mod tests {
         readiness.set(Component::Probes, ComponentStatus::Off, "", now);
         readiness.set(Component::Rules, ComponentStatus::Ok, "", now);
         readiness.set(Component::Paging, ComponentStatus::Ok, "", now);
+        readiness.set(Component::RuleQueries, ComponentStatus::Off, "", now);
         readiness.set(Component::Clickhouse, ComponentStatus::Down, "connection refused", now);
         assert_eq!(readiness.overall(), Overall::Degraded);
         readiness.set(Component::Clickhouse, ComponentStatus::Ok, "", now);

@@ -10,6 +10,7 @@ mod paging;
 mod probes;
 mod reload;
 mod rule_files;
+mod rule_queries;
 mod storage;
 
 use std::net::SocketAddr;
@@ -105,7 +106,7 @@ impl App {
         let (records, records_receiver) = mpsc::channel(paging::RECORDS_BOUND);
         let paging_outlets = paging::Outlets { pages: told, records };
         let (rules_in_force, rules) = watch::channel(Arc::new(settings.rules.clone()));
-        let pager = paging::spawn(config, rules, paging_outlets, &mut tasks, &metrics, &health)?;
+        let pager = paging::spawn(config, rules.clone(), paging_outlets, &mut tasks, &metrics, &health)?;
         let (stored, stored_receiver) = mpsc::channel(STORED_BOUND);
         let (inputs, inputs_receiver) = mpsc::channel(DETECT_BOUND);
         let queues =
@@ -164,6 +165,7 @@ impl App {
 
         guard::spawn(&config.guard, &mut tasks, &metrics).await?;
         probes::spawn(&config.probes, intake.clone(), &mut tasks, &metrics, &health)?;
+        rule_queries::spawn(&storage, rules, intake.clone(), &mut tasks, &metrics, &health);
         let ingest_state =
             config.http.ingest.then(|| IngestState::new(intake.clone(), &config.http, &config.decode, metrics.clone()));
         let state = ApiState {

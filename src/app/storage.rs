@@ -26,7 +26,7 @@ const AWAY_PATIENCE: Duration = Duration::from_secs(3);
 const SCHEMA_PAUSE: Duration = Duration::from_secs(2);
 
 /// ClickHouse, local or elsewhere.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Storage {
     /// May create tables.
     admin: Endpoint,
@@ -89,6 +89,12 @@ impl Storage {
     #[must_use]
     pub fn reader(&self) -> ClickHouse {
         ClickHouse::new(&self.reader)
+    }
+
+    /// A client that may read, and not much at a time.
+    #[must_use]
+    pub fn protected_reader(&self, timeout: Duration, rows_max: usize) -> ClickHouse {
+        ClickHouse::protected(&self.reader, timeout, rows_max)
     }
 
     /// A command line that asks the ClickHouse of a demo, with the rights of a reader. It holds the reader's password, so

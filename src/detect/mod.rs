@@ -25,6 +25,7 @@ pub mod statistics;
 mod test_logs;
 #[cfg(test)]
 mod test_traffic;
+mod threshold;
 mod throughput;
 mod time_left;
 pub(crate) mod words;
@@ -40,6 +41,10 @@ pub use queries::{QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegression
 pub use rates::{Limit, Limits, LimitsError, RateLimit, RateLimitSpec, TrafficSurge, TrafficSurgeSpec};
 pub use retries::{FeedbackLoop, FeedbackLoopSpec, RetryAmplification, RetryAmplificationSpec};
 pub use series::{SeriesDetector, SeriesOptions, Verdict};
+pub use threshold::{
+    ByDimension, Level, Op, ParameterText, QueryRuleSpec, QueryThreshold, RULE_ROWS_MAX, Series, SpecProblem, Texts,
+    Threshold, ThresholdSpec,
+};
 pub use throughput::{Saturation, SaturationSpec};
 pub use words::{bytes, count, duration, percent, rate, rounded};
 
@@ -47,6 +52,7 @@ use crate::flow::{
     ChangeLog, ClosedWindow, Name, Names, QueryCell, QueryKey, QueryTexts, Recent, RunningQueries, ScanSize,
     SignalHistory, SourceHistory,
 };
+use crate::model::Dimensions;
 
 /// What a detector sees at the end of a window.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +93,12 @@ impl<'a> Scene<'a> {
 pub trait Detector: std::fmt::Debug + Send {
     /// Takes in a window and says which conditions hold at its end.
     fn observe(&mut self, scene: &Scene<'_>) -> Vec<Finding>;
+
+    /// Whether the condition of an alert with these labels can be judged on this window, where the detector knows it
+    /// better than labels alone tell. Asked after [`Detector::observe`].
+    fn judged(&self, _labels: &Dimensions, _scene: &Scene<'_>) -> Option<bool> {
+        None
+    }
 
     /// How much could not be told apart because a bound was reached.
     fn overflowed(&self) -> u64 {

@@ -108,6 +108,8 @@ pub struct Cell {
     pub inferred: Inferred,
     /// Sum of the bytes answered, where they are known.
     pub response_bytes: u64,
+    /// Sum of the bytes received, where they are known.
+    pub request_bytes: u64,
 }
 
 impl Cell {
@@ -123,6 +125,7 @@ impl Cell {
         self.duration_us_sum += other.duration_us_sum;
         self.inferred.add(&other.inferred);
         self.response_bytes = self.response_bytes.saturating_add(other.response_bytes);
+        self.request_bytes = self.request_bytes.saturating_add(other.request_bytes);
     }
 
     /// Takes away a cell that was added before.
@@ -137,6 +140,7 @@ impl Cell {
         self.duration_us_sum -= other.duration_us_sum;
         self.inferred.subtract(&other.inferred);
         self.response_bytes = self.response_bytes.saturating_sub(other.response_bytes);
+        self.request_bytes = self.request_bytes.saturating_sub(other.request_bytes);
     }
 
     /// Attempts per logical request: all attempts over first attempts, or, where more were served than began because old
@@ -248,8 +252,8 @@ const SIGNALS_MAX: usize = 50_000;
 /// Distinct (service, route) pairs whose durations are told apart in one window. Routes are templates: a platform with
 /// more of them logs raw paths.
 const LATENCY_GROUPS_MAX: usize = 5_000;
-/// A response is not longer than this; what claims to be would drown all others in a sum.
-const RESPONSE_BYTES_MAX: u64 = 1 << 40;
+/// A body is not longer than this; what claims to be would drown all others in a sum.
+const BODY_BYTES_MAX: u64 = 1 << 40;
 
 impl Window {
     /// Nothing counted yet.
@@ -279,7 +283,8 @@ impl Window {
         cell.server_errors += u64::from(request.status >= 500);
         cell.expired += u64::from(expired(request));
         cell.duration_us_sum += duration_us(request.duration_ms);
-        cell.response_bytes += request.response_bytes.unwrap_or(0).min(RESPONSE_BYTES_MAX);
+        cell.response_bytes += request.response_bytes.unwrap_or(0).min(BODY_BYTES_MAX);
+        cell.request_bytes += request.request_bytes.unwrap_or(0).min(BODY_BYTES_MAX);
         let attempt = request.attempt.unwrap_or(1);
         cell.attempts_known += u64::from(request.attempt.is_some() || request.request_key.is_some());
         cell.resends += u64::from(attempt > 1);

@@ -166,5 +166,6 @@ fn first_step(alert: AlertName) -> &'static str {
         AlertName::DataDelayed => {
             "Look at the producers' clocks and at the broker: detection is blind to what comes late."
         }
+        AlertName::Custom(_) => "See the runbook.",
     }
 }

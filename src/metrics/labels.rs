@@ -311,6 +311,12 @@ pub(super) struct ProbeLabels {
     pub probe: String,
 }
 
+/// A rule by the name of its alert: at most `CUSTOM_NAMES_MAX` in all.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RuleLabels {
+    pub rule: AlertName,
+}
+
 /// Every enum is spelled in metrics as everywhere else, by its `as_str`.
 macro_rules! label_as_str {
     ($($name:ty),+) => {$(

@@ -8,11 +8,14 @@ mod guard_watch;
 mod labels;
 mod paging;
 mod register;
+mod rule_evaluations;
 
 pub use guard::GuardOutcome;
 pub use labels::{Input, IntakeOutcome, IntakeRecord, NotificationOutcome, Queue, ReceiverKind};
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -35,6 +38,8 @@ type GaugeF64 = Gauge<f64, AtomicU64>;
 pub struct Metrics {
     registry: Registry,
     series: Series,
+    /// Rules' own alerts that have fired: they are told as 0 afterwards, like all others. At most `CUSTOM_NAMES_MAX`.
+    alerts_told: Mutex<BTreeSet<AlertName>>,
 }
 
 /// The series, apart from the registry that names them (see [`register`]).
@@ -87,6 +92,7 @@ struct Series {
     guard: guard::GuardSeries,
     paging: paging::PagingSeries,
     guard_watch: guard_watch::WatchSeries,
+    rule_evaluations: rule_evaluations::RuleEvaluationSeries,
 }
 
 /// How a probe is doing, with its counts since the start.
@@ -139,7 +145,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("floodmark");
         let series = Series::default();
         register::register(&mut registry, &series);
-        let metrics = Self { registry, series };
+        let metrics = Self { registry, series, alerts_told: Mutex::default() };
         metrics.start_at_zero();
         metrics
     }
@@ -265,13 +271,18 @@ impl Metrics {
         self.series.transitions.get_or_create(&labels).inc();
     }
 
-    /// Says which alerts are firing now; those not named are at 0.
+    /// Says which alerts are firing now; those not named are at 0. A rule's own alert has series from its first firing on.
     pub fn set_alerts_firing(&self, firing: impl IntoIterator<Item = (AlertName, Severity)>) {
-        let mut counts = [[0_i64; Severity::ALL.len()]; AlertName::ALL.len()];
+        let mut told = self.alerts_told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts: BTreeMap<AlertName, [i64; Severity::ALL.len()]> =
+            AlertName::ALL.into_iter().chain(told.iter().copied()).map(|alert| (alert, Default::default())).collect();
         for (alert, severity) in firing {
-            counts[alert as usize][severity as usize] += 1;
+            counts.entry(alert).or_default()[severity as usize] += 1;
         }
-        for (alert, by_severity) in AlertName::ALL.into_iter().zip(counts) {
+        for (alert, by_severity) in counts {
+            if alert.is_custom() {
+                told.insert(alert);
+            }
             for (severity, count) in Severity::ALL.into_iter().zip(by_severity) {
                 self.series.alerts_firing.get_or_create(&AlertLabels { alert, severity }).set(count);
             }

@@ -2,6 +2,7 @@
 //!
 //! Everything here is plain data. Nothing reads a clock, a socket or a file.
 
+mod alert_name;
 mod attempt_source;
 mod attributes;
 mod batch;
@@ -11,14 +12,17 @@ mod did_you_mean;
 mod event;
 mod event_json;
 mod log_comment;
+mod named_query;
 mod page;
 mod paging_record;
 mod plan;
 mod position;
+mod rule_signal;
 mod sql_text;
 mod time;
 mod transition;
 
+pub use alert_name::{AlertName, AlertNameError, CUSTOM_NAMES_MAX, CustomName};
 pub use attempt_source::AttemptSource;
 pub use attributes::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, Attributes};
 pub use batch::{Batch, Stored};
@@ -28,18 +32,25 @@ pub use did_you_mean::did_you_mean;
 pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Request, Signal, metric};
 pub(crate) use event_json::is_field_name;
 pub use log_comment::LogComment;
+pub use named_query::{
+    LEDGER_PROOF, LEDGER_TOTALS, NAMED_QUERIES, NamedQuery, PAGES_SAID, Parameter, ParameterKind, SERVER_TIME,
+    TRAFFIC_BY_MINUTE,
+};
 pub use page::{Contributor, PAGE_ROWS_MAX, Page, PageAlert, PageEvent, PageLinks, TITLE_CHARS_MAX};
 pub use paging_record::{PageRecord, PagingRecord, SilenceRecord};
 pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};
+pub use rule_signal::{
+    FAILURES_IN_A_ROW_METRIC, FAILURES_METRIC, ROWS_METRIC, is_rule_row, rule_row_labels, rule_row_source, rule_source,
+};
 pub use sql_text::{
     SQL_BYTES_MAX, SQL_SETTINGS_MAX, SQL_TABLES_MAX, SqlFacts, SqlKind, SqlLexer, SqlToken, SqlTokenKind,
     normalise_sql, sql_facts, sql_fingerprint, sql_format_clause,
 };
 pub use time::{DurationMs, ParseTimestampError, Timestamp};
 pub use transition::{
-    Affected, AlertName, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, IncidentReport, Moment,
-    Output, RuledOut, Severity, Summary, Transition, TransitionEvent,
+    Affected, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, IncidentReport, Moment, Output,
+    RuledOut, Severity, Summary, Transition, TransitionEvent,
 };
 
 /// Short strings (up to 24 bytes) live inline: most routes, versions and ids never touch the heap.

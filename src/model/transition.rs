@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Text, Timestamp};
+use super::{AlertName, Text, Timestamp};
 
 /// One thing the core says to the world, in order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,96 +43,8 @@ impl Severity {
     }
 }
 
-/// The alerts this version can raise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
-pub enum AlertName {
-    /// A client or subscription repeats failed requests beyond any retry budget.
-    RetryAmplification,
-    /// A subscription is above its agreed request rate.
-    RateLimitExceeded,
-    /// A service spends its error budget fast.
-    ErrorBudgetBurn,
-    /// A memory limit will be reached soon.
-    MemoryExhaustion,
-    /// Something restarts again and again.
-    RestartLoop,
-    /// A caller makes more calls to a service per request it serves than is normal.
-    RequestAmplification,
-    /// Load is kept up by its own failures after its trigger is gone.
-    FeedbackLoop,
-    /// Traffic far above what is normal, unexplained. Never pages alone.
-    TrafficSurge,
-    /// A service answers more slowly than is normal.
-    LatencyRegression,
-    /// A pool loses members: acquired or reserved, never released.
-    PoolLeak,
-    /// A pool has no members left.
-    PoolExhaustion,
-    /// Something works at its ceiling, or drops.
-    Saturation,
-    /// A cache stopped answering what it used to answer.
-    CacheCollapse,
-    /// A query pattern takes abnormal memory, or more than its node has.
-    QueryBlowup,
-    /// A query pattern became heavier with a change.
-    QueryRegression,
-    /// Records arrive too late to be detected on, or not at all.
-    DataDelayed,
-}
-
-impl AlertName {
-    /// Every alert, in the order of declaration.
-    pub const ALL: [Self; 16] = [
-        Self::RetryAmplification,
-        Self::RateLimitExceeded,
-        Self::ErrorBudgetBurn,
-        Self::MemoryExhaustion,
-        Self::RestartLoop,
-        Self::RequestAmplification,
-        Self::FeedbackLoop,
-        Self::TrafficSurge,
-        Self::LatencyRegression,
-        Self::PoolLeak,
-        Self::PoolExhaustion,
-        Self::Saturation,
-        Self::CacheCollapse,
-        Self::QueryBlowup,
-        Self::QueryRegression,
-        Self::DataDelayed,
-    ];
-
-    /// The contract's spelling.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RetryAmplification => "RetryAmplification",
-            Self::RateLimitExceeded => "RateLimitExceeded",
-            Self::ErrorBudgetBurn => "ErrorBudgetBurn",
-            Self::MemoryExhaustion => "MemoryExhaustion",
-            Self::RestartLoop => "RestartLoop",
-            Self::RequestAmplification => "RequestAmplification",
-            Self::FeedbackLoop => "FeedbackLoop",
-            Self::TrafficSurge => "TrafficSurge",
-            Self::LatencyRegression => "LatencyRegression",
-            Self::PoolLeak => "PoolLeak",
-            Self::PoolExhaustion => "PoolExhaustion",
-            Self::Saturation => "Saturation",
-            Self::CacheCollapse => "CacheCollapse",
-            Self::QueryBlowup => "QueryBlowup",
-            Self::QueryRegression => "QueryRegression",
-            Self::DataDelayed => "DataDelayed",
-        }
-    }
-}
-
-impl std::fmt::Display for AlertName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// What an alert or a cause can be about; the names are those of the event fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Dimension {
     /// Who is billed.
@@ -164,6 +76,23 @@ pub enum Dimension {
 }
 
 impl Dimension {
+    /// Every dimension, in the order of declaration.
+    pub const ALL: [Self; 13] = [
+        Self::Subscription,
+        Self::Client,
+        Self::ClientVersion,
+        Self::Service,
+        Self::Caller,
+        Self::Route,
+        Self::Source,
+        Self::Node,
+        Self::Fingerprint,
+        Self::Origin,
+        Self::Version,
+        Self::Limit,
+        Self::Objective,
+    ];
+
     /// The contract's spelling.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -18,6 +18,11 @@ use crate::config::{ClickHouseConfig, Secret, SecretFileError};
 /// An idle connection is closed before the server does it: by default it waits 3 s.
 const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What a protected question may take of the server's memory: a scan of a rollup needs a tenth of it.
+const PROTECTED_MEMORY_BYTES_MAX: u64 = 512 << 20;
+/// And how much it may answer: it is read into memory whole.
+const PROTECTED_ANSWER_BYTES_MAX: u64 = 16 << 20;
+
 /// A file that says how to reach ClickHouse cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
@@ -93,6 +98,24 @@ impl ClickHouse {
             // Errors arrive with the status line instead of after half an answer.
             .with_setting("wait_end_of_query", "1");
         Self { client, database: endpoint.database.clone(), timeout: endpoint.timeout }
+    }
+
+    /// A client for questions that must not disturb anybody: connections of its own, one thread, little memory, and an end
+    /// to whatever takes longer than `timeout` or answers more than `rows_max` rows.
+    #[must_use]
+    pub fn protected(endpoint: &Endpoint, timeout: Duration, rows_max: usize) -> Self {
+        let own = Self::new(endpoint);
+        let client = own
+            .client
+            .with_setting("max_threads", "1")
+            .with_setting("max_memory_usage", PROTECTED_MEMORY_BYTES_MAX.to_string())
+            .with_setting("max_execution_time", timeout.as_secs().max(1).to_string())
+            .with_setting("max_result_rows", rows_max.to_string())
+            .with_setting("max_result_bytes", PROTECTED_ANSWER_BYTES_MAX.to_string())
+            .with_setting("result_overflow_mode", "throw")
+            // Whoever asked has given up: nobody reads the answer.
+            .with_setting("cancel_http_readonly_queries_on_client_close", "1");
+        Self { client, timeout, ..own }
     }
 
     /// The same client with `times` as much patience for a statement.

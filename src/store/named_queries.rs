@@ -1,42 +1,13 @@
-//! The registry of named queries: the only place where questions to the stored tables are written down.
-//!
-//! A file of `queries/named` is a query that the command line, dashboards and people share. Its parameters are those
-//! that its text names, `{name:Type}`.
+//! Named queries asked: values for their parameters, checked, and rows by column name. The registry itself, which rule files
+//! are checked against too, is in `model`.
 
 use serde::de::DeserializeOwned;
 
 use super::{ClickHouse, StoreError};
-
-/// A query of `queries/named`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NamedQuery {
-    /// Name of the file, without extension.
-    pub name: &'static str,
-    /// The text. `{database}` stands for the database.
-    pub sql: &'static str,
-    /// Its parameters: every one of them has to be given.
-    pub parameters: &'static [Parameter],
-}
-
-/// A parameter of a query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Parameter {
-    /// Its name in the text.
-    pub name: &'static str,
-    /// What it takes.
-    pub kind: ParameterKind,
-}
-
-/// What a parameter takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParameterKind {
-    /// Any text.
-    Text,
-    /// A whole number from 0.
-    Count,
-    /// A moment, as ClickHouse writes it in UTC with milliseconds.
-    Moment,
-}
+pub use crate::model::{
+    LEDGER_PROOF, LEDGER_TOTALS, NAMED_QUERIES, NamedQuery, PAGES_SAID, Parameter, ParameterKind, SERVER_TIME,
+    TRAFFIC_BY_MINUTE,
+};
 
 /// A value for a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,18 +18,6 @@ pub enum Value {
     Count(u32),
     /// For [`ParameterKind::Moment`].
     Moment(String),
-}
-
-impl ParameterKind {
-    /// ClickHouse's type.
-    #[must_use]
-    pub fn type_name(self) -> &'static str {
-        match self {
-            Self::Text => "String",
-            Self::Count => "UInt32",
-            Self::Moment => "DateTime64(3, 'UTC')",
-        }
-    }
 }
 
 impl Value {
@@ -77,58 +36,6 @@ impl Value {
         }
     }
 }
-
-/// Which offset ranges are not accounted for exactly once.
-pub const LEDGER_PROOF: NamedQuery = NamedQuery {
-    name: "ledger_proof",
-    sql: include_str!("../../queries/named/ledger_proof.sql"),
-    parameters: &[
-        Parameter { name: "topic", kind: ParameterKind::Text },
-        Parameter { name: "as_of", kind: ParameterKind::Moment },
-        Parameter { name: "limit", kind: ParameterKind::Count },
-    ],
-};
-
-/// What the ledger says of each partition.
-pub const LEDGER_TOTALS: NamedQuery = NamedQuery {
-    name: "ledger_totals",
-    sql: include_str!("../../queries/named/ledger_totals.sql"),
-    parameters: &[
-        Parameter { name: "topic", kind: ParameterKind::Text },
-        Parameter { name: "limit", kind: ParameterKind::Count },
-    ],
-};
-
-/// The server's clock, as `as_of` of another query takes it.
-pub const SERVER_TIME: NamedQuery =
-    NamedQuery { name: "server_time", sql: include_str!("../../queries/named/server_time.sql"), parameters: &[] };
-
-/// What was said of pages.
-pub const PAGES_SAID: NamedQuery = NamedQuery {
-    name: "pages_said",
-    sql: include_str!("../../queries/named/pages_said.sql"),
-    parameters: &[
-        Parameter { name: "from", kind: ParameterKind::Moment },
-        Parameter { name: "until", kind: ParameterKind::Moment },
-        Parameter { name: "key", kind: ParameterKind::Text },
-        Parameter { name: "limit", kind: ParameterKind::Count },
-    ],
-};
-
-/// Requests by minute and by what a request is described with.
-pub const TRAFFIC_BY_MINUTE: NamedQuery = NamedQuery {
-    name: "traffic_by_minute",
-    sql: include_str!("../../queries/named/traffic_by_minute.sql"),
-    parameters: &[
-        Parameter { name: "from", kind: ParameterKind::Moment },
-        Parameter { name: "until", kind: ParameterKind::Moment },
-        Parameter { name: "service", kind: ParameterKind::Text },
-        Parameter { name: "limit", kind: ParameterKind::Count },
-    ],
-};
-
-/// Every named query.
-pub const NAMED_QUERIES: [NamedQuery; 5] = [LEDGER_PROOF, LEDGER_TOTALS, PAGES_SAID, SERVER_TIME, TRAFFIC_BY_MINUTE];
 
 impl ClickHouse {
     /// Runs a named query and reads its rows by column name.

@@ -47,6 +47,7 @@ mod purity;
 mod query_regression;
 mod receivers;
 mod receivers_restart;
+mod rule_queries;
 mod rule_tests;
 mod rules;
 mod rules_reload;

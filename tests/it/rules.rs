@@ -45,10 +45,26 @@ fn the_example_objectives_are_read() {
 }
 
 #[test]
+fn the_example_rules_are_read_beside_those_built_in() {
+    let examples = Rules::load(Path::new("alerts/examples")).unwrap().rules;
+    assert!(examples.iter().any(|rule| rule.query().is_some()) && examples.iter().any(|rule| rule.query().is_none()));
+    let shipped = Rules::shipped().unwrap().rules;
+    let taken: BTreeSet<_> = shipped.iter().map(|rule| rule.alert).collect();
+    assert!(examples.iter().all(|rule| rule.alert.is_custom() && !taken.contains(&rule.alert)));
+    // A rule is written as it was read.
+    for rule in examples.into_iter().chain(shipped) {
+        let written = serde_json::to_value(&rule).unwrap();
+        assert_eq!(serde_json::from_value::<floodmark::alert::Rule>(written).unwrap(), rule);
+    }
+}
+
+#[test]
 fn the_schemas_for_editors_are_those_of_the_types_and_named_in_every_file() {
-    for (of, file, directory) in
-        [("rules", "alerts/rules.schema.json", "alerts/rules"), ("slos", "alerts/slos.schema.json", "alerts/slos")]
-    {
+    for (of, file, directory) in [
+        ("rules", "alerts/rules.schema.json", "alerts/rules"),
+        ("rules", "alerts/rules.schema.json", "alerts/examples"),
+        ("slos", "alerts/slos.schema.json", "alerts/slos"),
+    ] {
         let written = std::fs::read_to_string(file).unwrap_or_default();
         let now = floodmark().args(["config", "schema", of]).output().unwrap();
         let now = String::from_utf8(now.stdout).unwrap();

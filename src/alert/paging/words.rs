@@ -56,6 +56,7 @@ fn subject(labels: &Dimensions) -> String {
 
 fn symptom(alert: AlertName) -> &'static str {
     match alert {
+        AlertName::Custom(_) => "a rule of yours holds",
         AlertName::RetryAmplification => "repeats failed requests",
         AlertName::RateLimitExceeded => "above its request limit",
         AlertName::ErrorBudgetBurn => "too many requests fail",

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::Rule;
 use super::shipped::is_shipped_runbook;
+use super::{Detect, Rule};
 use crate::alert::yaml::{self, FileProblem, Node, SchemaCheck};
-use crate::model::Severity;
+use crate::detect::SpecProblem;
+use crate::model::{AlertName, Severity, did_you_mean};
 
 /// Each rule runs a detector of its own over every window.
 pub(super) const RULES_MAX: usize = 100;
@@ -37,6 +38,7 @@ impl Collector {
         let rules = rules(&tree);
         if self.fits(file, &rules) {
             for (key, rule) in &rules {
+                self.problems.extend(not_one_condition(file, rule, key));
                 if !shape.iter().any(|problem| is_within(&problem.key, key)) {
                     self.rule(file, rule, key);
                 }
@@ -59,6 +61,9 @@ impl Collector {
 
     /// Takes in a rule of the right shape.
     fn rule(&mut self, file: &str, node: &Node, key: &str) {
+        if not_one_condition(file, node, key).is_some() {
+            return;
+        }
         let rule: Rule = match serde_json::from_value(node.to_json()) {
             Ok(rule) => rule,
             Err(error) => return self.problems.push(FileProblem::new(file, node.at, key, error.to_string())),
@@ -66,13 +71,19 @@ impl Collector {
         let tell =
             |path: &str, message: String| FileProblem::new(file, node.place(path), format!("{key}.{path}"), message);
         let (alert, severity) = (rule.alert, rule.labels.severity.as_str());
-        if alert != rule.detect.alert() {
-            let message = format!("this detector raises {}, not {alert}", rule.detect.alert());
-            self.problems.push(tell("detect", message).hint(format!("write `alert: {}`", rule.detect.alert())));
-        }
+        self.problems.extend(misnamed(&rule).map(|(path, message, hint)| tell(path, message).hint(hint)));
         for problem in rule.detect.problems() {
             let path = format!("detect.{}.{}", rule.detect.name(), problem.key);
             self.problems.push(tell(&path, problem.message.to_owned()));
+        }
+        let own = match &rule.detect {
+            Detect::Threshold(spec) => spec.problems(),
+            Detect::Query(spec) => spec.problems(),
+            _ => Vec::new(),
+        };
+        for SpecProblem { key, message, hint } in own {
+            let problem = tell(&format!("{}.{key}", rule.detect.name()), message);
+            self.problems.push(FileProblem { hint, ..problem });
         }
         if rule.labels.severity == Severity::Info {
             let problem = tell("labels.severity", "`info` tells nobody".to_owned());
@@ -82,6 +93,11 @@ impl Collector {
             let message = format!("is a second {severity} rule for {alert}; the first is at {}", self.places[first]);
             self.problems.push(FileProblem::new(file, node.at, key, message).hint("an alert has one rule a severity"));
         }
+        if let Some(first) = self.rules.iter().position(|known| asks_otherwise(known, &rule)) {
+            let message = format!("asks something else than the rule of {alert} at {}", self.places[first]);
+            let problem = tell("query", message);
+            self.problems.push(problem.hint("rules of one alert differ in `op`, `threshold` and `clear` only"));
+        }
         if !has_runbook(file, &rule.annotations.runbook_url) {
             let problem = tell("annotations.runbook_url", "there is no such runbook".to_owned());
             self.problems.push(problem.hint("a URL, a shipped runbook, or a path from this file's directory"));
@@ -89,6 +105,45 @@ impl Collector {
         self.places.push(format!("{file}:{}", node.at.0));
         self.rules.push(rule);
     }
+}
+
+/// A rule that says in no way what it looks for, or in several.
+fn not_one_condition(file: &str, rule: &Node, key: &str) -> Option<FileProblem> {
+    let conditions = ["detect", "threshold", "query"];
+    let given: Vec<&str> = conditions.into_iter().filter(|name| rule.get(name).is_some()).collect();
+    let hint = "`detect` names a detector, `threshold` a series, `query` a named query";
+    let message = match given[..] {
+        [_] => return None,
+        [] => "must have one of `detect`, `threshold` and `query`".to_owned(),
+        [first, second, ..] => format!("has `{first}` and `{second}`: exactly one says what the rule looks for"),
+    };
+    Some(FileProblem::new(file, rule.at, key, message).hint(hint))
+}
+
+/// A rule whose alert is not one that it can raise: path, message and hint.
+fn misnamed(rule: &Rule) -> Option<(&'static str, String, String)> {
+    let alert = rule.alert;
+    let contract = || AlertName::ALL.into_iter().map(AlertName::as_str);
+    match rule.detect.alert() {
+        None if alert.is_custom() => None,
+        None => {
+            let message = format!("`{alert}` is what a detector raises");
+            Some(("alert", message, format!("a rule with `{}` needs a name of its own", rule.detect.name())))
+        }
+        Some(raised) if alert == raised => None,
+        Some(_) if let (true, Some(meant)) = (alert.is_custom(), did_you_mean(alert.as_str(), contract())) => {
+            Some(("alert", format!("`{alert}` is not known"), format!("did you mean `{meant}`?")))
+        }
+        Some(raised) => {
+            Some(("detect", format!("this detector raises {raised}, not {alert}"), format!("write `alert: {raised}`")))
+        }
+    }
+}
+
+/// Whether two rules of one alert ask ClickHouse differently: what they find has the same name.
+fn asks_otherwise(known: &Rule, rule: &Rule) -> bool {
+    let both = known.query().zip(rule.query()).filter(|_| known.alert == rule.alert);
+    both.is_some_and(|(known, query)| !known.asks_the_same(query))
 }
 
 /// The rules of a file with their keys.

@@ -1,4 +1,4 @@
-//! What a rule looks for: the detectors, by the names they have in rule files.
+//! What a rule looks for: the detectors, by the names they have in rule files, and what people look for themselves.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,9 +6,10 @@ use crate::detect::{
     CacheCollapse, CacheCollapseSpec, DataDelayed, DataDelayedSpec, Detector, ErrorBudgetBurn, ErrorBudgetBurnSpec,
     FeedbackLoop, FeedbackLoopSpec, LatencyRegression, LatencyRegressionSpec, Limits, MemoryExhaustion,
     MemoryExhaustionSpec, MemoryLeak, MemoryLeakSpec, ObjectiveSelector, PoolExhaustion, PoolExhaustionSpec, PoolLeak,
-    PoolLeakSpec, QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec, RateLimit, RateLimitSpec,
-    RequestAmplification, RequestAmplificationSpec, RestartLoop, RestartLoopSpec, RetryAmplification,
-    RetryAmplificationSpec, Saturation, SaturationSpec, SlowBurn, SlowBurnSpec, TrafficSurge, TrafficSurgeSpec,
+    PoolLeakSpec, QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec, QueryRuleSpec, QueryThreshold,
+    RateLimit, RateLimitSpec, RequestAmplification, RequestAmplificationSpec, RestartLoop, RestartLoopSpec,
+    RetryAmplification, RetryAmplificationSpec, Saturation, SaturationSpec, SlowBurn, SlowBurnSpec, Threshold,
+    ThresholdSpec, TrafficSurge, TrafficSurgeSpec,
 };
 use crate::model::AlertName;
 
@@ -52,13 +53,19 @@ pub enum Detect {
     CacheCollapse(CacheCollapseSpec),
     /// Answers slower than is normal under such a load.
     LatencyRegression(LatencyRegressionSpec),
+    /// `threshold:` of a rule, which stands beside `detect:` in the file.
+    #[serde(skip)]
+    Threshold(Box<ThresholdSpec>),
+    /// `query:` of a rule, likewise.
+    #[serde(skip)]
+    Query(Box<QueryRuleSpec>),
 }
 
 impl Detect {
-    /// The alert this detector raises.
+    /// The alert this detector raises; none where the rule has a name of its own.
     #[must_use]
-    pub fn alert(&self) -> AlertName {
-        match self {
+    pub fn alert(&self) -> Option<AlertName> {
+        Some(match self {
             Self::RetryAmplification(_) => AlertName::RetryAmplification,
             Self::FeedbackLoop(_) => AlertName::FeedbackLoop,
             Self::RateLimit(_) => AlertName::RateLimitExceeded,
@@ -75,7 +82,8 @@ impl Detect {
             Self::RequestAmplification(_) => AlertName::RequestAmplification,
             Self::CacheCollapse(_) => AlertName::CacheCollapse,
             Self::LatencyRegression(_) => AlertName::LatencyRegression,
-        }
+            Self::Threshold(_) | Self::Query(_) => return None,
+        })
     }
 
     /// Its name in rule files.
@@ -100,6 +108,8 @@ impl Detect {
             Self::RequestAmplification(_) => "request_amplification",
             Self::CacheCollapse(_) => "cache_collapse",
             Self::LatencyRegression(_) => "latency_regression",
+            Self::Threshold(_) => "threshold",
+            Self::Query(_) => "query",
         }
     }
 
@@ -134,9 +144,9 @@ impl Detect {
         }
     }
 
-    /// A detector with nothing seen yet.
+    /// A detector with nothing seen yet, for a rule that raises `alert`.
     #[must_use]
-    pub fn detector(&self, limits: &Limits) -> Box<dyn Detector> {
+    pub fn detector(&self, alert: AlertName, limits: &Limits) -> Box<dyn Detector> {
         match self.clone() {
             Self::RetryAmplification(spec) => Box::new(RetryAmplification::new(spec)),
             Self::FeedbackLoop(spec) => Box::new(FeedbackLoop::new(spec)),
@@ -156,6 +166,8 @@ impl Detect {
             Self::RequestAmplification(spec) => Box::new(RequestAmplification::new(spec)),
             Self::CacheCollapse(spec) => Box::new(CacheCollapse::new(spec)),
             Self::LatencyRegression(spec) => Box::new(LatencyRegression::new(spec)),
+            Self::Threshold(spec) => Box::new(Threshold::new(alert, &spec)),
+            Self::Query(spec) => Box::new(QueryThreshold::new(alert, &spec)),
         }
     }
 }

@@ -95,6 +95,8 @@ impl Detect {
                 "silence_max",
                 "must lie between 30s and 10m",
             ),
+            // Theirs have hints of their own.
+            Self::Threshold(_) | Self::Query(_) => demand,
             Self::RateLimit(_) | Self::MemoryLeak(_) | Self::PoolLeak(_) | Self::PoolExhaustion(_) => demand,
         };
         let demands = self.select().into_iter().fold(demands, select);

@@ -5,6 +5,7 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("alerts/rules/caches.yaml", include_str!("../../../alerts/rules/caches.yaml")),
     ("alerts/rules/calls.yaml", include_str!("../../../alerts/rules/calls.yaml")),
     ("alerts/rules/data.yaml", include_str!("../../../alerts/rules/data.yaml")),
+    ("alerts/rules/evaluations.yaml", include_str!("../../../alerts/rules/evaluations.yaml")),
     ("alerts/rules/latency.yaml", include_str!("../../../alerts/rules/latency.yaml")),
     ("alerts/rules/limits.yaml", include_str!("../../../alerts/rules/limits.yaml")),
     ("alerts/rules/memory.yaml", include_str!("../../../alerts/rules/memory.yaml")),

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::{FileProblem, Node, Value};
 use crate::config::Span;
-use crate::model::did_you_mean;
+use crate::model::{AlertName, did_you_mean};
 
 /// Names listed in a hint; more would hide the message.
 const NAMES_LISTED_MAX: usize = 20;
@@ -42,6 +42,9 @@ impl<'a> SchemaCheck<'a> {
 
     fn node(&mut self, node: &Node, schema: &'a Json, key: &str) {
         let schema = self.resolved(schema);
+        if schema["format"] == AlertName::FORMAT {
+            return self.alert_name(node, key);
+        }
         let alternatives = schema["oneOf"].as_array().or(schema["anyOf"].as_array());
         if let Some(alternatives) = alternatives {
             return self.one_of(node, alternatives, key);
@@ -56,7 +59,9 @@ impl<'a> SchemaCheck<'a> {
         if node.value == Value::Null && types.contains(&"null") {
             return;
         }
-        match types.iter().find(|name| **name != "null") {
+        // Of several types the one that is written, else the first is what is wanted.
+        let written = types.iter().find(|name| is_of(&node.value, name));
+        match written.or_else(|| types.iter().find(|name| **name != "null")) {
             Some(&"object") => self.object(node, schema, key),
             Some(&"array") => self.list(node, schema, key),
             Some(&"string") => self.text(node, schema, key),
@@ -105,6 +110,14 @@ impl<'a> SchemaCheck<'a> {
         if written.parse::<Span>().is_err() || node.text().is_none() {
             let problem = self.tell(node.at, key, format!("`{written}` is no span of time"));
             problem.hint = Some("a number and its unit, such as 250ms, 30s, 5m, 1h or 30d".to_owned());
+        }
+    }
+
+    fn alert_name(&mut self, node: &Node, key: &str) {
+        let Some(written) = node.text() else { return self.wants(false, node, "a text", key) };
+        if !AlertName::is_spelled_well(written) {
+            let problem = self.tell(node.at, key, format!("`{written}` is no name of an alert"));
+            problem.hint = Some("a capital letter, then up to 63 letters and digits: `TooManyRefused`".to_owned());
         }
     }
 
@@ -187,6 +200,18 @@ impl<'a> SchemaCheck<'a> {
                 }
             }
         }
+    }
+}
+
+/// Whether a value is of a type of JSON Schema.
+fn is_of(value: &Value, name: &str) -> bool {
+    match name {
+        "object" => matches!(value, Value::Map(_)),
+        "array" => matches!(value, Value::List(_)),
+        "string" => matches!(value, Value::Text(_)),
+        "integer" | "number" => matches!(value, Value::Number(_)),
+        "boolean" => matches!(value, Value::Bool(_)),
+        _ => false,
     }
 }
 

@@ -23,7 +23,7 @@ pub use self::restarts::{Restarts, within};
 pub use self::throughput::{ThroughputBucket, ThroughputHistory};
 use super::window::ClosedWindow;
 use super::{Name, Names, SignalCell};
-use crate::model::{DurationMs, Timestamp, metric};
+use crate::model::{DurationMs, Timestamp, is_rule_row, metric};
 
 /// A source silent for longer is forgotten: it was removed, or its telemetry was. One that is read more seldom is given
 /// four of its usual intervals.
@@ -86,7 +86,8 @@ impl SignalHistory {
     pub fn push(&mut self, window: &ClosedWindow, names: &Names) {
         self.edge.push(window);
         let mut readings: FxHashMap<Name, Vec<(&str, SignalCell)>> = FxHashMap::default();
-        for ((source, metric), cell) in &window.signals {
+        // Rows of rules are no sources of the platform: their detectors follow them.
+        for ((source, metric), cell) in window.signals.iter().filter(|((name, _), _)| !is_rule_row(names.text(*name))) {
             readings.entry(*source).or_default().push((names.text(*metric), *cell));
         }
         let mut by_name: Vec<_> = readings.into_iter().collect();

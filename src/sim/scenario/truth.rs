@@ -38,6 +38,7 @@ pub struct TruthSpec {
 #[serde(deny_unknown_fields)]
 pub struct ExpectedAlert {
     /// Its name.
+    #[serde(deserialize_with = "AlertName::deserialize_of_contract")]
     pub alert: AlertName,
     /// At least as severe.
     pub severity: Severity,
@@ -51,6 +52,7 @@ pub struct ExpectedAlert {
 #[serde(deny_unknown_fields)]
 pub struct AllowedAlert {
     /// Its name.
+    #[serde(deserialize_with = "AlertName::deserialize_of_contract")]
     pub alert: AlertName,
     /// At most as severe.
     pub severity: Severity,
