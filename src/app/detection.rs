@@ -1,6 +1,6 @@
 //! The task that owns the core: inputs in, outputs to everybody who wants them. It waits for no one but its input.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,9 @@ use crate::clock;
 use crate::config::TopicsConfig;
 use crate::flow::{FlowCounts, StreamId};
 use crate::metrics::{Input, Metrics};
-use crate::model::{Chunk, FlowInput, Output, TopicPartition, Transition, TransitionEvent};
+use crate::model::{
+    AlertName, Chunk, Dimensions, FlowInput, Output, Severity, TopicPartition, Transition, TransitionEvent,
+};
 use crate::pipeline::{Pipeline, Settings};
 
 /// Without a transition the view is published this often at most.
@@ -37,12 +39,50 @@ pub struct Outlets {
     pub metrics: Arc<Metrics>,
 }
 
+/// What is decided again of the log that is read again after a start: it was told before, so only the pager hears of it,
+/// which knows what it has said. What still fires at the end of it is told to all.
+#[derive(Debug, Default)]
+struct Again {
+    /// Partitions of which nothing new was read yet.
+    partitions: BTreeSet<TopicPartition>,
+    /// How alerts came to fire that still do.
+    firing: BTreeMap<(AlertName, Dimensions, Severity), Transition>,
+}
+
+impl Again {
+    /// Takes in where a partition stands.
+    fn note(&mut self, input: &FlowInput) {
+        match input {
+            FlowInput::Warm(chunk) => {
+                self.partitions.insert(chunk.topic_partition.clone());
+            }
+            FlowInput::Chunk(chunk) => {
+                self.partitions.remove(&chunk.topic_partition);
+            }
+            FlowInput::Idle(partition) | FlowInput::Revoked(partition) => {
+                self.partitions.remove(partition);
+            }
+            FlowInput::Assigned(_) | FlowInput::Active(_) => {}
+        }
+    }
+
+    fn keep(&mut self, transition: &Transition) {
+        let key = (transition.alert, transition.labels.clone(), transition.severity);
+        match transition.event {
+            TransitionEvent::Pending => {}
+            TransitionEvent::Firing => drop(self.firing.insert(key, transition.clone())),
+            TransitionEvent::Resolved => drop(self.firing.remove(&key)),
+        }
+    }
+}
+
 /// The core and its surroundings.
 #[derive(Debug)]
 pub struct Detection {
     pipeline: Pipeline,
     topics: TopicsConfig,
     streams: BTreeMap<TopicPartition, StreamId>,
+    again: Again,
     view: View,
     rejected: u64,
     counted: FlowCounts,
@@ -57,6 +97,7 @@ impl Detection {
             pipeline: Pipeline::new(settings),
             topics: topics.clone(),
             streams: BTreeMap::new(),
+            again: Again::default(),
             view: View::default(),
             rejected: 0,
             counted: FlowCounts::default(),
@@ -76,7 +117,11 @@ impl Detection {
         loop {
             let outputs = tokio::select! {
                 input = inputs.recv() => match input {
-                    Some(input) => self.apply(&input),
+                    Some(input) => {
+                        self.again.note(&input);
+                        self.end_again().await;
+                        self.apply(&input)
+                    }
                     None => break,
                 },
                 Some(replacement) = replacements.recv() => self.replace_rules(replacement),
@@ -146,8 +191,19 @@ impl Detection {
         *self.streams.entry(partition.clone()).or_insert(next)
     }
 
+    /// Once all partitions are where they were, what still fires is told.
+    async fn end_again(&mut self) {
+        if !self.again.partitions.is_empty() {
+            return;
+        }
+        for transition in std::mem::take(&mut self.again.firing).into_values() {
+            let _ = self.outlets.pages.send(Arc::new(transition)).await;
+        }
+    }
+
     async fn hand_out(&mut self, output: &Output) {
         match output {
+            Output::Transition(transition) if !self.again.partitions.is_empty() => self.again.keep(transition),
             Output::Transition(transition) => {
                 log(transition);
                 self.outlets.metrics.add_transition(transition);
@@ -206,5 +262,41 @@ fn log(transition: &Transition) {
         TransitionEvent::Firing => tracing::warn!(alert, severity, labels, at, summary, "alert fires"),
         TransitionEvent::Resolved => tracing::info!(alert, severity, labels, at, summary, "alert resolved"),
         TransitionEvent::Pending => tracing::debug!(alert, severity, labels, at, summary, "alert pending"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::samples;
+
+    #[test]
+    fn what_was_decided_again_is_told_only_where_it_still_fires() {
+        let partition = |number| TopicPartition { topic: "requests".into(), partition: number };
+        let chunk = |number| {
+            let (events, rejections) = (Vec::new(), Vec::new());
+            Arc::new(Chunk {
+                topic_partition: partition(number),
+                start: 0,
+                end: 1,
+                messages: 1,
+                bytes: 0,
+                events,
+                rejections,
+            })
+        };
+        let mut again = Again::default();
+        again.note(&FlowInput::Warm(chunk(0)));
+        again.note(&FlowInput::Warm(chunk(1)));
+        again.note(&FlowInput::Chunk(chunk(0)));
+        assert!(!again.partitions.is_empty(), "the other one is still read again");
+        let said = |version: &str, event| Transition { event, ..samples::transition_of(version) };
+        again.keep(&said("3.9.0", TransitionEvent::Firing));
+        again.keep(&said("4.0.0", TransitionEvent::Firing));
+        again.keep(&said("3.9.0", TransitionEvent::Resolved));
+        again.keep(&said("4.1.0", TransitionEvent::Pending));
+        again.note(&FlowInput::Idle(partition(1)));
+        assert!(again.partitions.is_empty());
+        assert_eq!(again.firing.into_values().collect::<Vec<_>>(), [said("4.0.0", TransitionEvent::Firing)]);
     }
 }
