@@ -174,6 +174,20 @@ fn yes() -> bool {
 #[error("{}", .0.join("\n"))]
 pub struct TestFileError(pub Vec<String>);
 
+impl Case {
+    /// The same events, all in time: what a late case must fire on, or its lateness shows nothing.
+    #[must_use]
+    pub fn in_time(&self) -> Self {
+        let mut case = self.clone();
+        if let CaseSource::Entries(entries) = &mut case.source {
+            entries.iter_mut().for_each(|entry| entry.value.come_in_time());
+        }
+        // A late case without late events has a problem of its own.
+        case.kind = Kind::Boundary;
+        case
+    }
+}
+
 impl TestFile {
     /// Reads the text of a test file.
     ///

@@ -47,6 +47,10 @@ impl Entry {
         self.late_by.is_some()
     }
 
+    pub(super) fn come_in_time(&mut self) {
+        self.late_by = None;
+    }
+
     pub(super) fn is_silence(&self) -> bool {
         self.kind == "watermark"
     }

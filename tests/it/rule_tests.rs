@@ -7,7 +7,8 @@ use std::process::Output;
 
 use floodmark::alert::{Rule, Rules};
 use floodmark::detect::Limits;
-use floodmark::rule_tests::{self, Kind, TestFile, shipped_survivors, shipped_tests};
+use floodmark::model::AlertName;
+use floodmark::rule_tests::{self, Case, Kind, TestFile, shipped_survivors, shipped_tests};
 
 use crate::cli_contract::floodmark;
 
@@ -35,6 +36,25 @@ fn every_shipped_rule_fires_stays_quiet_and_bears_late_and_absent_data() {
     let outcomes = rule_tests::run(&rules, &limits, &files, &mut |_| {});
     let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// A case that would not fire on the same events in time shows nothing of late ones.
+#[test]
+fn every_shipped_late_case_fires_when_its_events_come_in_time() {
+    let (rules, limits) = rules_and_limits();
+    let mut files = shipped_tests().unwrap();
+    // Of `DataDelayed`, lateness itself is the subject.
+    files.retain(|file| file.rule.alert != AlertName::DataDelayed);
+    for file in &mut files {
+        file.cases = file.cases.iter().filter(|case| case.kind == Kind::Late).map(Case::in_time).collect();
+    }
+    let outcomes = rule_tests::run(&rules, &limits, &files, &mut |_| {});
+    for outcome in &outcomes {
+        for case in &outcome.cases {
+            let fired = case.differences.iter().any(|line| !line.expected && line.line.contains("event: firing"));
+            assert!(fired, "{}: \"{}\" fires neither late nor in time: {case:?}", outcome.file, case.name);
+        }
+    }
 }
 
 #[test]
