@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
 use super::generate::Entry;
+use crate::alert::Rule;
 use crate::config::Span;
 use crate::model::{AlertName, Dimension, Severity, TransitionEvent};
 
@@ -27,18 +28,32 @@ pub struct TestFile {
 }
 
 /// Which rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleKey {
     /// Alert name.
     pub alert: AlertName,
     /// Severity.
     pub severity: Severity,
+    /// The service level objective it watches over, where it has a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<String>,
+}
+
+impl RuleKey {
+    /// What a test file calls a rule.
+    #[must_use]
+    pub fn of(rule: &Rule) -> Self {
+        let objective = rule.detect.objective().map(ToString::to_string);
+        Self { alert: rule.alert, severity: rule.labels.severity, objective }
+    }
 }
 
 impl std::fmt::Display for RuleKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.alert, self.severity.as_str())
+        write!(f, "{} ({}", self.alert, self.severity.as_str())?;
+        self.objective.as_ref().map_or(Ok(()), |objective| write!(f, ", objective {objective}"))?;
+        f.write_str(")")
     }
 }
 

@@ -6,14 +6,16 @@ use std::path::Path;
 use std::process::Output;
 
 use floodmark::alert::{Rule, Rules};
+use floodmark::config::FlowConfig;
 use floodmark::detect::Limits;
 use floodmark::model::AlertName;
+use floodmark::pipeline::Settings;
 use floodmark::rule_tests::{self, Case, Kind, TestFile, shipped_survivors, shipped_tests};
 
 use crate::cli_contract::floodmark;
 
-fn rules_and_limits() -> (Rules, Limits) {
-    (Rules::shipped().unwrap(), Limits::shipped().unwrap())
+fn shipped() -> Settings {
+    Settings { flow: FlowConfig::default(), rules: Rules::shipped().unwrap(), limits: Limits::shipped().unwrap() }
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -22,9 +24,9 @@ fn text(bytes: &[u8]) -> &str {
 
 #[test]
 fn every_shipped_rule_fires_stays_quiet_and_bears_late_and_absent_data() {
-    let (rules, limits) = rules_and_limits();
+    let tested = shipped();
     let files = shipped_tests().unwrap();
-    for rule in &rules.rules {
+    for rule in &tested.rules.rules {
         let is_of = |file: &&TestFile| file.rule.alert == rule.alert && file.rule.severity == rule.labels.severity;
         let of_rule: Vec<&TestFile> = files.iter().filter(is_of).collect();
         assert_eq!(of_rule.len(), 1, "test files of {} ({})", rule.alert, rule.labels.severity.as_str());
@@ -33,7 +35,7 @@ fn every_shipped_rule_fires_stays_quiet_and_bears_late_and_absent_data() {
             Kind::NEEDED.iter().filter(|kind| !kinds.contains(kind)).map(|kind| kind.as_str()).collect();
         assert!(missing.is_empty(), "{} has no case that is {missing:?}", of_rule[0].name);
     }
-    let outcomes = rule_tests::run(&rules, &limits, &files, &mut |_| {});
+    let outcomes = rule_tests::run(&tested, &files, &mut |_| {});
     let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
 }
@@ -41,14 +43,14 @@ fn every_shipped_rule_fires_stays_quiet_and_bears_late_and_absent_data() {
 /// A case that would not fire on the same events in time shows nothing of late ones.
 #[test]
 fn every_shipped_late_case_fires_when_its_events_come_in_time() {
-    let (rules, limits) = rules_and_limits();
+    let tested = shipped();
     let mut files = shipped_tests().unwrap();
     // Of `DataDelayed`, lateness itself is the subject.
     files.retain(|file| file.rule.alert != AlertName::DataDelayed);
     for file in &mut files {
         file.cases = file.cases.iter().filter(|case| case.kind == Kind::Late).map(Case::in_time).collect();
     }
-    let outcomes = rule_tests::run(&rules, &limits, &files, &mut |_| {});
+    let outcomes = rule_tests::run(&tested, &files, &mut |_| {});
     for outcome in &outcomes {
         for case in &outcome.cases {
             let fired = case.differences.iter().any(|line| !line.expected && line.line.contains("event: firing"));
@@ -69,9 +71,9 @@ fn every_shipped_test_file_is_built_in() {
 
 #[test]
 fn every_mutant_of_a_shipped_rule_is_noticed_or_excused() {
-    let (rules, limits) = rules_and_limits();
+    let tested = shipped();
     let (files, survivors) = (shipped_tests().unwrap(), shipped_survivors().unwrap());
-    let report = rule_tests::mutate(&rules, &limits, &files, &survivors, &mut || {});
+    let report = rule_tests::mutate(&tested, &files, &survivors, &mut || {});
     let survived: Vec<_> = report.survivors().collect();
     assert!(survived.is_empty(), "{survived:#?}");
     assert!(report.passed(), "{:#?} {:#?}", report.problems, report.needless);
