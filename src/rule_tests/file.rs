@@ -14,6 +14,9 @@ use crate::model::{AlertName, Dimension, Severity, TransitionEvent};
 /// Test files of one run.
 const FILES_MAX: usize = 500;
 
+/// How far off an expected time may be said to be.
+const WITHIN_MAX_MS: i64 = 3_600_000;
+
 /// One test file: the cases of one rule.
 #[derive(Debug, Clone)]
 pub struct TestFile {
@@ -213,9 +216,15 @@ impl TestFile {
             serde_saphyr::from_str(text).map_err(|error| TestFileError(vec![format!("{name}: {error}")]))?;
         let mut problems = Vec::new();
         let mut cases: Vec<Case> = Vec::new();
+        let own = file.cases.iter().flat_map(|case| &case.value.events);
+        for entry in file.background.iter().chain(own) {
+            if let Err(problem) = entry.value.check() {
+                problems.push(format!("{name}: line {}: {problem}", entry.referenced.line()));
+            }
+        }
         for case in file.cases {
             let (line, case) = (case.referenced.line(), case.value);
-            if let Err(problem) = check(&case) {
+            if let Err(problem) = check(&case, &file.background) {
                 problems.push(format!("{name}:{line}: case \"{}\": {problem}", case.name));
             }
             if cases.iter().any(|other| other.name == case.name) {
@@ -283,12 +292,20 @@ fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>, TestFileError> {
     Ok(all)
 }
 
-fn check(case: &CaseText) -> Result<(), String> {
+fn check(case: &CaseText, background: &[Spanned<Entry>]) -> Result<(), String> {
     if case.expect.is_empty() != case.expect_none {
         return Err("give `expect`, or `expect_none: true`".to_owned());
     }
     if case.scenario.is_some() && !case.events.is_empty() {
         return Err("give `scenario` or `events`, not both".to_owned());
+    }
+    let background = if case.background { background } else { &[] };
+    let brings_records = case.events.iter().chain(background).any(|entry| !entry.value.is_silence());
+    if !brings_records && case.scenario.is_none() && case.kind != Kind::Absent {
+        return Err("nothing comes in: give `events` or `scenario`".to_owned());
+    }
+    if case.expect.iter().any(|expected| expected.within.as_millis() > WITHIN_MAX_MS) {
+        return Err("`within` is at most 1h: further off is another time".to_owned());
     }
     let fires = case.expect.iter().any(|expected| expected.event == TransitionEvent::Firing);
     match case.kind {

@@ -1,6 +1,7 @@
 //! Tests of alert rules: `alerts/tests/*.yaml`, run through the core, and mutants of the rules that the tests must notice.
 
 mod compare;
+mod entry_check;
 mod file;
 mod generate;
 mod mutate;

@@ -173,10 +173,44 @@ fn mistakes_in_test_files_are_refused_with_line_and_hint() {
     }
     let neither = RESTARTS.replace("    expect:\n      - { at: 4m, event: firing, labels: { source: api-7 } }\n", "");
     assert!(text(&test(&neither, &[]).stderr).contains(":3: case \"three restarts\": give `expect`"));
+    let no_type = test(&RESTARTS.replace("type: signal, ", ""), &[]);
+    assert_eq!(no_type.status.code(), Some(78));
+    assert!(text(&no_type.stderr).contains("line 6: a request has no `metric`"), "{}", text(&no_type.stderr));
+    let far = test(&RESTARTS.replace("at: 4m", "within: 1000d, at: 4m"), &[]);
+    assert!(text(&far.stderr).contains("`within` is at most 1h"), "{}", text(&far.stderr));
+    let nothing =
+        "rule: { alert: RestartLoop, severity: critical }\ncases:\n  - { name: n, kind: quiet, expect_none: true }\n";
+    assert!(text(&test(nothing, &[]).stderr).contains("nothing comes in"));
+    let attempts =
+        RESTARTS.replace("type: signal, source: api-7, metric: restarts_total, ", "attempts: 100000000000, ");
+    let endless = test(&attempts.replace("value: [0, 1, 2, 3, 3, 3]", "route: Get"), &[]);
+    assert!(text(&endless.stdout).contains("more than 2000000 events"), "{}", text(&endless.stdout));
     let no_event = test(&RESTARTS.replace("metric: restarts_total, ", ""), &[]);
     assert!(text(&no_event.stdout).contains("line 6: not an event"), "{}", text(&no_event.stdout));
     let endless = test(&RESTARTS.replace("every: 1m", "every: 0s"), &[]);
     assert!(text(&endless.stdout).contains("line 6: give `every`"), "{}", text(&endless.stdout));
+}
+
+#[test]
+fn what_has_no_rule_or_no_tests_passes_nothing() {
+    let rules = tempfile::tempdir().unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts");
+    std::fs::copy(shipped.join("rules/limits.yaml"), rules.path().join("limits.yaml")).unwrap();
+    let directory = rules.path().to_str().unwrap();
+    let junit = test(RESTARTS, &["--rules", directory, "--output", "junit"]);
+    assert_eq!(junit.status.code(), Some(1));
+    let told = text(&junit.stdout);
+    assert!(told.contains("<testsuites tests=\"1\" failures=\"1\">") && told.contains("no such rule"), "{told}");
+    let mutated = test(RESTARTS, &["--rules", directory, "--mutate"]);
+    assert_eq!(mutated.status.code(), Some(1));
+    assert!(text(&mutated.stdout).contains("there is no rule RestartLoop (critical)"), "{}", text(&mutated.stdout));
+    // Rules of one's own and a directory of tests: each rule has some.
+    let tests = tempfile::tempdir().unwrap();
+    std::fs::write(tests.path().join("restarts.yaml"), RESTARTS).unwrap();
+    let arguments = ["alerts", "test", "--rules", directory, "--mutate"];
+    let untested = floodmark().args(arguments).arg(tests.path()).output().unwrap();
+    assert_eq!(untested.status.code(), Some(1));
+    assert!(text(&untested.stdout).contains("untested: RateLimitExceeded (warning)"), "{}", text(&untested.stdout));
 }
 
 #[test]
