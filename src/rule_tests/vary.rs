@@ -82,19 +82,14 @@ impl Vary {
 }
 
 impl Vary {
-    /// Whether its numbers are numbers, and its share is one.
+    /// Whether its share is one.
     ///
     /// # Errors
-    /// What they are instead.
+    /// It is not.
     pub(super) fn check(&self) -> Result<(), String> {
         match self {
             Self::Shared(shared) if !(0.0..=1.0).contains(&shared.share) => {
                 Err(format!("`share: {}`: a share is from 0 to 1", shared.share))
-            }
-            Self::Moving(Moving { from, to, per_minute, noise })
-                if ![*from, to.unwrap_or(0.0), *per_minute, *noise].iter().all(|number| number.is_finite()) =>
-            {
-                Err("its numbers must be finite".to_owned())
             }
             _ => Ok(()),
         }
