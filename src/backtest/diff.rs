@@ -19,7 +19,7 @@ pub enum Change {
     Earlier,
     /// The new rules fire later.
     Later,
-    /// The same moment, another severity.
+    /// Another severity, at the same moment or not.
     Severity,
     /// No difference.
     Same,
@@ -59,9 +59,10 @@ impl Diff {
         let change = match (&old, &new) {
             (None, _) => Change::New,
             (_, None) => Change::Gone,
+            // Whether it wakes anybody matters more than when; `shift_ms` still says that.
+            (Some(old), Some(new)) if old.severity != new.severity => Change::Severity,
             (Some(_), Some(_)) if shift_ms < 0 => Change::Earlier,
             (Some(_), Some(_)) if shift_ms > 0 => Change::Later,
-            (Some(old), Some(new)) if old.severity != new.severity => Change::Severity,
             _ => Change::Same,
         };
         Self { change, shift_ms, old, new }
@@ -154,6 +155,8 @@ mod tests {
         assert_eq!(changes(vec![one(10, None)], vec![other]), [(Change::Gone, 0), (Change::New, 0)]);
         let ticket = page("a", Severity::Warning, 10, None);
         assert_eq!(changes(vec![one(10, None)], vec![ticket]), [(Change::Severity, 0)]);
+        let later_ticket = page("a", Severity::Warning, 70, None);
+        assert_eq!(changes(vec![one(10, None)], vec![later_ticket]), [(Change::Severity, 60)]);
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Seen {
 
     /// As a line of `expect:`.
     #[must_use]
-    pub fn line(&self, rule: RuleKey) -> String {
+    pub fn line(&self, rule: &RuleKey) -> String {
         let at = Span::from_millis(self.at_ms.unsigned_abs());
         let labels: Vec<String> =
             self.labels.0.iter().map(|(name, value)| format!("{}: \"{value}\"", name.as_str())).collect();
@@ -48,7 +48,7 @@ fn line(
     at: Span,
     event: TransitionEvent,
     (alert, severity): (AlertName, Severity),
-    rule: RuleKey,
+    rule: &RuleKey,
     labels: &[String],
 ) -> String {
     let at = humantime::format_duration(at.0).to_string().replace(' ', "");
@@ -82,7 +82,7 @@ impl std::fmt::Display for Difference {
 }
 
 /// Holds what came against what was expected. Each expectation takes the first that fits and is not taken.
-pub(super) fn compare(rule: RuleKey, expected: &[Expected], seen: &[Seen]) -> Vec<Difference> {
+pub(super) fn compare(rule: &RuleKey, expected: &[Expected], seen: &[Seen]) -> Vec<Difference> {
     let pending_counts = expected.iter().any(|expected| expected.event == TransitionEvent::Pending);
     let mut left: Vec<&Seen> =
         seen.iter().filter(|seen| pending_counts || seen.event != TransitionEvent::Pending).collect();
@@ -99,14 +99,14 @@ pub(super) fn compare(rule: RuleKey, expected: &[Expected], seen: &[Seen]) -> Ve
     differences
 }
 
-fn expected_line(rule: RuleKey, expected: &Expected) -> String {
+fn expected_line(rule: &RuleKey, expected: &Expected) -> String {
     let labels: Vec<String> =
         expected.labels.iter().map(|(name, value)| format!("{}: \"{value}\"", name.as_str())).collect();
     let identity = (expected.alert.unwrap_or(rule.alert), expected.severity.unwrap_or(rule.severity));
     line(expected.at, expected.event, identity, rule, &labels)
 }
 
-fn fits(rule: RuleKey, expected: &Expected, seen: &Seen) -> bool {
+fn fits(rule: &RuleKey, expected: &Expected, seen: &Seen) -> bool {
     let off_ms = (seen.at_ms - expected.at.as_millis()).abs();
     seen.event == expected.event
         && seen.alert == expected.alert.unwrap_or(rule.alert)

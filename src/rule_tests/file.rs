@@ -7,11 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
 use super::generate::Entry;
+use crate::alert::Rule;
 use crate::config::Span;
 use crate::model::{AlertName, Dimension, Severity, TransitionEvent};
 
 /// Test files of one run.
 const FILES_MAX: usize = 500;
+
+/// How far off an expected time may be said to be.
+const WITHIN_MAX_MS: i64 = 3_600_000;
 
 /// One test file: the cases of one rule.
 #[derive(Debug, Clone)]
@@ -27,18 +31,32 @@ pub struct TestFile {
 }
 
 /// Which rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleKey {
     /// Alert name.
     pub alert: AlertName,
     /// Severity.
     pub severity: Severity,
+    /// The service level objective it watches over, where it has a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<String>,
+}
+
+impl RuleKey {
+    /// What a test file calls a rule.
+    #[must_use]
+    pub fn of(rule: &Rule) -> Self {
+        let objective = rule.detect.objective().map(ToString::to_string);
+        Self { alert: rule.alert, severity: rule.labels.severity, objective }
+    }
 }
 
 impl std::fmt::Display for RuleKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.alert, self.severity.as_str())
+        write!(f, "{} ({}", self.alert, self.severity.as_str())?;
+        self.objective.as_ref().map_or(Ok(()), |objective| write!(f, ", objective {objective}"))?;
+        f.write_str(")")
     }
 }
 
@@ -174,6 +192,20 @@ fn yes() -> bool {
 #[error("{}", .0.join("\n"))]
 pub struct TestFileError(pub Vec<String>);
 
+impl Case {
+    /// The same events, all in time: what a late case must fire on, or its lateness shows nothing.
+    #[must_use]
+    pub fn in_time(&self) -> Self {
+        let mut case = self.clone();
+        if let CaseSource::Entries(entries) = &mut case.source {
+            entries.iter_mut().for_each(|entry| entry.value.come_in_time());
+        }
+        // A late case without late events has a problem of its own.
+        case.kind = Kind::Boundary;
+        case
+    }
+}
+
 impl TestFile {
     /// Reads the text of a test file.
     ///
@@ -184,9 +216,15 @@ impl TestFile {
             serde_saphyr::from_str(text).map_err(|error| TestFileError(vec![format!("{name}: {error}")]))?;
         let mut problems = Vec::new();
         let mut cases: Vec<Case> = Vec::new();
+        let own = file.cases.iter().flat_map(|case| &case.value.events);
+        for entry in file.background.iter().chain(own) {
+            if let Err(problem) = entry.value.check() {
+                problems.push(format!("{name}: line {}: {problem}", entry.referenced.line()));
+            }
+        }
         for case in file.cases {
             let (line, case) = (case.referenced.line(), case.value);
-            if let Err(problem) = check(&case) {
+            if let Err(problem) = check(&case, &file.background) {
                 problems.push(format!("{name}:{line}: case \"{}\": {problem}", case.name));
             }
             if cases.iter().any(|other| other.name == case.name) {
@@ -254,12 +292,20 @@ fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>, TestFileError> {
     Ok(all)
 }
 
-fn check(case: &CaseText) -> Result<(), String> {
+fn check(case: &CaseText, background: &[Spanned<Entry>]) -> Result<(), String> {
     if case.expect.is_empty() != case.expect_none {
         return Err("give `expect`, or `expect_none: true`".to_owned());
     }
     if case.scenario.is_some() && !case.events.is_empty() {
         return Err("give `scenario` or `events`, not both".to_owned());
+    }
+    let background = if case.background { background } else { &[] };
+    let brings_records = case.events.iter().chain(background).any(|entry| !entry.value.is_silence());
+    if !brings_records && case.scenario.is_none() && case.kind != Kind::Absent {
+        return Err("nothing comes in: give `events` or `scenario`".to_owned());
+    }
+    if case.expect.iter().any(|expected| expected.within.as_millis() > WITHIN_MAX_MS) {
+        return Err("`within` is at most 1h: further off is another time".to_owned());
     }
     let fires = case.expect.iter().any(|expected| expected.event == TransitionEvent::Firing);
     match case.kind {

@@ -26,15 +26,15 @@ pub(super) struct Entry {
     from: Span0,
     until: Option<Span>,
     every: Option<Span>,
-    jitter: f64,
+    pub(super) jitter: f64,
     subscriptions: Option<u64>,
     late_by: Option<Span>,
-    attempts: Option<Vary>,
-    attempt_pause: Option<Span>,
-    attempts_in_vain: bool,
-    unmarked: bool,
-    kind: String,
-    fields: BTreeMap<String, Vary>,
+    pub(super) attempts: Option<Vary>,
+    pub(super) attempt_pause: Option<Span>,
+    pub(super) attempts_in_vain: bool,
+    pub(super) unmarked: bool,
+    pub(super) kind: String,
+    pub(super) fields: BTreeMap<String, Vary>,
     attributes: BTreeMap<String, String>,
 }
 
@@ -45,6 +45,10 @@ struct Span0(i64);
 impl Entry {
     pub(super) fn is_late(&self) -> bool {
         self.late_by.is_some()
+    }
+
+    pub(super) fn come_in_time(&mut self) {
+        self.late_by = None;
     }
 
     pub(super) fn is_silence(&self) -> bool {
@@ -171,11 +175,8 @@ fn add(entry: &Entry, decoder: &Decoder, all: &mut Vec<Delivered>) -> Result<(),
             span_ms: until_ms - from_ms,
         };
         #[allow(clippy::cast_possible_truncation)] // less than `every`
-        let jitter_ms = (every_ms as f64 * entry.jitter.clamp(0.0, 1.0) * scatter(index)) as i64;
+        let jitter_ms = (every_ms as f64 * entry.jitter * scatter(index)) as i64;
         add_attempts(entry, place, at_ms + jitter_ms, decoder, all)?;
-        if all.len() > EVENTS_MAX {
-            return Err(format!("more than {EVENTS_MAX} events in one case"));
-        }
         (at_ms, index) = (at_ms + every_ms.max(1), index + 1);
     }
     Ok(())
@@ -193,6 +194,9 @@ fn add_attempts(
     let pause_ms = entry.attempt_pause.map_or(2_000, Span::as_millis);
     let late_ms = entry.late_by.map_or(0, Span::as_millis);
     for attempt in 1..=attempts.unwrap_or(1) {
+        if all.len() >= EVENTS_MAX {
+            return Err(format!("more than {EVENTS_MAX} events in one case"));
+        }
         let at_ms = at_ms + (attempt - 1) * pause_ms;
         let mut record = record(entry, place);
         record.insert("timestamp".to_owned(), START.plus(at_ms).as_millis().into());

@@ -144,7 +144,7 @@ impl Found<'_> {
     }
 
     fn skip(&mut self, path: &[String], how: &str, reason: String) {
-        let rule = RuleKey { alert: self.rule.alert, severity: self.rule.labels.severity };
+        let rule = RuleKey::of(self.rule);
         self.skipped.push(Skipped { rule, change: format!("{} {how}", path.join(".")), reason });
     }
 }

@@ -8,7 +8,7 @@ use super::run::{Prepared, prepare, rule_of, run_case, settings};
 use super::survivors::{Survivor, Survivors};
 use super::workers::in_parallel;
 use crate::alert::Rules;
-use crate::detect::Limits;
+use crate::pipeline::Settings;
 
 /// What came of a mutant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,7 +30,7 @@ pub struct MutantOutcome {
 }
 
 /// What came of all mutants.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct MutationReport {
     /// Mutants.
     pub mutants: Vec<MutantOutcome>,
@@ -38,8 +38,10 @@ pub struct MutationReport {
     pub skipped: Vec<Skipped>,
     /// Lines of the file of survivors that excuse nothing.
     pub needless: Vec<Survivor>,
-    /// Files whose cases could not be made into events.
+    /// Files without a rule, and those whose cases could not be made into events or fail already.
     pub problems: Vec<String>,
+    /// Rules that no file tests; left to the caller, who knows whether the files are all there are.
+    pub untested: Vec<RuleKey>,
 }
 
 impl MutationReport {
@@ -48,25 +50,24 @@ impl MutationReport {
         self.mutants.iter().filter(|mutant| mutant.noticed_by.is_none() && mutant.excused.is_none())
     }
 
-    /// Whether every mutant was noticed or is excused, and every excuse is needed.
+    /// Whether there were mutants, each was noticed or is excused, every excuse is needed, and no rule is without tests.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.problems.is_empty() && self.needless.is_empty() && self.survivors().next().is_none()
+        let nothing_amiss = self.problems.is_empty() && self.needless.is_empty() && self.untested.is_empty();
+        nothing_amiss && !self.mutants.is_empty() && self.survivors().next().is_none()
     }
 }
 
 /// Breaks each rule that has tests, one change at a time, and runs its tests; on all processors, a file a thread.
 #[must_use]
 pub fn mutate(
-    rules: &Rules,
-    limits: &Limits,
+    tested: &Settings,
     files: &[TestFile],
     survivors: &Survivors,
     on_done: &mut dyn FnMut(),
 ) -> MutationReport {
-    let by_file = in_parallel(files, &|file| mutate_file(rules, limits, file), &mut |_| on_done());
-    let mut report =
-        MutationReport { mutants: Vec::new(), skipped: Vec::new(), needless: Vec::new(), problems: Vec::new() };
+    let by_file = in_parallel(files, &|file| mutate_file(tested, file), &mut |_| on_done());
+    let mut report = MutationReport::default();
     for outcome in by_file {
         match outcome {
             Ok((mutants, skipped)) => {
@@ -80,32 +81,39 @@ pub fn mutate(
     report
 }
 
+/// Rules that no file tests, in their order.
+#[must_use]
+pub fn untested(rules: &Rules, files: &[TestFile]) -> Vec<RuleKey> {
+    let is_tested = |key: &RuleKey| files.iter().any(|file| file.rule == *key);
+    rules.rules.iter().map(RuleKey::of).filter(|key| !is_tested(key)).collect()
+}
+
 type Outcome = Result<(Vec<MutantOutcome>, Vec<Skipped>), String>;
 
-fn mutate_file(rules: &Rules, limits: &Limits, file: &TestFile) -> Outcome {
-    let Some(rule) = rule_of(rules, file) else { return Ok((Vec::new(), Vec::new())) };
+fn mutate_file(tested: &Settings, file: &TestFile) -> Outcome {
     let problem = |problem: String| format!("{}: {problem}", file.name);
+    let rule = rule_of(&tested.rules, file).ok_or_else(|| problem(format!("there is no rule {}", file.rule)))?;
     let cases = file.cases.iter().map(prepare).collect::<Result<Vec<_>, _>>().map_err(problem)?;
     // What fails already notices everything.
-    let unbroken = settings(Some(rule), limits, file).map_err(problem)?;
-    if let Some(failed) = cases.iter().map(|case| run_case(&unbroken, file.rule, case)).find(|case| !case.passed()) {
+    let unbroken = settings(Some(rule), tested, file).map_err(problem)?;
+    if let Some(failed) = cases.iter().map(|case| run_case(&unbroken, &file.rule, case)).find(|case| !case.passed()) {
         return Err(problem(format!("line {}: \"{}\" fails before the rule is broken", failed.line, failed.name)));
     }
     let (mutants, skipped) = mutants(rule);
-    let outcomes = mutants.iter().map(|mutant| try_mutant(mutant, limits, file, &cases).map_err(problem));
+    let outcomes = mutants.iter().map(|mutant| try_mutant(mutant, tested, file, &cases).map_err(problem));
     Ok((outcomes.collect::<Result<_, _>>()?, skipped))
 }
 
 fn try_mutant(
     mutant: &Mutant,
-    limits: &Limits,
+    tested: &Settings,
     file: &TestFile,
     cases: &[Prepared<'_>],
 ) -> Result<MutantOutcome, String> {
-    let settings = settings(mutant.rule.as_ref(), limits, file)?;
-    let notices = |case: &&Prepared<'_>| !run_case(&settings, file.rule, case).passed();
+    let settings = settings(mutant.rule.as_ref(), tested, file)?;
+    let notices = |case: &&Prepared<'_>| !run_case(&settings, &file.rule, case).passed();
     Ok(MutantOutcome {
-        rule: file.rule,
+        rule: file.rule.clone(),
         file: file.name.clone(),
         key: mutant.key.clone(),
         from: mutant.from.clone(),

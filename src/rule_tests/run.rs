@@ -7,7 +7,6 @@ use super::file::{Case, CaseSource, Kind, RuleKey, ScenarioSource, TestFile};
 use super::generate::{self, EVENTS_MAX};
 use super::workers::in_parallel;
 use crate::alert::{Rule, Rules};
-use crate::config::FlowConfig;
 use crate::detect::Limits;
 use crate::flow::StreamId;
 use crate::model::{Event, Output, Timestamp};
@@ -69,27 +68,28 @@ pub(super) struct Prepared<'a> {
 
 /// The rule that a file tests.
 pub(super) fn rule_of<'a>(rules: &'a Rules, file: &TestFile) -> Option<&'a Rule> {
-    rules.rules.iter().find(|rule| rule.alert == file.rule.alert && rule.labels.severity == file.rule.severity)
+    rules.rules.iter().find(|rule| RuleKey::of(rule) == file.rule)
 }
 
-/// Runs `files` against `rules`, on all processors. `limits` are those of files that bring none.
+/// Whether the rule that a file tests is there.
 #[must_use]
-pub fn run(
-    rules: &Rules,
-    limits: &Limits,
-    files: &[TestFile],
-    on_done: &mut dyn FnMut(&FileOutcome),
-) -> Vec<FileOutcome> {
-    in_parallel(files, &|file| run_file(rules, limits, file), on_done)
+pub fn has_rule(rules: &Rules, file: &TestFile) -> bool {
+    rule_of(rules, file).is_some()
 }
 
-fn run_file(rules: &Rules, limits: &Limits, file: &TestFile) -> FileOutcome {
-    let (name, rule) = (file.name.clone(), file.rule);
-    let Some(tested) = rule_of(rules, file) else {
+/// Runs `files` against the rules, on all processors. The limits are those of files that bring none.
+#[must_use]
+pub fn run(tested: &Settings, files: &[TestFile], on_done: &mut dyn FnMut(&FileOutcome)) -> Vec<FileOutcome> {
+    in_parallel(files, &|file| run_file(tested, file), on_done)
+}
+
+fn run_file(tested: &Settings, file: &TestFile) -> FileOutcome {
+    let (name, rule) = (file.name.clone(), file.rule.clone());
+    let Some(found) = rule_of(&tested.rules, file) else {
         return FileOutcome { file: name, rule, rule_missing: true, cases: Vec::new() };
     };
-    let cases = file.cases.iter().map(|case| match (settings(Some(tested), limits, file), prepare(case)) {
-        (Ok(settings), Ok(prepared)) => run_case(&settings, file.rule, &prepared),
+    let cases = file.cases.iter().map(|case| match (settings(Some(found), tested, file), prepare(case)) {
+        (Ok(settings), Ok(prepared)) => run_case(&settings, &file.rule, &prepared),
         (Err(problem), _) | (_, Err(problem)) => unusable(case, problem),
     });
     FileOutcome { file: name, rule, rule_missing: false, cases: cases.collect() }
@@ -101,12 +101,13 @@ fn unusable(case: &Case, problem: String) -> CaseOutcome {
 }
 
 /// The rule alone (none: it was taken away), with the limits of the file.
-pub(super) fn settings(rule: Option<&Rule>, limits: &Limits, file: &TestFile) -> Result<Settings, String> {
+pub(super) fn settings(rule: Option<&Rule>, tested: &Settings, file: &TestFile) -> Result<Settings, String> {
     let limits = match &file.limits {
         Some(text) => Limits::parse(text, &file.name).map_err(|error| error.to_string())?,
-        None => limits.clone(),
+        None => tested.limits.clone(),
     };
-    Ok(Settings { flow: FlowConfig::default(), rules: Rules { rules: rule.cloned().into_iter().collect() }, limits })
+    let rules = Rules { rules: rule.cloned().into_iter().collect() };
+    Ok(Settings { flow: tested.flow.clone(), rules, limits })
 }
 
 /// Makes the events of a case.
@@ -132,7 +133,7 @@ fn simulated(source: &ScenarioSource) -> Result<(Timestamp, Vec<Event>), String>
 }
 
 /// Runs one case.
-pub(super) fn run_case(settings: &Settings, rule: RuleKey, prepared: &Prepared<'_>) -> CaseOutcome {
+pub(super) fn run_case(settings: &Settings, rule: &RuleKey, prepared: &Prepared<'_>) -> CaseOutcome {
     let mut pipeline = Pipeline::new(settings);
     let mut seen = Vec::new();
     let mut take = |outputs: Vec<Output>| {

@@ -81,6 +81,21 @@ impl Vary {
     }
 }
 
+impl Vary {
+    /// Whether its share is one.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Shared(shared) if !(0.0..=1.0).contains(&shared.share) => {
+                Err(format!("`share: {}`: a share is from 0 to 1", shared.share))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Moving {
     fn at(&self, place: Place) -> f64 {
         let share = place.after_ms as f64 / place.span_ms.max(1) as f64;

@@ -178,6 +178,15 @@ fn files_are_backtested_without_an_engine() {
     assert!(changes.contains(&"later"), "{report:#}");
 }
 
+/// Each rule set would get a part of what comes through.
+#[test]
+fn what_cannot_be_read_twice_is_refused() {
+    let arguments = ["alerts", "backtest", "--rules", "alerts/rules", "--files", "/dev/null"];
+    let output = floodmark().args(arguments).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && told.contains("/dev/null is no regular file"), "{told}");
+}
+
 #[test]
 fn wrong_spans_are_refused() {
     let refused = |arguments: &[&str], said: &str| {

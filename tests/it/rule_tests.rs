@@ -6,13 +6,16 @@ use std::path::Path;
 use std::process::Output;
 
 use floodmark::alert::{Rule, Rules};
+use floodmark::config::FlowConfig;
 use floodmark::detect::Limits;
-use floodmark::rule_tests::{self, Kind, TestFile, shipped_survivors, shipped_tests};
+use floodmark::model::AlertName;
+use floodmark::pipeline::Settings;
+use floodmark::rule_tests::{self, Case, Kind, TestFile, shipped_survivors, shipped_tests};
 
 use crate::cli_contract::floodmark;
 
-fn rules_and_limits() -> (Rules, Limits) {
-    (Rules::shipped().unwrap(), Limits::shipped().unwrap())
+fn shipped() -> Settings {
+    Settings { flow: FlowConfig::default(), rules: Rules::shipped().unwrap(), limits: Limits::shipped().unwrap() }
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -21,9 +24,9 @@ fn text(bytes: &[u8]) -> &str {
 
 #[test]
 fn every_shipped_rule_fires_stays_quiet_and_bears_late_and_absent_data() {
-    let (rules, limits) = rules_and_limits();
+    let tested = shipped();
     let files = shipped_tests().unwrap();
-    for rule in &rules.rules {
+    for rule in &tested.rules.rules {
         let is_of = |file: &&TestFile| file.rule.alert == rule.alert && file.rule.severity == rule.labels.severity;
         let of_rule: Vec<&TestFile> = files.iter().filter(is_of).collect();
         assert_eq!(of_rule.len(), 1, "test files of {} ({})", rule.alert, rule.labels.severity.as_str());
@@ -32,9 +35,28 @@ fn every_shipped_rule_fires_stays_quiet_and_bears_late_and_absent_data() {
             Kind::NEEDED.iter().filter(|kind| !kinds.contains(kind)).map(|kind| kind.as_str()).collect();
         assert!(missing.is_empty(), "{} has no case that is {missing:?}", of_rule[0].name);
     }
-    let outcomes = rule_tests::run(&rules, &limits, &files, &mut |_| {});
+    let outcomes = rule_tests::run(&tested, &files, &mut |_| {});
     let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// A case that would not fire on the same events in time shows nothing of late ones.
+#[test]
+fn every_shipped_late_case_fires_when_its_events_come_in_time() {
+    let tested = shipped();
+    let mut files = shipped_tests().unwrap();
+    // Of `DataDelayed`, lateness itself is the subject.
+    files.retain(|file| file.rule.alert != AlertName::DataDelayed);
+    for file in &mut files {
+        file.cases = file.cases.iter().filter(|case| case.kind == Kind::Late).map(Case::in_time).collect();
+    }
+    let outcomes = rule_tests::run(&tested, &files, &mut |_| {});
+    for outcome in &outcomes {
+        for case in &outcome.cases {
+            let fired = case.differences.iter().any(|line| !line.expected && line.line.contains("event: firing"));
+            assert!(fired, "{}: \"{}\" fires neither late nor in time: {case:?}", outcome.file, case.name);
+        }
+    }
 }
 
 #[test]
@@ -49,9 +71,9 @@ fn every_shipped_test_file_is_built_in() {
 
 #[test]
 fn every_mutant_of_a_shipped_rule_is_noticed_or_excused() {
-    let (rules, limits) = rules_and_limits();
+    let tested = shipped();
     let (files, survivors) = (shipped_tests().unwrap(), shipped_survivors().unwrap());
-    let report = rule_tests::mutate(&rules, &limits, &files, &survivors, &mut || {});
+    let report = rule_tests::mutate(&tested, &files, &survivors, &mut || {});
     let survived: Vec<_> = report.survivors().collect();
     assert!(survived.is_empty(), "{survived:#?}");
     assert!(report.passed(), "{:#?} {:#?}", report.problems, report.needless);
@@ -151,10 +173,40 @@ fn mistakes_in_test_files_are_refused_with_line_and_hint() {
     }
     let neither = RESTARTS.replace("    expect:\n      - { at: 4m, event: firing, labels: { source: api-7 } }\n", "");
     assert!(text(&test(&neither, &[]).stderr).contains(":3: case \"three restarts\": give `expect`"));
+    let no_type = test(&RESTARTS.replace("type: signal, ", ""), &[]);
+    assert_eq!(no_type.status.code(), Some(78));
+    assert!(text(&no_type.stderr).contains("line 6: a request has no `metric`"), "{}", text(&no_type.stderr));
+    let far = test(&RESTARTS.replace("at: 4m", "within: 1000d, at: 4m"), &[]);
+    assert!(text(&far.stderr).contains("`within` is at most 1h"), "{}", text(&far.stderr));
+    let nothing =
+        "rule: { alert: RestartLoop, severity: critical }\ncases:\n  - { name: n, kind: quiet, expect_none: true }\n";
+    assert!(text(&test(nothing, &[]).stderr).contains("nothing comes in"));
     let no_event = test(&RESTARTS.replace("metric: restarts_total, ", ""), &[]);
     assert!(text(&no_event.stdout).contains("line 6: not an event"), "{}", text(&no_event.stdout));
     let endless = test(&RESTARTS.replace("every: 1m", "every: 0s"), &[]);
     assert!(text(&endless.stdout).contains("line 6: give `every`"), "{}", text(&endless.stdout));
+}
+
+#[test]
+fn what_has_no_rule_or_no_tests_passes_nothing() {
+    let rules = tempfile::tempdir().unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts");
+    std::fs::copy(shipped.join("rules/limits.yaml"), rules.path().join("limits.yaml")).unwrap();
+    let directory = rules.path().to_str().unwrap();
+    let junit = test(RESTARTS, &["--rules", directory, "--output", "junit"]);
+    assert_eq!(junit.status.code(), Some(1));
+    let told = text(&junit.stdout);
+    assert!(told.contains("<testsuites tests=\"1\" failures=\"1\">") && told.contains("no such rule"), "{told}");
+    let mutated = test(RESTARTS, &["--rules", directory, "--mutate"]);
+    assert_eq!(mutated.status.code(), Some(1));
+    assert!(text(&mutated.stdout).contains("there is no rule RestartLoop (critical)"), "{}", text(&mutated.stdout));
+    // Rules of one's own and a directory of tests: each rule has some.
+    let tests = tempfile::tempdir().unwrap();
+    std::fs::write(tests.path().join("restarts.yaml"), RESTARTS).unwrap();
+    let arguments = ["alerts", "test", "--rules", directory, "--mutate"];
+    let untested = floodmark().args(arguments).arg(tests.path()).output().unwrap();
+    assert_eq!(untested.status.code(), Some(1));
+    assert!(text(&untested.stdout).contains("untested: RateLimitExceeded (warning)"), "{}", text(&untested.stdout));
 }
 
 #[test]

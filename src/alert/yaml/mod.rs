@@ -28,6 +28,10 @@ fn syntax_problem(file: &str, text: &str, error: &serde_saphyr::Error) -> FilePr
     let message = error.to_string();
     // The place is said in front already.
     let message = message.split(" at line ").next().unwrap_or_default();
+    if message.contains("multiple YAML documents") {
+        let problem = FileProblem::new(file, (line, column), "", "holds more than one YAML document");
+        return problem.hint("one file is one document: leave out the line `---` and put the lists together");
+    }
     // What could be allowed in the code is nothing that a person can do about the file.
     let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
     let problem = FileProblem::new(file, (line, column), "", format!("is not YAML: {message}"));

@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 
 use crate::backtest::{Pages, Side};
 use crate::config::{Config, Format};
@@ -21,6 +21,7 @@ pub(super) fn run(
     format: Format,
     (old, new): (&Settings, &Settings),
 ) -> anyhow::Result<(Side, Side)> {
+    files.iter().try_for_each(|path| readable_twice(path))?;
     let decoder = Decoder::new(format, &config.decode);
     std::thread::scope(|scope| {
         let other = scope.spawn(|| side(&decoder, files, old));
@@ -28,6 +29,17 @@ pub(super) fn run(
         let old = other.join().map_err(|_| anyhow!("a rule set's thread ended early"))?;
         Ok((old?, new?))
     })
+}
+
+/// Both sides read each file: of a pipe each would get a part.
+fn readable_twice(path: &Path) -> anyhow::Result<()> {
+    let metadata = path.metadata().with_context(|| format!("cannot open {}", path.display()))?;
+    ensure!(
+        metadata.is_file(),
+        "{} is no regular file: both rule sets read it, so a pipe must be written to a file first",
+        path.display()
+    );
+    Ok(())
 }
 
 fn side(decoder: &Decoder, files: &[PathBuf], settings: &Settings) -> anyhow::Result<Side> {

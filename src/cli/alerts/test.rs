@@ -8,9 +8,15 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::test_report;
+use crate::alert::Rules;
+use crate::app;
 use crate::cli::{CliError, Globals, settings};
+use crate::config::{Config, FlowConfig};
 use crate::detect::Limits;
-use crate::rule_tests::{self, FileOutcome, Survivors, TestFile, TestFileError, shipped_survivors, shipped_tests};
+use crate::pipeline::Settings;
+use crate::rule_tests::{
+    self, FileOutcome, RuleKey, Survivors, TestFile, TestFileError, shipped_survivors, shipped_tests,
+};
 
 /// Arguments of `alerts test`.
 #[derive(Debug, clap::Args)]
@@ -61,32 +67,53 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
         return Err(CliError::Usage("--mutate reports as table or json".to_owned()));
     }
     let config = globals.load_config()?;
-    let settings = settings::load(&config, args.rules.as_deref())?;
-    let files = if args.files.is_empty() { shipped_tests() } else { TestFile::load(&args.files) };
-    let files = files.map_err(unusable)?;
-    // The shipped tests know the shipped limits.
-    let limits = if args.files.is_empty() {
-        Limits::shipped().map_err(|e| CliError::Config(e.to_string()))?
+    let (tested, files) = if args.files.is_empty() {
+        for_shipped_tests(&config, args)?
     } else {
-        settings.limits.clone()
+        (settings::load(&config, args.rules.as_deref())?, TestFile::load(&args.files).map_err(unusable)?)
     };
+    let untested = untested(&config, args, &tested.rules, &files)?;
     let progress = progress(files.len());
     let (text, passed) = if args.mutate {
         let survivors = survivors(args)?;
-        let report = rule_tests::mutate(&settings.rules, &limits, &files, &survivors, &mut || progress.inc(1));
+        let mut report = rule_tests::mutate(&tested, &files, &survivors, &mut || progress.inc(1));
+        report.untested = untested;
         (test_report::mutation(&report, args.output), report.passed())
     } else {
-        let mut outcomes = rule_tests::run(&settings.rules, &limits, &files, &mut |_| progress.inc(1));
-        if args.files.is_empty() {
-            // Rules of one's own need not be those that the shipped tests are for.
-            outcomes.retain(|outcome| !outcome.rule_missing);
-        }
+        let outcomes = rule_tests::run(&tested, &files, &mut |_| progress.inc(1));
         let passed = !outcomes.is_empty() && outcomes.iter().all(FileOutcome::passed);
-        (test_report::tests(&outcomes, args.output), passed)
+        (test_report::tests(&outcomes, &untested, args.output), passed)
     };
     progress.finish_and_clear();
     std::io::stdout().lock().write_all(text.as_bytes()).context("cannot write to stdout")?;
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The shipped tests know the shipped limits and windows, and nothing of objectives.
+fn for_shipped_tests(config: &Config, args: &Args) -> Result<(Settings, Vec<TestFile>), CliError> {
+    let rules = own_or_shipped_rules(config, args)?;
+    let limits = Limits::shipped().map_err(|error| CliError::Config(error.to_string()))?;
+    let mut files = shipped_tests().map_err(unusable)?;
+    // Rules of one's own need not be those that the shipped tests are for.
+    files.retain(|file| rule_tests::has_rule(&rules, file));
+    Ok((Settings { flow: FlowConfig::default(), rules, limits }, files))
+}
+
+fn own_or_shipped_rules(config: &Config, args: &Args) -> Result<Rules, CliError> {
+    app::rules(&config.detect, args.rules.as_deref()).map_err(|error| CliError::Config(error.to_string()))
+}
+
+/// Rules of one's own that no file tests. A file by itself is a look at its rule, and says nothing of the others.
+fn untested(config: &Config, args: &Args, rules: &Rules, files: &[TestFile]) -> Result<Vec<RuleKey>, CliError> {
+    if !args.files.is_empty() && !args.files.iter().any(|path| path.is_dir()) {
+        return Ok(Vec::new());
+    }
+    let mut untested = rule_tests::untested(rules, files);
+    if args.rules.is_none() && config.detect.rules_dir.is_none() {
+        let shipped: Vec<RuleKey> = own_or_shipped_rules(config, args)?.rules.iter().map(RuleKey::of).collect();
+        untested.retain(|rule| !shipped.contains(rule));
+    }
+    Ok(untested)
 }
 
 fn unusable(error: TestFileError) -> CliError {
@@ -95,7 +122,9 @@ fn unusable(error: TestFileError) -> CliError {
 
 /// The named file, else one beside the tests, else those of the shipped tests.
 fn survivors(args: &Args) -> Result<Survivors, CliError> {
-    let beside = args.files.iter().map(|path| path.join("survivors.yaml")).find(|path| path.is_file());
+    let directory = |path: &PathBuf| if path.is_dir() { Some(path.clone()) } else { Some(path.parent()?.to_owned()) };
+    let beside = |path| directory(path).map(|directory| directory.join("survivors.yaml"));
+    let beside = args.files.iter().filter_map(beside).find(|path| path.is_file());
     match args.survivors.clone().or(beside) {
         Some(path) => read_survivors(&path),
         None if args.files.is_empty() => shipped_survivors().map_err(unusable),

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use super::test::Format;
 use crate::cli::output::table;
-use crate::rule_tests::{CaseOutcome, FileOutcome, MutationReport};
+use crate::rule_tests::{CaseOutcome, FileOutcome, MutationReport, RuleKey};
 
 /// The outcomes of test files.
-pub(super) fn tests(outcomes: &[FileOutcome], format: Format) -> String {
+pub(super) fn tests(outcomes: &[FileOutcome], untested_rules: &[RuleKey], format: Format) -> String {
     match format {
-        Format::Table => tests_table(outcomes),
+        Format::Table => tests_table(outcomes, untested_rules),
         Format::Json => json(&outcomes),
         Format::Junit => junit(outcomes),
     }
@@ -25,7 +25,7 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }
 
-fn tests_table(outcomes: &[FileOutcome]) -> String {
+fn tests_table(outcomes: &[FileOutcome], untested_rules: &[RuleKey]) -> String {
     let mut out = String::new();
     let mut rows = table(["rule", "cases", "events", "result"]);
     for outcome in outcomes {
@@ -43,9 +43,17 @@ fn tests_table(outcomes: &[FileOutcome]) -> String {
     for (outcome, case) in failures(outcomes) {
         let _ = writeln!(out, "\n{}", failure(outcome, case));
     }
-    let cases: usize = outcomes.iter().map(|outcome| outcome.cases.len()).sum();
-    let _ = writeln!(out, "\n{cases} cases, {} failed", failures(outcomes).count());
+    out.push_str(&untested(untested_rules));
+    let (cases, failed) = counts(outcomes);
+    let _ = writeln!(out, "\n{cases} cases, {failed} failed");
     out
+}
+
+/// Cases and those that failed; a file without its rule is one that did, whatever it holds.
+fn counts(outcomes: &[FileOutcome]) -> (usize, usize) {
+    let missing = outcomes.iter().filter(|outcome| outcome.rule_missing).count();
+    let cases: usize = outcomes.iter().map(|outcome| outcome.cases.len()).sum();
+    (cases + missing, failures(outcomes).count() + missing)
 }
 
 fn failures(outcomes: &[FileOutcome]) -> impl Iterator<Item = (&FileOutcome, &CaseOutcome)> {
@@ -67,10 +75,10 @@ fn failure(outcome: &FileOutcome, case: &CaseOutcome) -> String {
 fn mutation_table(report: &MutationReport) -> String {
     let mut out = String::new();
     let mut rows = table(["rule", "mutants", "noticed", "excused", "survived"]);
-    let mut rules: Vec<_> = report.mutants.iter().map(|mutant| mutant.rule).collect();
+    let mut rules: Vec<_> = report.mutants.iter().map(|mutant| &mutant.rule).collect();
     rules.dedup();
     for rule in rules {
-        let of_rule = || report.mutants.iter().filter(move |mutant| mutant.rule == rule);
+        let of_rule = || report.mutants.iter().filter(move |mutant| mutant.rule == *rule);
         let noticed = of_rule().filter(|mutant| mutant.noticed_by.is_some()).count();
         let excused = of_rule().filter(|mutant| mutant.excused.is_some()).count();
         let survived = of_rule().count() - noticed - excused;
@@ -84,7 +92,7 @@ fn mutation_table(report: &MutationReport) -> String {
     }
     let _ = writeln!(out, "{rows}");
     for mutant in report.survivors() {
-        let (file, rule, key) = (&mutant.file, mutant.rule, &mutant.key);
+        let (file, rule, key) = (&mutant.file, &mutant.rule, &mutant.key);
         let _ =
             writeln!(out, "\nsurvived: {rule} {key}: {} → {}, and no case of {file} noticed", mutant.from, mutant.to);
     }
@@ -95,6 +103,7 @@ fn mutation_table(report: &MutationReport) -> String {
     report.problems.iter().for_each(|problem| {
         let _ = writeln!(out, "\n{problem}");
     });
+    out.push_str(&untested(&report.untested));
     let survived = report.survivors().count();
     let _ = writeln!(
         out,
@@ -105,18 +114,25 @@ fn mutation_table(report: &MutationReport) -> String {
     out
 }
 
+/// A line for each rule that no file tests.
+pub(super) fn untested(rules: &[RuleKey]) -> String {
+    rules.iter().map(|rule| format!("\nuntested: {rule}: no file has tests of it\n")).collect()
+}
+
 fn junit(outcomes: &[FileOutcome]) -> String {
-    let cases: usize = outcomes.iter().map(|outcome| outcome.cases.len()).sum();
-    let failed = failures(outcomes).count();
+    let (cases, failed) = counts(outcomes);
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(out, "<testsuites tests=\"{cases}\" failures=\"{failed}\">");
     for outcome in outcomes {
-        let failed = outcome.cases.iter().filter(|case| !case.passed()).count();
-        let (name, tests) = (escaped(&outcome.rule.to_string()), outcome.cases.len());
+        let (tests, failed) = counts(std::slice::from_ref(outcome));
+        let name = escaped(&outcome.rule.to_string());
         let _ = writeln!(
             out,
             "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failed}\" errors=\"0\" skipped=\"0\">"
         );
+        if outcome.rule_missing {
+            junit_missing(outcome, &mut out);
+        }
         for case in &outcome.cases {
             junit_case(outcome, case, &mut out);
         }
@@ -124,6 +140,15 @@ fn junit(outcomes: &[FileOutcome]) -> String {
     }
     out.push_str("</testsuites>\n");
     out
+}
+
+fn junit_missing(outcome: &FileOutcome, out: &mut String) {
+    let (class, file) = (escaped(&outcome.rule.to_string()), escaped(&outcome.file));
+    let _ = writeln!(
+        out,
+        "    <testcase classname=\"{class}\" name=\"rule\" file=\"{file}\">\n      \
+         <failure message=\"there is no such rule\"/>\n    </testcase>"
+    );
 }
 
 fn junit_case(outcome: &FileOutcome, case: &CaseOutcome, out: &mut String) {

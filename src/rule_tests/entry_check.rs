@@ -1,0 +1,107 @@
+//! Entries that say something else than was meant: fields of another type of event, shares in percent, lonely keys.
+
+use super::generate::Entry;
+
+const REQUEST: [&str; 18] = [
+    "subscription",
+    "client",
+    "client_version",
+    "service",
+    "caller",
+    "method",
+    "route",
+    "status",
+    "duration_ms",
+    "request_bytes",
+    "response_bytes",
+    "attempt",
+    "attempt_source",
+    "upstream_attempts",
+    "request_key",
+    "request_id",
+    "region",
+    "host",
+];
+const SIGNAL: [&str; 3] = ["source", "metric", "value"];
+const CHANGE: [&str; 5] = ["kind", "service", "version", "title", "url"];
+const QUERY: [&str; 13] = [
+    "node",
+    "query",
+    "fingerprint",
+    "user",
+    "origin",
+    "version",
+    "subscription",
+    "state",
+    "duration_ms",
+    "memory_bytes",
+    "read_rows",
+    "read_bytes",
+    "exception_code",
+];
+
+/// The types of native events and the fields of each.
+const TYPES: [(&str, &[&str]); 5] =
+    [("request", &REQUEST), ("signal", &SIGNAL), ("change", &CHANGE), ("query", &QUERY), ("watermark", &[])];
+
+impl Entry {
+    /// What cannot be meant like this.
+    ///
+    /// # Errors
+    /// The first such thing.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.check_fields()?;
+        if !(0.0..=1.0).contains(&self.jitter) {
+            return Err(format!("`jitter: {}`: a share of `every` is from 0 to 1", self.jitter));
+        }
+        let lonely = [
+            ("attempt_pause", self.attempt_pause.is_some()),
+            ("attempts_in_vain", self.attempts_in_vain),
+            ("unmarked", self.unmarked),
+        ];
+        if let Some((key, _)) = lonely.iter().find(|(_, given)| *given && self.attempts.is_none()) {
+            return Err(format!("`{key}` says nothing without `attempts`"));
+        }
+        if self.attempts.is_some() && self.kind != "request" {
+            return Err(format!("only a request has `attempts`, not a {}", self.kind));
+        }
+        for (name, value) in self.fields.iter().map(|(name, value)| (name.as_str(), value)) {
+            value.check().map_err(|problem| format!("`{name}`: {problem}"))?;
+        }
+        self.attempts.as_ref().map_or(Ok(()), |attempts| attempts.check().map_err(|said| format!("`attempts`: {said}")))
+    }
+
+    fn check_fields(&self) -> Result<(), String> {
+        let Some((_, fields)) = TYPES.iter().find(|(kind, _)| *kind == self.kind) else {
+            return Err(format!("`type: {}`: it is request, signal, change, query or watermark", self.kind));
+        };
+        let Some(name) = self.fields.keys().find(|name| !fields.contains(&name.as_str())) else { return Ok(()) };
+        let owners = TYPES.iter().filter(|(_, fields)| fields.contains(&name.as_str()));
+        let owners: Vec<&str> = owners.map(|(kind, _)| *kind).collect();
+        Err(format!("a {} has no `{name}`: is `type: {}` meant?", self.kind, owners.join("` or `type: ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> String {
+        let entry: Entry = serde_saphyr::from_str(text).unwrap();
+        entry.check().err().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_told() {
+        assert_eq!(said("{ metric: m, source: a, value: 5 }"), "a request has no `metric`: is `type: signal` meant?");
+        assert_eq!(
+            said("{ type: signal, source: a, metric: m, value: 1, subscription: x }"),
+            "a signal has no `subscription`: is `type: request` or `type: query` meant?"
+        );
+        assert!(said("{ status: { usual: 200, other: 503, share: 50 } }").contains("`share: 50`"));
+        assert!(said("{ jitter: 20 }").contains("from 0 to 1"));
+        assert_eq!(said("{ attempts_in_vain: true }"), "`attempts_in_vain` says nothing without `attempts`");
+        assert!(said("{ type: signals }").starts_with("`type: signals`"));
+        assert_eq!(said("{ attempts: [2, 3], attempts_in_vain: true, route: Get, jitter: 1 }"), "");
+    }
+}
