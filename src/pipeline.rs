@@ -175,9 +175,8 @@ impl Pipeline {
     #[must_use]
     pub fn counts(&self) -> FlowCounts {
         let counts = self.assembler.counts();
-        let detectors: u64 = self.rules.iter().map(|(_, detector)| detector.overflowed()).sum();
         let overflowed = counts.overflowed
-            + detectors
+            + self.rules.overflowed()
             + self.signals.overflowed()
             + self.running.overflowed()
             + self.states.overflowed();
