@@ -146,7 +146,12 @@ fn error_budget_burn(spec: &ErrorBudgetBurnSpec) -> Demands {
         demands = demands
             .that(windows.short.as_millis() >= 60_000, &key("short"), "must be at least 1m")
             .that(windows.short < windows.long, &key("long"), "must be longer than short")
-            .that(windows.burn_rate >= 1.0, &key("burn_rate"), "must be at least 1");
+            .that(windows.burn_rate >= 1.0, &key("burn_rate"), "must be at least 1")
+            .that(
+                windows.burn_rate * (1.0 - spec.objective) < 1.0,
+                &key("burn_rate"),
+                "never fires: times (1 - objective) it must be below 1, the share that fails when all requests do",
+            );
     }
     demands
 }

@@ -193,10 +193,10 @@ impl ErrorBudgetBurn {
         self.spec.windows.iter().find_map(|windows| {
             let span = |span_ms| history.pad(history.sums(end, span_ms), end, span_ms);
             let (long, short) = (span(windows.long.as_millis()), span(windows.short.as_millis()));
-            let exceeds = |sums: Sums| {
-                wilson_lower(sums.failures, sums.requests, INTERVAL_Z) > (windows.burn_rate * budget).min(0.99)
-            };
-            let still = history.failing_now(end) > windows.burn_rate * budget;
+            // No more than all requests can fail: an objective of 80 % must page, too.
+            let limit = (windows.burn_rate * budget).min(0.99);
+            let exceeds = |sums: Sums| wilson_lower(sums.failures, sums.requests, INTERVAL_Z) > limit;
+            let still = history.failing_now(end) > limit;
             let burns = short.failures >= self.spec.failures_min && exceeds(long) && exceeds(short) && still;
             burns.then_some((*windows, short))
         })

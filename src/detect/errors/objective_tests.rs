@@ -141,6 +141,22 @@ fn a_slow_burn_of_an_objective_is_a_ticket_with_its_name() {
 }
 
 #[test]
+fn a_lenient_objective_pages_when_everything_fails() {
+    // 14.4 times the budget is more than all requests: all of them must do.
+    let mut random = Lcg(11);
+    let mut events = Vec::new();
+    for time in random.arrivals(0.0, 9_000.0, |_| 8.0, 8.0) {
+        let mut one = request(time, random.below(5), ("", "api", "/a"));
+        one.status = if time >= 600.0 { 503 } else { 200 };
+        events.push(Event::Request(one));
+    }
+    for target in [0.8, 0.9] {
+        let objective = [slo("a", target, "{ status_below: 500 }", "{ service: api }")];
+        assert_eq!(fired(rules(&objective), &events).len(), 1, "target {target}");
+    }
+}
+
+#[test]
 fn a_reload_that_changes_nothing_changes_no_byte() {
     let events = traffic(failing("api", 0.3));
     let told = |reload: bool| {
@@ -183,6 +199,7 @@ fn alerts_of_removed_rules_resolve_and_others_go_on() {
     assert_eq!(resolved.len(), 1, "{resolved:#?}");
     assert_eq!(resolved[0].event, TransitionEvent::Resolved);
     assert_eq!(resolved[0].labels.get(Dimension::Objective), Some("b-answers"));
+    assert!(resolved[0].summary.starts_with("its rule was removed; at its worst: "), "{}", resolved[0].summary);
     assert_eq!(Some(resolved[0].at), pipeline.watermark(), "as of what is decided");
     assert!(!resolved[0].incident.is_empty());
     assert_eq!(firing(&pipeline), ["service = api"]);
