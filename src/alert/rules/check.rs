@@ -34,6 +34,10 @@ impl Collector {
         };
         let first = self.problems.len();
         let shape = SchemaCheck::problems(file, &tree, schema);
+        self.problems.extend(empty(&tree).map(|(key, at)| {
+            let problem = FileProblem::new(file, at, key, "holds no rule");
+            problem.hint("nothing would alert")
+        }));
         let rules = rules(&tree);
         if self.fits(file, &rules) {
             for (key, rule) in &rules {
@@ -89,6 +93,15 @@ impl Collector {
         self.places.push(format!("{file}:{}", node.at.0));
         self.rules.push(rule);
     }
+}
+
+/// Lists that should hold rules and hold nothing, with their places.
+fn empty(tree: &Node) -> impl Iterator<Item = (String, (u64, u64))> {
+    let groups = tree.get("groups");
+    let lists = groups.into_iter().flat_map(Node::elements).enumerate();
+    let lists = lists.filter_map(|(g, group)| Some((format!("groups[{g}].rules"), group.get("rules")?)));
+    let all = groups.map(|groups| ("groups".to_owned(), groups)).into_iter().chain(lists);
+    all.filter(|(_, list)| list.is_empty_list()).map(|(key, list)| (key, list.at))
 }
 
 /// The rules of a file with their keys.

@@ -43,6 +43,10 @@ impl Rules {
     /// Unreadable, no rule file, or problems in any of them, all together.
     pub fn load(directory: &Path) -> Result<Self, RulesError> {
         let files = yaml::read_directory(directory).map_err(RulesError)?;
+        if files.is_empty() {
+            let message = "holds no *.yaml file".to_owned();
+            return Err(RulesError(vec![FileProblem::of_file(directory.display().to_string(), message)]));
+        }
         Self::parse(&files)
     }
 
@@ -99,6 +103,19 @@ mod tests {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&rule.annotations.runbook_url);
             assert!(path.is_file(), "{} has no runbook at {}", rule.alert, path.display());
         }
+    }
+
+    #[test]
+    fn no_rule_at_all_is_a_mistake() {
+        for text in ["groups: []", "groups: [{ name: g, rules: [] }]"] {
+            let message = Rules::parse(&[("a.yaml".to_owned(), text.to_owned())]).unwrap_err().to_string();
+            assert!(message.contains("holds no rule"), "{message}");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let message = Rules::load(directory.path()).unwrap_err().to_string();
+        assert!(message.contains("holds no *.yaml file"), "{message}");
+        // The last objective can be taken away.
+        assert_eq!(crate::alert::Slos::load(directory.path()), Ok(crate::alert::Slos::default()));
     }
 
     #[test]

@@ -41,10 +41,10 @@ impl Slos {
         schemars::schema_for!(file::SloFile).to_value()
     }
 
-    /// Reads every `*.yaml` and `*.yml` file of a directory, an objective each.
+    /// Reads every `*.yaml` and `*.yml` file of a directory, an objective each. There may be none.
     ///
     /// # Errors
-    /// Unreadable, no file, or problems in any of them, all together.
+    /// Unreadable, or problems in any of them, all together.
     pub fn load(directory: &Path) -> Result<Self, SlosError> {
         Self::parse(&yaml::read_directory(directory).map_err(SlosError)?)
     }
