@@ -44,12 +44,21 @@ impl RuleSet {
         let mut changes = RuleChanges { rules: rules.rules.len(), ..RuleChanges::default() };
         let mut known = 0;
         for rule in &rules.rules {
-            let place = old.iter().position(|(old, _)| old.key() == rule.key());
+            let place = old.iter().position(|(old, _)| old.key() == rule.key()).or_else(|| {
+                // Of another severity now: what was seen is worth the same.
+                let is_free = |old: &Rule| rules.rules.iter().all(|rule| rule.key() != old.key());
+                old.iter().position(|(old, _)| is_free(old) && old.detect.is_like(&rule.detect))
+            });
             let replaced = place.map(|place| old.swap_remove(place));
             known += usize::from(replaced.is_some());
             let detector = match replaced {
-                Some((old, detector)) if old.detect == rule.detect && (same_limits || !rule.detect.uses_limits()) => {
+                Some((old, mut detector))
+                    if old.detect.is_like(&rule.detect) && (same_limits || !rule.detect.uses_limits()) =>
+                {
                     changes.kept += 1;
+                    if old.detect != rule.detect {
+                        detector.leave_services(rule.detect.except_services());
+                    }
                     detector
                 }
                 replaced => {

@@ -10,7 +10,7 @@ use crate::alert::yaml::{self, FileProblem, Node, SchemaCheck};
 use crate::model::Severity;
 
 /// Each rule runs a detector of its own over every window.
-pub(super) const RULES_MAX: usize = 100;
+pub(in crate::alert) const RULES_MAX: usize = 100;
 
 /// Takes rule files in, one after the other.
 #[derive(Debug, Default)]

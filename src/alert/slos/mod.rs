@@ -21,6 +21,10 @@ pub struct Slos {
 /// One objective.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slo {
+    /// The file it is from.
+    pub file: String,
+    /// Line and column of its name there.
+    pub at: (u64, u64),
     /// Its title for people: the display name, else the name.
     pub title: String,
     /// Share of requests that must be good over 30 days.

@@ -23,7 +23,7 @@ fn slo(name: &str, target: f64, good: &str, total: &str) -> (String, String) {
 }
 
 fn rules(slos: &[(String, String)]) -> Rules {
-    let rules = Rules::shipped().unwrap().with_slos(&Slos::parse(slos).unwrap());
+    let rules = Rules::shipped().unwrap().with_slos(&Slos::parse(slos).unwrap()).unwrap();
     let burns = rules.rules.into_iter().filter(|rule| rule.alert == AlertName::ErrorBudgetBurn);
     Rules { rules: burns.collect() }
 }
@@ -138,6 +138,25 @@ fn a_slow_burn_of_an_objective_is_a_ticket_with_its_name() {
     assert_eq!(told[0].0, "service = api, objective = api-in-time");
     assert!(told[0].1.contains("requests to service = api failed or took longer than 300 ms over"), "{}", told[0].1);
     assert_eq!(tickets(0.95), []);
+}
+
+#[test]
+fn an_objective_of_a_rule_file_is_not_doubled_and_rules_are_bounded_in_all() {
+    let text = "groups: [{ name: g, rules: [{ alert: ErrorBudgetBurn, detect: { error_budget_burn: { select: { objective: a, \
+                service: api } } }, labels: { severity: critical }, annotations: { summary: s, runbook_url: \
+                'https://example.com' } }] }]";
+    let rules = Rules::parse(&[("r.yaml".to_owned(), text.to_owned())]).unwrap();
+    let objective = |name: &str| slo(name, 0.99, "{ status_below: 500 }", "{ service: api }");
+    let slos = Slos::parse(&[objective("a"), objective("b")]).unwrap();
+    let error = rules.clone().with_slos(&slos).unwrap_err().to_string();
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(error.starts_with("a.yaml:3:19: metadata.name: a rule file has an objective `a`"), "{error}");
+
+    let many = Rules { rules: vec![rules.rules[0].clone(); 97] };
+    let slos = Slos::parse(&[objective("b"), objective("c")]).unwrap();
+    let error = many.with_slos(&slos).unwrap_err().to_string();
+    assert!(error.starts_with("c.yaml:") && error.contains("at most 100 rules"), "{error}");
+    assert_eq!(rules.with_slos(&slos).unwrap().rules.len(), 5);
 }
 
 #[test]
