@@ -7,10 +7,14 @@ use serde_json::Value as Json;
 use super::Rule;
 use super::shipped::is_shipped_runbook;
 use crate::alert::yaml::{self, FileProblem, Node, SchemaCheck};
+use crate::config::Span;
 use crate::model::Severity;
 
 /// Each rule runs a detector of its own over every window.
 pub(in crate::alert) const RULES_MAX: usize = 100;
+
+/// A condition that is waited for longer is one that never fires, or never ends.
+const TIMING_MAX: Span = Span::from_days(30);
 
 /// Takes rule files in, one after the other.
 #[derive(Debug, Default)]
@@ -77,6 +81,14 @@ impl Collector {
         for problem in rule.detect.problems() {
             let path = format!("detect.{}.{}", rule.detect.name(), problem.key);
             self.problems.push(tell(&path, problem.message.to_owned()));
+        }
+        for (path, span) in [("for", rule.r#for), ("keep_firing_for", rule.keep_firing_for)] {
+            if span > TIMING_MAX {
+                self.problems.push(tell(path, format!("must be at most {TIMING_MAX}")));
+            }
+        }
+        if rule.annotations.summary.trim().is_empty() {
+            self.problems.push(tell("annotations.summary", "is empty".to_owned()));
         }
         if rule.labels.severity == Severity::Info {
             let problem = tell("labels.severity", "`info` tells nobody".to_owned());
