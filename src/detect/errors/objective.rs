@@ -22,8 +22,7 @@ pub struct ObjectiveSelector {
     /// Requests of this subscription only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subscription: Option<String>,
-    /// A request that is served later than this is as bad as a failed one; exact to 9 %, as durations are counted. What is
-    /// neither served nor failed (4xx, given up by the client) does not count at all.
+    /// A request served later than this is as bad as a failed one; exact to 9 %. What is neither (4xx, given up) does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms_max: Option<f64>,
 }
