@@ -119,6 +119,30 @@ mod tests {
     }
 
     #[test]
+    fn parameters_without_effect_are_mistakes() {
+        let select = |rest: &str| format!("error_budget_burn: {{ {rest} }}");
+        for (alert, detect, timing, told) in [
+            ("ErrorBudgetBurn", select("objective: 0.5"), "", "never fires"),
+            ("ErrorBudgetBurn", select("failures_min: 99999999999999"), "", "at most 1000000"),
+            ("ErrorBudgetBurn", select("windows: [{ long: 100d, short: 1h, burn_rate: 2 }]"), "", "at most 30d"),
+            ("ErrorBudgetBurn", select("select: { objective: '  ' }"), "", "must name the objective"),
+            ("ErrorBudgetBurn", select("select: { objective: a, service: '' }"), "", "nothing has that name"),
+            ("ErrorBudgetBurn", select("select: { objective: a }, except_services: [b]"), "", "beside `select`"),
+            ("RestartLoop", "restart_loop: { within: 0s }".to_owned(), "", "between 1m and 1h"),
+            ("PoolLeak", "pool_leak: { time_to_exhaustion_max: 0s }".to_owned(), "", "between 1m and 365d"),
+            ("MemoryExhaustion", "memory_leak: { time_to_limit_max: 0s }".to_owned(), "", "between 1m and 365d"),
+            ("RestartLoop", "restart_loop: {}".to_owned(), "for: 1000d,", "at most 30d"),
+        ] {
+            let text = format!(
+                "groups: [{{ name: g, rules: [{{ alert: {alert}, detect: {{ {detect} }}, {timing} labels: {{ severity: \
+                 critical }}, annotations: {{ summary: s, runbook_url: 'https://example.com' }} }}] }}]"
+            );
+            let message = Rules::parse(&[("a.yaml".to_owned(), text)]).unwrap_err().to_string();
+            assert!(message.contains(told), "{detect}: {message}");
+        }
+    }
+
+    #[test]
     fn mistakes_name_file_and_place() {
         let typo =
             "groups:\n  - name: g\n    rules:\n      - alert: RestartLoop\n        detect: { restart_lop: {} }\n";

@@ -226,6 +226,52 @@ fn alerts_of_removed_rules_resolve_and_others_go_on() {
 }
 
 #[test]
+fn an_objective_that_comes_and_goes_disturbs_no_other_service() {
+    let events = traffic(failing("billing", 0.6));
+    let settings = settings(rules(&[]));
+    let with_api = rules(&[slo("api-answers", 0.99, "{ status_below: 500 }", "{ service: api }")]);
+    let mut pipeline = Pipeline::new(&settings);
+    let (before, after) = events.split_at(events.len() - 2_000);
+    assert!(!transitions(apply(&mut pipeline, before)).is_empty());
+    let mut told = Vec::new();
+    for (part, other) in after.chunks(1_000).zip([&with_api, &settings.rules]) {
+        let (changes, outputs) = pipeline.replace_rules(other, &settings.limits);
+        assert_eq!(changes.kept, 2);
+        told.extend(transitions(outputs));
+        told.extend(transitions(apply(&mut pipeline, part)));
+    }
+    assert_eq!(told.iter().filter(|t| t.severity == Severity::Critical).count(), 0, "{told:#?}");
+    let firing = pipeline.alerts(10);
+    assert!(firing.iter().any(|t| t.event == TransitionEvent::Firing && t.labels.to_string() == "service = billing"));
+}
+
+#[test]
+fn another_severity_keeps_what_was_seen() {
+    let settings = settings(rules(&[]));
+    let mut pipeline = Pipeline::new(&settings);
+    let fast = |rule: &&crate::alert::Rule| rule.labels.severity == Severity::Critical;
+    let mut other = Rules { rules: settings.rules.rules.iter().filter(fast).cloned().collect() };
+    pipeline.replace_rules(&other, &settings.limits);
+    other.rules[0].labels.severity = Severity::Warning;
+    let changes = pipeline.replace_rules(&other, &settings.limits).0;
+    assert_eq!((changes.kept, changes.new, changes.removed), (1, 0, 0));
+}
+
+#[test]
+fn what_clients_gave_up_on_does_not_pass_for_fast() {
+    let mut random = Lcg(5);
+    let mut events = Vec::new();
+    for time in random.arrivals(0.0, 5_400.0, |_| 4.0, 4.0) {
+        let mut one = request(time, random.below(5), ("", "api", "/a"));
+        let given_up = random.next() < 0.9;
+        (one.status, one.duration_ms) = if given_up { (499, 30_000.0) } else { (200, 900.0) };
+        events.push(Event::Request(one));
+    }
+    let objective = slo("a-fast", 0.99, "{ status_below: 500, duration_ms_max: 300 }", "{ service: api }");
+    assert_eq!(fired(rules(&[objective]), &events).len(), 1);
+}
+
+#[test]
 fn timing_may_change_without_forgetting_and_parameters_begin_anew() {
     let settings = settings(rules(&[]));
     let mut pipeline = Pipeline::new(&settings);
