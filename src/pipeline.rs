@@ -3,10 +3,12 @@
 //! `apply` takes one event at a time; how events are batched, and the order of events inside the allowed lateness, never
 //! shows in what comes out.
 
-use crate::alert::{AlertChange, AlertStates, Rule, RuleChanges, RuleSet, Rules};
+use crate::alert::{AlertChange, AlertStates, Judgement, Rule, RuleChanges, RuleSet, Rules};
 use crate::config::FlowConfig;
-use crate::detect::{Detector, Limits, Scene};
-use crate::flow::{Assembler, ClosedWindow, FlowCounts, Recent, RunningQueries, SignalHistory, StreamId};
+use crate::detect::{Detector, Limits, Role, Scene};
+use crate::flow::{
+    Assembler, CellKey, ClosedWindow, FlowCounts, Name, Recent, RunningQueries, SignalHistory, StreamId,
+};
 use crate::incident::Incidents;
 use crate::model::{
     Dimension, Dimensions, Event, IncidentReport, Output, Summary, Timestamp, Transition, TransitionEvent,
@@ -130,11 +132,14 @@ impl Pipeline {
             names,
         };
         self.incidents.push(&scene);
+        let judge = |labels: &Dimensions, role: Role| judge(labels, role, &scene);
         for (rule, detector) in self.rules.iter_mut() {
             let findings = detector.observe(&scene);
-            let judged =
-                |labels: &Dimensions| detector.judged(labels, &scene).unwrap_or_else(|| judged(labels, &scene));
-            let changes = self.states.step(rule, at, findings, &judged);
+            let known = |gone| if gone { Judgement::Gone } else { Judgement::Unknown };
+            let judge = |labels: &Dimensions, role: Role| {
+                detector.judged(labels, &scene).map_or_else(|| judge(labels, role), known)
+            };
+            let changes = self.states.step(rule, at, findings, &judge);
             for change in changes {
                 self.fired_total += u64::from(change.event == TransitionEvent::Firing);
                 let log = self.assembler.changes();
@@ -176,9 +181,8 @@ impl Pipeline {
     #[must_use]
     pub fn counts(&self) -> FlowCounts {
         let counts = self.assembler.counts();
-        let detectors: u64 = self.rules.iter().map(|(_, detector)| detector.overflowed()).sum();
         let overflowed = counts.overflowed
-            + detectors
+            + self.rules.overflowed()
             + self.signals.overflowed()
             + self.running.overflowed()
             + self.states.overflowed();
@@ -201,16 +205,38 @@ impl Pipeline {
     }
 }
 
-/// Whether an alert's condition can be judged on this window: absent data is not zero.
-fn judged(labels: &Dimensions, scene: &Scene<'_>) -> bool {
+/// What the window says of an alert whose condition was not found in it: absent data is not zero.
+fn judge(labels: &Dimensions, role: Role, scene: &Scene<'_>) -> Judgement {
+    let gone_if = |known: bool| if known { Judgement::Gone } else { Judgement::Unknown };
     if labels.get(Dimension::Fingerprint).or(labels.get(Dimension::Node)).is_some() {
         // Queries come when they come: their detectors remember for how long one counts.
-        return true;
+        return Judgement::Gone;
     }
-    let Some(source) = labels.get(Dimension::Source) else {
-        return scene.window.total.requests > 0;
+    if let Some(source) = labels.get(Dimension::Source) {
+        let history = scene.names.known(source).and_then(|name| scene.signals.get(name));
+        // A source that is forgotten was removed: its alerts end.
+        return gone_if(history.is_none_or(|history| history.is_current(scene.window.end)));
+    }
+    if scene.window.total.requests == 0 {
+        return Judgement::Unknown;
+    }
+    // Who stops doing harm has stopped. Who stops answering is not well.
+    if role == Role::Symptom && !has_requests(labels, scene) { Judgement::Silent } else { Judgement::Gone }
+}
+
+/// Whether the window has a request that fits the labels.
+fn has_requests(labels: &Dimensions, scene: &Scene<'_>) -> bool {
+    let part: fn(Dimension) -> Option<fn(&CellKey) -> Name> = |dimension| match dimension {
+        Dimension::Subscription => Some(|key| key.subscription),
+        Dimension::Client => Some(|key| key.client),
+        Dimension::ClientVersion => Some(|key| key.client_version),
+        Dimension::Service => Some(|key| key.service),
+        Dimension::Caller => Some(|key| key.caller),
+        Dimension::Route => Some(|key| key.route),
+        _ => None,
     };
-    let history = scene.names.known(source).and_then(|name| scene.signals.get(name));
-    // A source that is forgotten was removed: its alerts end.
-    history.is_none_or(|history| history.is_current(scene.window.end))
+    let wanted = labels.0.iter().filter_map(|(dimension, value)| Some((part(*dimension)?, scene.names.known(value))));
+    let wanted: Vec<(fn(&CellKey) -> Name, Option<Name>)> = wanted.collect();
+    let fits = |key: &CellKey| wanted.iter().all(|(part, name)| *name == Some(part(key)));
+    scene.window.cells.iter().any(|(key, cell)| cell.requests > 0 && fits(key))
 }

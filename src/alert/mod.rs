@@ -11,4 +11,4 @@ pub mod yaml;
 pub use rule_set::{RuleChanges, RuleSet};
 pub use rules::{Annotations, Detect, Rule, RuleGroup, RuleKey, RuleLabels, Rules, RulesError};
 pub use slos::{Slo, Slos, SlosError};
-pub use state::{AlertChange, AlertKey, AlertStates};
+pub use state::{AlertChange, AlertKey, AlertStates, Judgement};

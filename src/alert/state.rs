@@ -1,6 +1,6 @@
 //! The alert state machine: pending → firing → resolved. Pure; time comes with each step.
 //!
-//! A condition that is not judged (no requests in the window, a silent source) neither begins nor ends: absent data is
+//! A condition that is not judged (no requests to its service, a silent source) neither begins nor ends: absent data is
 //! not zero. A pending alert whose condition ends before `for` has passed goes away without a transition.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +15,20 @@ const ACTIVE_MAX: usize = 100_000;
 
 /// Of a silence between two judgements at most this much counts as time without the condition.
 const SILENCE_COUNTED_MS: DurationMs = 120_000;
+
+/// An alert about requests ends when its subject has had none for so long, while others had.
+const FORGOTTEN_MS: DurationMs = 3_600_000;
+
+/// What a window says of an alert whose condition was not found in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// The condition could be seen, and is gone.
+    Gone,
+    /// What the alert is about is silent; others are not.
+    Silent,
+    /// Nothing is known.
+    Unknown,
+}
 
 /// Identity of an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,11 +71,18 @@ struct Active {
     /// How long the condition has been judged and gone.
     cleared_ms: DurationMs,
     judged_at: Timestamp,
+    /// How long its subject alone has been silent since it was last judged, and until when.
+    silent_ms: DurationMs,
+    silent_at: Timestamp,
     latest: Finding,
     peak: Finding,
 }
 
 impl Active {
+    fn judged(&mut self, at: Timestamp) {
+        (self.judged_at, self.silent_at, self.silent_ms) = (at, at, 0);
+    }
+
     fn as_change(&self, key: &AlertKey) -> AlertChange {
         let event = if self.firing { TransitionEvent::Firing } else { TransitionEvent::Pending };
         AlertChange { key: key.clone(), event, since: self.since, finding: self.latest.clone() }
@@ -76,14 +97,14 @@ pub struct AlertStates {
 }
 
 impl AlertStates {
-    /// Takes in what `rule` found at the end of a window (`at`). `judged` says whether an alert's
-    /// condition could be judged in this window.
+    /// Takes in what `rule` found at the end of a window (`at`). `judge` says of an alert
+    /// whose condition was not found whether it could be judged in this window.
     pub fn step(
         &mut self,
         rule: &Rule,
         at: Timestamp,
         findings: Vec<Finding>,
-        judged: &dyn Fn(&Dimensions) -> bool,
+        judge: &dyn Fn(&Dimensions, Role) -> Judgement,
     ) -> Vec<AlertChange> {
         let severity = rule.labels.severity;
         let mut changes = Vec::new();
@@ -100,10 +121,14 @@ impl AlertStates {
             holds.insert(key.clone());
             changes.extend(self.hold(rule, key, at, finding));
         }
-        let gone: Vec<AlertKey> =
-            self.of_rule(rule).filter(|key| !holds.contains(*key) && judged(&key.labels)).cloned().collect();
-        for key in gone {
-            changes.extend(self.clear(rule, &key, at));
+        let missing: Vec<AlertKey> = self.of_rule(rule).filter(|key| !holds.contains(*key)).cloned().collect();
+        for key in missing {
+            let Some(active) = self.active.get(&key) else { continue };
+            changes.extend(match judge(&key.labels, active.latest.role) {
+                Judgement::Gone => self.clear(rule, &key, at),
+                Judgement::Silent => self.forget(&key, at),
+                Judgement::Unknown => None,
+            });
         }
         changes
     }
@@ -130,11 +155,13 @@ impl AlertStates {
             since: finding.since.min(at),
             cleared_ms: 0,
             judged_at: at,
+            silent_ms: 0,
+            silent_at: at,
             latest: finding.clone(),
             peak: finding.clone(),
         });
         active.cleared_ms = 0;
-        active.judged_at = at;
+        active.judged(at);
         if finding.harm > active.peak.harm {
             active.peak = finding.clone();
         }
@@ -156,10 +183,22 @@ impl AlertStates {
         let active = self.active.get_mut(key)?;
         // Readings may be far apart, windows between them empty; a long silence does not count as calm, though.
         active.cleared_ms += at.since(active.judged_at).clamp(0, SILENCE_COUNTED_MS);
-        active.judged_at = at;
+        active.judged(at);
         if active.firing && active.cleared_ms < rule.keep_firing_for.as_millis() {
             return None;
         }
+        self.end(key)
+    }
+
+    /// A silent subject is forgotten after a while: it was removed, or nobody needs it.
+    fn forget(&mut self, key: &AlertKey, at: Timestamp) -> Option<AlertChange> {
+        let active = self.active.get_mut(key)?;
+        active.silent_ms += at.since(active.silent_at).clamp(0, SILENCE_COUNTED_MS);
+        active.silent_at = at;
+        if active.silent_ms < FORGOTTEN_MS { None } else { self.end(key) }
+    }
+
+    fn end(&mut self, key: &AlertKey) -> Option<AlertChange> {
         let active = self.active.remove(key)?;
         active.firing.then(|| AlertChange {
             key: key.clone(),

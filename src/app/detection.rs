@@ -228,7 +228,7 @@ impl Detection {
         let metrics = &self.outlets.metrics;
         metrics.add_late(counts.late - self.counted.late);
         metrics.add_windows_closed(counts.windows_closed - self.counted.windows_closed);
-        metrics.add_indistinct(counts.overflowed - self.counted.overflowed);
+        metrics.add_indistinct(counts.overflowed.saturating_sub(self.counted.overflowed));
         self.counted = counts;
         self.view.watermark = self.pipeline.watermark();
         self.view.counts = api::Counts { events: counts.events, rejected: self.rejected, late: counts.late };

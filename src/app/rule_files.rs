@@ -19,7 +19,10 @@ pub struct RuleFilesError(pub Vec<String>);
 /// Every problem of all the files.
 pub fn read_rules(detect: &DetectConfig, rules_dir: Option<&Path>) -> Result<(Rules, Limits), RuleFilesError> {
     match (rules(detect, rules_dir), objectives(detect), limits(detect)) {
-        (Ok(rules), Ok(slos), Ok(limits)) => Ok((rules.with_slos(&slos), limits)),
+        (Ok(rules), Ok(slos), Ok(limits)) => match rules.with_slos(&slos) {
+            Ok(rules) => Ok((rules, limits)),
+            Err(error) => Err(RuleFilesError(error.0.iter().map(ToString::to_string).collect())),
+        },
         (rules, slos, limits) => {
             let mut problems: Vec<FileProblem> = rules.err().map(|error| error.0).unwrap_or_default();
             problems.extend(slos.err().map(|error| error.0).unwrap_or_default());

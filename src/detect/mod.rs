@@ -100,6 +100,9 @@ pub trait Detector: std::fmt::Debug + Send {
         None
     }
 
+    /// Leaves these services to objectives of their own, from now on; what is known of others is kept.
+    fn leave_services(&mut self, _services: &[String]) {}
+
     /// How much could not be told apart because a bound was reached.
     fn overflowed(&self) -> u64 {
         0

@@ -93,7 +93,9 @@ impl Incidents {
         if let Some(incident) = self.open.iter_mut().find(|incident| incident.holds(&change.key)) {
             incident.apply(change, &causes, at);
         }
-        transition(change, id, causes, at, runbook)
+        let mut resolved = transition(change, id, causes, at, runbook);
+        resolved.summary = format!("its rule was removed; at its worst: {}", change.finding.summary);
+        resolved
     }
 
     /// Refuses what looks like the cause and is not; of an incident without a culprit, what is not the cause of this alert.

@@ -41,7 +41,7 @@ fn the_example_objectives_are_read() {
     let slos = Slos::load(Path::new("alerts/slos")).unwrap();
     let rules = Rules::shipped().unwrap();
     let before = rules.rules.len();
-    assert_eq!(rules.with_slos(&slos).rules.len(), before + 2 * slos.slos.len());
+    assert_eq!(rules.with_slos(&slos).unwrap().rules.len(), before + 2 * slos.slos.len());
 }
 
 #[test]

@@ -7,11 +7,15 @@ use serde_json::Value as Json;
 use super::shipped::is_shipped_runbook;
 use super::{Detect, Rule};
 use crate::alert::yaml::{self, FileProblem, Node, SchemaCheck};
+use crate::config::Span;
 use crate::detect::SpecProblem;
 use crate::model::{AlertName, Severity, did_you_mean};
 
 /// Each rule runs a detector of its own over every window.
-pub(super) const RULES_MAX: usize = 100;
+pub(in crate::alert) const RULES_MAX: usize = 100;
+
+/// A condition that is waited for longer is one that never fires, or never ends.
+const TIMING_MAX: Span = Span::from_days(30);
 
 /// Takes rule files in, one after the other.
 #[derive(Debug, Default)]
@@ -35,6 +39,10 @@ impl Collector {
         };
         let first = self.problems.len();
         let shape = SchemaCheck::problems(file, &tree, schema);
+        self.problems.extend(empty(&tree).map(|(key, at)| {
+            let problem = FileProblem::new(file, at, key, "holds no rule");
+            problem.hint("nothing would alert")
+        }));
         let rules = rules(&tree);
         if self.fits(file, &rules) {
             for (key, rule) in &rules {
@@ -75,6 +83,14 @@ impl Collector {
         for problem in rule.detect.problems() {
             let path = format!("detect.{}.{}", rule.detect.name(), problem.key);
             self.problems.push(tell(&path, problem.message.to_owned()));
+        }
+        for (path, span) in [("for", rule.r#for), ("keep_firing_for", rule.keep_firing_for)] {
+            if span > TIMING_MAX {
+                self.problems.push(tell(path, format!("must be at most {TIMING_MAX}")));
+            }
+        }
+        if rule.annotations.summary.trim().is_empty() {
+            self.problems.push(tell("annotations.summary", "is empty".to_owned()));
         }
         let own = match &rule.detect {
             Detect::Threshold(spec) => spec.problems(),
@@ -144,6 +160,15 @@ fn misnamed(rule: &Rule) -> Option<(&'static str, String, String)> {
 fn asks_otherwise(known: &Rule, rule: &Rule) -> bool {
     let both = known.query().zip(rule.query()).filter(|_| known.alert == rule.alert);
     both.is_some_and(|(known, query)| !known.asks_the_same(query))
+}
+
+/// Lists that should hold rules and hold nothing, with their places.
+fn empty(tree: &Node) -> impl Iterator<Item = (String, (u64, u64))> {
+    let groups = tree.get("groups");
+    let lists = groups.into_iter().flat_map(Node::elements).enumerate();
+    let lists = lists.filter_map(|(g, group)| Some((format!("groups[{g}].rules"), group.get("rules")?)));
+    let all = groups.map(|groups| ("groups".to_owned(), groups)).into_iter().chain(lists);
+    all.filter(|(_, list)| list.is_empty_list()).map(|(key, list)| (key, list.at))
 }
 
 /// The rules of a file with their keys.

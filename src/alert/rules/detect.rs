@@ -144,6 +144,29 @@ impl Detect {
         }
     }
 
+    /// Services that it leaves to objectives of their own.
+    pub(in crate::alert) fn except_services(&self) -> &[String] {
+        match self {
+            Self::ErrorBudgetBurn(spec) => &spec.except_services,
+            Self::SlowBurn(spec) => &spec.except_services,
+            _ => &[],
+        }
+    }
+
+    /// Whether both look for the same, whatever services they leave to others.
+    pub(in crate::alert) fn is_like(&self, other: &Self) -> bool {
+        let everywhere = |detect: &Self| {
+            let mut detect = detect.clone();
+            match &mut detect {
+                Self::ErrorBudgetBurn(spec) => spec.except_services.clear(),
+                Self::SlowBurn(spec) => spec.except_services.clear(),
+                _ => {}
+            }
+            detect
+        };
+        everywhere(self) == everywhere(other)
+    }
+
     /// A detector with nothing seen yet, for a rule that raises `alert`.
     #[must_use]
     pub fn detector(&self, alert: AlertName, limits: &Limits) -> Box<dyn Detector> {

@@ -43,6 +43,10 @@ impl Rules {
     /// Unreadable, no rule file, or problems in any of them, all together.
     pub fn load(directory: &Path) -> Result<Self, RulesError> {
         let files = yaml::read_directory(directory).map_err(RulesError)?;
+        if files.is_empty() {
+            let message = "holds no *.yaml file".to_owned();
+            return Err(RulesError(vec![FileProblem::of_file(directory.display().to_string(), message)]));
+        }
         Self::parse(&files)
     }
 
@@ -98,6 +102,43 @@ mod tests {
         for rule in Rules::shipped().unwrap().rules {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&rule.annotations.runbook_url);
             assert!(path.is_file(), "{} has no runbook at {}", rule.alert, path.display());
+        }
+    }
+
+    #[test]
+    fn no_rule_at_all_is_a_mistake() {
+        for text in ["groups: []", "groups: [{ name: g, rules: [] }]"] {
+            let message = Rules::parse(&[("a.yaml".to_owned(), text.to_owned())]).unwrap_err().to_string();
+            assert!(message.contains("holds no rule"), "{message}");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let message = Rules::load(directory.path()).unwrap_err().to_string();
+        assert!(message.contains("holds no *.yaml file"), "{message}");
+        // The last objective can be taken away.
+        assert_eq!(crate::alert::Slos::load(directory.path()), Ok(crate::alert::Slos::default()));
+    }
+
+    #[test]
+    fn parameters_without_effect_are_mistakes() {
+        let select = |rest: &str| format!("error_budget_burn: {{ {rest} }}");
+        for (alert, detect, timing, told) in [
+            ("ErrorBudgetBurn", select("objective: 0.5"), "", "never fires"),
+            ("ErrorBudgetBurn", select("failures_min: 99999999999999"), "", "at most 1000000"),
+            ("ErrorBudgetBurn", select("windows: [{ long: 100d, short: 1h, burn_rate: 2 }]"), "", "at most 30d"),
+            ("ErrorBudgetBurn", select("select: { objective: '  ' }"), "", "must name the objective"),
+            ("ErrorBudgetBurn", select("select: { objective: a, service: '' }"), "", "nothing has that name"),
+            ("ErrorBudgetBurn", select("select: { objective: a }, except_services: [b]"), "", "beside `select`"),
+            ("RestartLoop", "restart_loop: { within: 0s }".to_owned(), "", "between 1m and 1h"),
+            ("PoolLeak", "pool_leak: { time_to_exhaustion_max: 0s }".to_owned(), "", "between 1m and 365d"),
+            ("MemoryExhaustion", "memory_leak: { time_to_limit_max: 0s }".to_owned(), "", "between 1m and 365d"),
+            ("RestartLoop", "restart_loop: {}".to_owned(), "for: 1000d,", "at most 30d"),
+        ] {
+            let text = format!(
+                "groups: [{{ name: g, rules: [{{ alert: {alert}, detect: {{ {detect} }}, {timing} labels: {{ severity: \
+                 critical }}, annotations: {{ summary: s, runbook_url: 'https://example.com' }} }}] }}]"
+            );
+            let message = Rules::parse(&[("a.yaml".to_owned(), text)]).unwrap_err().to_string();
+            assert!(message.contains(told), "{detect}: {message}");
         }
     }
 

@@ -8,6 +8,7 @@ mod parameters;
 mod rule;
 mod shipped;
 
+pub(in crate::alert) use check::RULES_MAX;
 pub use detect::Detect;
 pub use file::RuleGroup;
 pub use load::{Rules, RulesError};

@@ -4,6 +4,11 @@ use super::Detect;
 use crate::config::Span;
 use crate::detect::{ErrorBudgetBurnSpec, ObjectiveSelector, QueryBlowupSpec, RetryAmplificationSpec};
 
+/// Longest span that is foretold or waited for.
+const SPAN_SECONDS_MAX: i64 = 365 * 86_400;
+/// More failures are no condition any more, but a rule that never fires.
+const FAILURES_MIN_MAX: u64 = 1_000_000;
+
 /// A parameter that does not make sense.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ParameterProblem {
@@ -35,6 +40,17 @@ impl Demands {
         self.that((0.0..1.0).contains(&value), key, "must lie between 0 and 1, 1 excluded")
     }
 
+    /// A time that is foretold.
+    fn long_span(self, span: Span, key: &str) -> Self {
+        self.span(span, (60, SPAN_SECONDS_MAX), key, "must lie between 1m and 365d")
+    }
+
+    /// A text that is not there, or says something.
+    fn named(self, text: &Option<String>, key: &str) -> Self {
+        let says = text.as_ref().is_none_or(|text| !text.trim().is_empty());
+        self.that(says, key, "is empty: nothing has that name")
+    }
+
     fn factor(self, value: f64, key: &str) -> Self {
         self.that(value > 1.0, key, "must be greater than 1")
     }
@@ -58,9 +74,9 @@ impl Detect {
             ),
             Self::ErrorBudgetBurn(spec) => error_budget_burn(spec),
             Self::SlowBurn(spec) => demand.share(spec.objective, "objective").that(
-                spec.failures_min >= 1,
+                (1..=FAILURES_MIN_MAX).contains(&spec.failures_min),
                 "failures_min",
-                "must be at least 1",
+                "must lie between 1 and 1000000",
             ),
             Self::MemoryExhaustion(spec) => demand.share(spec.used_share_min, "used_share_min").span(
                 spec.trend,
@@ -70,7 +86,7 @@ impl Detect {
             ),
             Self::RestartLoop(spec) => demand
                 .that((2..=50).contains(&spec.restarts_min), "restarts_min", "must lie between 2 and 50")
-                .span(spec.within, (0, 3_600), "within", "must be at most 1h"),
+                .span(spec.within, (60, 3_600), "within", "must lie between 1m and 1h"),
             Self::TrafficSurge(spec) => demand
                 .factor(spec.rate_ratio, "rate_ratio")
                 .that(spec.peak_ratio_min >= 1.0, "peak_ratio_min", "must be at least 1")
@@ -97,8 +113,17 @@ impl Detect {
             ),
             // Theirs have hints of their own.
             Self::Threshold(_) | Self::Query(_) => demand,
-            Self::RateLimit(_) | Self::MemoryLeak(_) | Self::PoolLeak(_) | Self::PoolExhaustion(_) => demand,
+            Self::MemoryLeak(spec) => demand
+                .long_span(spec.time_to_limit_max, "time_to_limit_max")
+                .long_span(spec.time_to_limit_by_day_max, "time_to_limit_by_day_max"),
+            Self::PoolLeak(spec) => demand.long_span(spec.time_to_exhaustion_max, "time_to_exhaustion_max"),
+            Self::PoolExhaustion(spec) => {
+                demand.span(spec.harmless_max, (0, SPAN_SECONDS_MAX), "harmless_max", "must be at most 365d")
+            }
+            Self::RateLimit(_) => demand,
         };
+        let apart = self.select().is_none() || self.except_services().is_empty();
+        let demands = demands.that(apart, "except_services", "has no effect beside `select`: leave out one of them");
         let demands = self.select().into_iter().fold(demands, select);
         demands.0
     }
@@ -108,7 +133,14 @@ fn select(demands: Demands, select: &ObjectiveSelector) -> Demands {
     let key = |name: &str| format!("select.{name}");
     let of_all = select.subscription.is_none();
     demands
-        .that(!select.objective.is_empty(), &key("objective"), "must name the objective: its alerts are told by it")
+        .named(&select.service, &key("service"))
+        .named(&select.route, &key("route"))
+        .named(&select.subscription, &key("subscription"))
+        .that(
+            !select.objective.trim().is_empty(),
+            &key("objective"),
+            "must name the objective: its alerts are told by it",
+        )
         .that(select.duration_ms_max.is_none_or(|max| max > 0.0), &key("duration_ms_max"), "must be greater than 0")
         .that(
             of_all || select.duration_ms_max.is_none(),
@@ -138,7 +170,9 @@ fn query_blowup(spec: &QueryBlowupSpec) -> Demands {
 }
 
 fn error_budget_burn(spec: &ErrorBudgetBurnSpec) -> Demands {
-    let mut demands = Demands::default().share(spec.objective, "objective").that(
+    let few = spec.failures_min <= FAILURES_MIN_MAX;
+    let demands = Demands::default().that(few, "failures_min", "must be at most 1000000");
+    let mut demands = demands.share(spec.objective, "objective").that(
         !spec.windows.is_empty(),
         "windows",
         "must hold at least one pair of windows",
@@ -148,7 +182,13 @@ fn error_budget_burn(spec: &ErrorBudgetBurnSpec) -> Demands {
         demands = demands
             .that(windows.short.as_millis() >= 60_000, &key("short"), "must be at least 1m")
             .that(windows.short < windows.long, &key("long"), "must be longer than short")
-            .that(windows.burn_rate >= 1.0, &key("burn_rate"), "must be at least 1");
+            .that(windows.long <= Span::from_days(30), &key("long"), "must be at most 30d")
+            .that(windows.burn_rate >= 1.0, &key("burn_rate"), "must be at least 1")
+            .that(
+                windows.burn_rate * (1.0 - spec.objective) < 1.0,
+                &key("burn_rate"),
+                "never fires: times (1 - objective) it must be below 1, the share that fails when all requests do",
+            );
     }
     demands
 }

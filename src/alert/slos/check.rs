@@ -64,6 +64,8 @@ impl Collector {
         let (good, total) = (ratio.good.metric_source.spec, ratio.total.metric_source.spec);
         self.files.push(file.to_owned());
         self.slos.push(Slo {
+            file: file.to_owned(),
+            at: tree.place("metadata.name"),
             title: slo.metadata.display_name.unwrap_or_else(|| slo.metadata.name.clone()),
             target: slo.spec.objectives.first().map_or(0.0, |objective| objective.target),
             select: ObjectiveSelector {

@@ -21,6 +21,10 @@ pub struct Slos {
 /// One objective.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slo {
+    /// The file it is from.
+    pub file: String,
+    /// Line and column of its name there.
+    pub at: (u64, u64),
     /// Its title for people: the display name, else the name.
     pub title: String,
     /// Share of requests that must be good over 30 days.
@@ -41,10 +45,10 @@ impl Slos {
         schemars::schema_for!(file::SloFile).to_value()
     }
 
-    /// Reads every `*.yaml` and `*.yml` file of a directory, an objective each.
+    /// Reads every `*.yaml` and `*.yml` file of a directory, an objective each. There may be none.
     ///
     /// # Errors
-    /// Unreadable, no file, or problems in any of them, all together.
+    /// Unreadable, or problems in any of them, all together.
     pub fn load(directory: &Path) -> Result<Self, SlosError> {
         Self::parse(&yaml::read_directory(directory).map_err(SlosError)?)
     }

@@ -12,16 +12,13 @@ const FILES_MAX: usize = 500;
 /// Every `*.yaml` and `*.yml` file of a directory as (name, text), in the order of their names.
 ///
 /// # Errors
-/// Every file that cannot be read, or a directory without any.
+/// Every file that cannot be read, or the directory.
 pub fn read_directory(directory: &Path) -> Result<Vec<(String, String)>, Vec<FileProblem>> {
     let of_directory = |message: String| vec![FileProblem::of_file(directory.display().to_string(), message)];
     let entries = std::fs::read_dir(directory).map_err(|error| of_directory(error.to_string()))?;
     let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"));
     paths.sort();
-    if paths.is_empty() {
-        return Err(of_directory("holds no *.yaml file".to_owned()));
-    }
     if paths.len() > FILES_MAX {
         return Err(of_directory(format!("holds {} files: at most {FILES_MAX} are read", paths.len())));
     }

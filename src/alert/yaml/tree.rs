@@ -58,6 +58,12 @@ impl Node {
         elements.iter()
     }
 
+    /// Whether this is a list of nothing.
+    #[must_use]
+    pub fn is_empty_list(&self) -> bool {
+        matches!(&self.value, Value::List(elements) if elements.is_empty())
+    }
+
     /// The text, where this is one.
     #[must_use]
     pub fn text(&self) -> Option<&str> {

@@ -107,8 +107,8 @@ impl ServiceHistory {
         }
     }
 
-    /// Failure ratio of the shortest span that says something.
-    fn failing_now(&self, end: Timestamp) -> f64 {
+    /// Failure ratio of the shortest span that says something; nothing while nothing comes: 0 of 0 is not healthy.
+    fn failing_now(&self, end: Timestamp) -> Option<f64> {
         let mut now = Sums::default();
         for span_ms in STILL_MS {
             now = Sums::default();
@@ -118,7 +118,7 @@ impl ServiceHistory {
                 break;
             }
         }
-        ratio(now.failures, now.requests)
+        (now.requests > 0).then(|| ratio(now.failures, now.requests))
     }
 
     fn sums(&self, end: Timestamp, span_ms: DurationMs) -> Sums {
@@ -161,7 +161,7 @@ impl ErrorBudgetBurn {
     }
 
     /// The window's sums by service; of an objective, all that it selects as one.
-    fn sums(&self, scene: &Scene<'_>) -> FxHashMap<Name, Sums> {
+    fn sums(&mut self, scene: &Scene<'_>) -> FxHashMap<Name, Sums> {
         let mut sums: FxHashMap<Name, Sums> = FxHashMap::default();
         if let Some(select) = &self.spec.select {
             let own = select.sums(scene);
@@ -170,6 +170,10 @@ impl ErrorBudgetBurn {
             return sums;
         }
         let except = known_services(&self.spec.except_services, scene.names);
+        if !except.is_empty() {
+            // Services may be left to their objectives while this runs.
+            self.services.retain(|service, _| !except.contains(service));
+        }
         for (key, cell) in scene.window.cells.iter().filter(|(key, _)| !except.contains(&key.service)) {
             sums.entry(key.service).or_default().add(Sums { failures: cell.server_errors, requests: cell.requests });
         }
@@ -193,10 +197,11 @@ impl ErrorBudgetBurn {
         self.spec.windows.iter().find_map(|windows| {
             let span = |span_ms| history.pad(history.sums(end, span_ms), end, span_ms);
             let (long, short) = (span(windows.long.as_millis()), span(windows.short.as_millis()));
-            let exceeds = |sums: Sums| {
-                wilson_lower(sums.failures, sums.requests, INTERVAL_Z) > (windows.burn_rate * budget).min(0.99)
-            };
-            let still = history.failing_now(end) > windows.burn_rate * budget;
+            // No more than all requests can fail: an objective of 80 % must page, too.
+            let limit = (windows.burn_rate * budget).min(0.99);
+            let exceeds = |sums: Sums| wilson_lower(sums.failures, sums.requests, INTERVAL_Z) > limit;
+            // What is silent neither begins nor ends: the alert waits for a window with requests.
+            let still = history.failing_now(end).is_some_and(|failing| failing > limit);
             let burns = short.failures >= self.spec.failures_min && exceeds(long) && exceeds(short) && still;
             burns.then_some((*windows, short))
         })
@@ -296,7 +301,7 @@ impl Detector for ErrorBudgetBurn {
         for (service, history) in &mut self.services {
             if burning.iter().any(|(name, _)| name == service) {
                 history.burning_since.get_or_insert(scene.window.start);
-            } else {
+            } else if history.failing_now(end).is_some() {
                 history.burning_since = None;
             }
         }
@@ -304,6 +309,10 @@ impl Detector for ErrorBudgetBurn {
             .into_iter()
             .map(|(service, burn)| self.finding(service, &self.services[&service], burn, scene))
             .collect()
+    }
+
+    fn leave_services(&mut self, services: &[String]) {
+        self.spec.except_services = services.to_vec();
     }
 
     fn overflowed(&self) -> u64 {

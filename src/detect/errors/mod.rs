@@ -7,6 +7,8 @@ mod objective;
 #[cfg(test)]
 mod objective_tests;
 mod outcome_sums;
+#[cfg(test)]
+mod silence_tests;
 mod slow_burn;
 mod slow_burn_pools;
 #[cfg(test)]

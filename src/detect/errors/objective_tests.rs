@@ -23,7 +23,7 @@ fn slo(name: &str, target: f64, good: &str, total: &str) -> (String, String) {
 }
 
 fn rules(slos: &[(String, String)]) -> Rules {
-    let rules = Rules::shipped().unwrap().with_slos(&Slos::parse(slos).unwrap());
+    let rules = Rules::shipped().unwrap().with_slos(&Slos::parse(slos).unwrap()).unwrap();
     let burns = rules.rules.into_iter().filter(|rule| rule.alert == AlertName::ErrorBudgetBurn);
     Rules { rules: burns.collect() }
 }
@@ -141,6 +141,41 @@ fn a_slow_burn_of_an_objective_is_a_ticket_with_its_name() {
 }
 
 #[test]
+fn an_objective_of_a_rule_file_is_not_doubled_and_rules_are_bounded_in_all() {
+    let text = "groups: [{ name: g, rules: [{ alert: ErrorBudgetBurn, detect: { error_budget_burn: { select: { objective: a, \
+                service: api } } }, labels: { severity: critical }, annotations: { summary: s, runbook_url: \
+                'https://example.com' } }] }]";
+    let rules = Rules::parse(&[("r.yaml".to_owned(), text.to_owned())]).unwrap();
+    let objective = |name: &str| slo(name, 0.99, "{ status_below: 500 }", "{ service: api }");
+    let slos = Slos::parse(&[objective("a"), objective("b")]).unwrap();
+    let error = rules.clone().with_slos(&slos).unwrap_err().to_string();
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(error.starts_with("a.yaml:3:19: metadata.name: a rule file has an objective `a`"), "{error}");
+
+    let many = Rules { rules: vec![rules.rules[0].clone(); 97] };
+    let slos = Slos::parse(&[objective("b"), objective("c")]).unwrap();
+    let error = many.with_slos(&slos).unwrap_err().to_string();
+    assert!(error.starts_with("c.yaml:") && error.contains("at most 100 rules"), "{error}");
+    assert_eq!(rules.with_slos(&slos).unwrap().rules.len(), 5);
+}
+
+#[test]
+fn a_lenient_objective_pages_when_everything_fails() {
+    // 14.4 times the budget is more than all requests: all of them must do.
+    let mut random = Lcg(11);
+    let mut events = Vec::new();
+    for time in random.arrivals(0.0, 9_000.0, |_| 8.0, 8.0) {
+        let mut one = request(time, random.below(5), ("", "api", "/a"));
+        one.status = if time >= 600.0 { 503 } else { 200 };
+        events.push(Event::Request(one));
+    }
+    for target in [0.8, 0.9] {
+        let objective = [slo("a", target, "{ status_below: 500 }", "{ service: api }")];
+        assert_eq!(fired(rules(&objective), &events).len(), 1, "target {target}");
+    }
+}
+
+#[test]
 fn a_reload_that_changes_nothing_changes_no_byte() {
     let events = traffic(failing("api", 0.3));
     let told = |reload: bool| {
@@ -183,10 +218,57 @@ fn alerts_of_removed_rules_resolve_and_others_go_on() {
     assert_eq!(resolved.len(), 1, "{resolved:#?}");
     assert_eq!(resolved[0].event, TransitionEvent::Resolved);
     assert_eq!(resolved[0].labels.get(Dimension::Objective), Some("b-answers"));
+    assert!(resolved[0].summary.starts_with("its rule was removed; at its worst: "), "{}", resolved[0].summary);
     assert_eq!(Some(resolved[0].at), pipeline.watermark(), "as of what is decided");
     assert!(!resolved[0].incident.is_empty());
     assert_eq!(firing(&pipeline), ["service = api"]);
     assert_eq!(pipeline.replace_rules(&rules(&[]), &settings.limits).1, [], "told once");
+}
+
+#[test]
+fn an_objective_that_comes_and_goes_disturbs_no_other_service() {
+    let events = traffic(failing("billing", 0.6));
+    let settings = settings(rules(&[]));
+    let with_api = rules(&[slo("api-answers", 0.99, "{ status_below: 500 }", "{ service: api }")]);
+    let mut pipeline = Pipeline::new(&settings);
+    let (before, after) = events.split_at(events.len() - 2_000);
+    assert!(!transitions(apply(&mut pipeline, before)).is_empty());
+    let mut told = Vec::new();
+    for (part, other) in after.chunks(1_000).zip([&with_api, &settings.rules]) {
+        let (changes, outputs) = pipeline.replace_rules(other, &settings.limits);
+        assert_eq!(changes.kept, 2);
+        told.extend(transitions(outputs));
+        told.extend(transitions(apply(&mut pipeline, part)));
+    }
+    assert_eq!(told.iter().filter(|t| t.severity == Severity::Critical).count(), 0, "{told:#?}");
+    let firing = pipeline.alerts(10);
+    assert!(firing.iter().any(|t| t.event == TransitionEvent::Firing && t.labels.to_string() == "service = billing"));
+}
+
+#[test]
+fn another_severity_keeps_what_was_seen() {
+    let settings = settings(rules(&[]));
+    let mut pipeline = Pipeline::new(&settings);
+    let fast = |rule: &&crate::alert::Rule| rule.labels.severity == Severity::Critical;
+    let mut other = Rules { rules: settings.rules.rules.iter().filter(fast).cloned().collect() };
+    pipeline.replace_rules(&other, &settings.limits);
+    other.rules[0].labels.severity = Severity::Warning;
+    let changes = pipeline.replace_rules(&other, &settings.limits).0;
+    assert_eq!((changes.kept, changes.new, changes.removed), (1, 0, 0));
+}
+
+#[test]
+fn what_clients_gave_up_on_does_not_pass_for_fast() {
+    let mut random = Lcg(5);
+    let mut events = Vec::new();
+    for time in random.arrivals(0.0, 5_400.0, |_| 4.0, 4.0) {
+        let mut one = request(time, random.below(5), ("", "api", "/a"));
+        let given_up = random.next() < 0.9;
+        (one.status, one.duration_ms) = if given_up { (499, 30_000.0) } else { (200, 900.0) };
+        events.push(Event::Request(one));
+    }
+    let objective = slo("a-fast", 0.99, "{ status_below: 500, duration_ms_max: 300 }", "{ service: api }");
+    assert_eq!(fired(rules(&[objective]), &events).len(), 1);
 }
 
 #[test]

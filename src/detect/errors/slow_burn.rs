@@ -147,6 +147,11 @@ impl SlowBurn {
     fn count(&mut self, scene: &Scene<'_>) -> FxHashMap<Name, Sums> {
         let limited = limited(scene);
         let except = known_services(&self.spec.except_services, scene.names);
+        if !except.is_empty() {
+            // Services may be left to their objectives while this runs.
+            self.services.retain(|service, _| !except.contains(service));
+            self.pools.leave(&except);
+        }
         let mut sums: FxHashMap<Name, Sums> = FxHashMap::default();
         for (key, cell) in scene.window.cells.iter().filter(|(key, _)| !except.contains(&key.service)) {
             let failures = if limited.contains(&key.subscription) { cell.server_errors } else { cell.failures };
@@ -283,6 +288,12 @@ impl Detector for SlowBurn {
         self.push(scene);
         self.judge(scene);
         self.held.clone()
+    }
+
+    fn leave_services(&mut self, services: &[String]) {
+        self.spec.except_services = services.to_vec();
+        // What is held may be about one of them.
+        self.judged_at = None;
     }
 
     fn overflowed(&self) -> u64 {

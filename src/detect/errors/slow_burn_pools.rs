@@ -84,6 +84,13 @@ impl Pools {
         }
     }
 
+    /// Forgets the routes of services that are left to objectives of their own.
+    pub fn leave(&mut self, services: &[Name]) {
+        let before = self.pools.len();
+        self.pools.retain(|key, _| !matches!(key, PoolKey::Route(service, _) if services.contains(service)));
+        self.together -= before - self.pools.len();
+    }
+
     /// Ends the window that began at `start`.
     pub fn push(&mut self, start: Timestamp) {
         let mut fresh: Vec<(PoolKey, Sums)> = std::mem::take(&mut self.window).into_iter().collect();

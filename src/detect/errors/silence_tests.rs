@@ -1,0 +1,54 @@
+//! A service that falls silent while it fails, and others that go on: its page neither ends nor is there for ever.
+
+use crate::detect::test_traffic::{Lcg, at, request, run};
+use crate::model::{AlertName, Event, Timestamp, Transition, TransitionEvent};
+
+/// When `billing` begins to fail, and when it falls silent, in seconds.
+const ONSET_S: f64 = 3_600.0;
+const SILENT_S: f64 = 4_500.0;
+
+/// Requests to `api`, which is well, until `end`, and to `billing` until it is silent and again from `again`.
+fn told(again: f64, end: f64) -> Vec<Transition> {
+    let mut random = Lcg(3);
+    let mut events = Vec::new();
+    for time in random.arrivals(0.0, end, |_| 4.0, 4.0) {
+        let service = ["api", "billing"][random.below(2) as usize];
+        let mut one = request(time, random.below(5), ("", service, "/a"));
+        if service == "billing" {
+            if (SILENT_S..again).contains(&time) {
+                continue;
+            }
+            one.status = if (ONSET_S..SILENT_S).contains(&time) { 500 } else { 200 };
+        }
+        events.push(Event::Request(one));
+    }
+    let transitions = run(events).transitions;
+    let pages = transitions.into_iter().filter(|t| t.alert == AlertName::ErrorBudgetBurn);
+    pages.filter(|t| t.labels.to_string() == "service = billing" && t.runbook.contains("error-budget")).collect()
+}
+
+fn moments(told: &[Transition], event: TransitionEvent) -> Vec<Timestamp> {
+    let critical = told.iter().filter(|t| t.severity == crate::model::Severity::Critical && t.event == event);
+    critical.map(|t| t.at).collect()
+}
+
+#[test]
+fn a_silent_service_is_not_well_although_others_are() {
+    let told = told(f64::INFINITY, SILENT_S + 4_200.0);
+    assert_eq!(moments(&told, TransitionEvent::Firing).len(), 1);
+    let resolved = moments(&told, TransitionEvent::Resolved);
+    assert_eq!(resolved.len(), 1, "{told:#?}");
+    let silent_ms = resolved[0].since(at(SILENT_S));
+    // For up to five minutes its last failures are still those of now.
+    assert!((3_590_000..3_960_000).contains(&silent_ms), "after an hour of silence, not {silent_ms} ms");
+}
+
+#[test]
+fn a_service_that_comes_back_well_ends_its_page() {
+    let told = told(SILENT_S + 1_800.0, SILENT_S + 3_000.0);
+    assert_eq!(moments(&told, TransitionEvent::Firing).len(), 1);
+    let resolved = moments(&told, TransitionEvent::Resolved);
+    assert_eq!(resolved.len(), 1, "{told:#?}");
+    let well_ms = resolved[0].since(at(SILENT_S + 1_800.0));
+    assert!((120_000..400_000).contains(&well_ms), "{well_ms} ms");
+}
