@@ -172,7 +172,7 @@ impl Pager {
 
     /// Open pages of which a silence that is gone kept something.
     fn say_what_was_silenced(&mut self) {
-        let is_kept = |page: &PageState| page.phase == Phase::Open && page.said.is_silenced;
+        let is_kept = |page: &PageState| page.phase == Phase::Open && page.said.silenced_by.is_some();
         let kept = self.state.pages.iter().filter(|(_, page)| is_kept(page) && self.silence_of(page).is_none());
         let kept: Vec<(u32, bool)> = kept.map(|(number, page)| (*number, page.said.is_open)).collect();
         for (number, is_open) in kept {

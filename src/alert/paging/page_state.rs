@@ -105,8 +105,8 @@ pub(super) struct Said {
     pub openings: usize,
     /// Receivers were told that it is open, and not yet that it is over.
     pub is_open: bool,
-    /// A silence kept it from receivers.
-    pub is_silenced: bool,
+    /// The silence that kept it from receivers.
+    pub silenced_by: Option<Text>,
 }
 
 /// What an incident's report adds to its alerts.

@@ -174,8 +174,12 @@ impl Pager {
     pub(super) fn say(&mut self, number: u32, event: PageEvent, reason: ChangeReason) {
         let Some(page) = self.state.pages.get(&number) else { return };
         let is_end_of_what_was_said = event == PageEvent::Resolved && page.said.is_open;
-        // Who heard the beginning hears the end, whatever was silenced meanwhile.
-        let silenced_by = if is_end_of_what_was_said { None } else { self.silence_of(page) };
+        // Who heard the beginning hears the end, whatever was silenced meanwhile; who did not is spared the end too.
+        let silenced_by = match event {
+            _ if is_end_of_what_was_said => None,
+            PageEvent::Resolved => page.said.silenced_by.clone().or_else(|| self.silence_of(page)),
+            _ => self.silence_of(page),
+        };
         let openings = page.openings.len();
         let Some(page) = self.state.pages.get_mut(&number) else { return };
         page.said.revision += 1;
@@ -186,7 +190,7 @@ impl Pager {
         page.said.affected = page.facts.affected.subscriptions;
         page.said.members = page.members;
         page.said.openings = openings;
-        page.said.is_silenced = silenced_by.is_some();
+        page.said.silenced_by.clone_from(&silenced_by);
         if silenced_by.is_none() {
             page.said.is_open = event != PageEvent::Resolved;
         }

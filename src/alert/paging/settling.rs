@@ -205,6 +205,8 @@ impl Pager {
         let is_taken = page.acknowledgement.is_some();
         let (event, reason) = if page.said.severity.is_some_and(|said| page.severity > said) {
             (PageEvent::Updated, ChangeReason::Worse)
+        } else if let Some(reason) = self.why_no_longer_silenced(page) {
+            (PageEvent::Updated, reason)
         } else if is_due && !is_taken && page.has_news() {
             (PageEvent::Updated, ChangeReason::News)
         } else {
@@ -219,6 +221,18 @@ impl Pager {
             page.at = page.at.max(at);
         }
         self.say(number, event, reason);
+    }
+}
+
+impl Pager {
+    /// Why what a silence kept back is to be told: it is over, or an alert has joined that it does not mean.
+    fn why_no_longer_silenced(&self, page: &PageState) -> Option<ChangeReason> {
+        let id = page.said.silenced_by.as_ref()?;
+        if self.silence_of(page).is_some() {
+            return None;
+        }
+        let is_in_force = self.state.silences.get(id).is_some_and(|silence| silence.is_active(self.now));
+        Some(if is_in_force { ChangeReason::Fired } else { ChangeReason::SilenceEnded })
     }
 }
 

@@ -246,6 +246,29 @@ fn who_heard_the_beginning_hears_the_end_in_spite_of_a_silence() {
 }
 
 #[test]
+fn an_alert_that_the_silence_does_not_mean_opens_the_page_that_it_kept_back() {
+    let mut pager = Pager::new(settings());
+    pager.command(silence(0, 100_000, "subscription=acme"), at(0)).unwrap();
+    let kept = step(&mut pager, 5, &[fires(5, Critical, "a", "acme")]);
+    assert!(kept[0].silenced_by.is_some());
+    let joined = step(&mut pager, 10, &[fires(10, Critical, "a", "bank")]);
+    assert_eq!((told(&joined), joined[0].silenced_by.clone()), (vec!["a opened".to_owned()], None));
+    assert_eq!(told(&step(&mut pager, 15, &[])), [""; 0], "once");
+    step(&mut pager, 20, &[ends(20, Critical, "a", "bank")]);
+    assert_eq!(told(&step(&mut pager, 30, &[ends(30, Critical, "a", "acme")])), ["a resolved"]);
+}
+
+#[test]
+fn who_was_not_told_of_a_page_is_not_told_of_its_end() {
+    let mut pager = Pager::new(settings());
+    pager.command(silence(0, 10, "subscription=acme"), at(0)).unwrap();
+    step(&mut pager, 5, &[fires(5, Critical, "a", "acme")]);
+    // The silence ends between two ticks, and the alert with it.
+    let over = step(&mut pager, 10, &[ends(10, Critical, "a", "acme")]);
+    assert!(over[0].silenced_by.is_some(), "{:?}", told(&over));
+}
+
+#[test]
 fn an_acknowledgement_holds_updates_back_and_ends() {
     let mut pager = Pager::new(settings());
     step(&mut pager, 0, &[fires(0, Warning, "a", "s1")]);
