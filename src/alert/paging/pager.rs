@@ -104,6 +104,7 @@ impl Pager {
         if self.catch_up.is_none()
             && let Some(watermark) = decided.watermark
         {
+            self.state.numbers.told_until = self.state.numbers.told_until.max(Some(watermark));
             self.pass(watermark);
         }
         std::mem::take(&mut self.said)

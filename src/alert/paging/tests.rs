@@ -322,6 +322,36 @@ fn what_does_not_fire_again_after_a_restart_is_over_once_the_log_has_come_far_en
 }
 
 #[test]
+fn a_page_that_fires_steadily_is_waited_for_from_where_the_log_was_not_from_when_it_was_told() {
+    let mut pager = Pager::new(settings());
+    let mut state = PagerState::default();
+    step(&mut pager, 0, &[fires(0, Critical, "a", "s1")]);
+    for t in (0..=10_800).step_by(30) {
+        step(&mut pager, t, &[]);
+        state.apply(pager.take_entry());
+    }
+    let mut pager = Pager::restored(settings(), state, at(10_800));
+    for t in (9_000..10_800).step_by(60) {
+        assert_eq!(told(&step(&mut pager, t, &[])), [""; 0], "{t}: a core that has read too little to fire");
+    }
+    assert_eq!(told(&step(&mut pager, 11_390, &[])), [""; 0]);
+    assert_eq!(told(&step(&mut pager, 11_400, &[fires(11_400, Critical, "b", "s1")])), [""; 0], "the same page");
+    assert_eq!(told(&step(&mut pager, 11_500, &[ends(11_500, Critical, "b", "s1")])), ["a resolved"]);
+}
+
+#[test]
+fn event_time_alone_is_written_down_once_a_minute() {
+    let mut pager = Pager::new(settings());
+    let written = (0..600).step_by(5).filter(|t| {
+        step(&mut pager, *t, &[]);
+        let entry = pager.take_entry();
+        assert!(!entry.matters(), "not worth waiting for the disk");
+        !entry.is_empty()
+    });
+    assert_eq!(written.collect::<Vec<_>>(), (0..600).step_by(60).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_log_that_is_read_again_repeats_nothing_and_what_still_fires_is_told() {
     let mut pager = Pager::new(settings());
     let log = |pager: &mut Pager| {
