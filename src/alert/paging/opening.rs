@@ -100,6 +100,7 @@ impl Pager {
         if !is_inhibited {
             page.note_causes(fired);
             page.severity = page.severity.max(fired.alert.severity);
+            page.is_restored = false;
             page.since = page.since.min(fired.alert.since);
         }
         if let Phase::Quiet(_) = page.phase {

@@ -228,7 +228,7 @@ impl Pager {
     /// Why what a silence kept back is to be told: it is over, or an alert has joined that it does not mean.
     fn why_no_longer_silenced(&self, page: &PageState) -> Option<ChangeReason> {
         let id = page.said.silenced_by.as_ref()?;
-        if self.silence_of(page).is_some() {
+        if self.is_in_doubt(page) || self.silence_of(page).is_some() {
             return None;
         }
         let is_in_force = self.state.silences.get(id).is_some_and(|silence| silence.is_active(self.now));

@@ -352,6 +352,34 @@ fn event_time_alone_is_written_down_once_a_minute() {
 }
 
 #[test]
+fn a_silence_that_ended_while_the_service_was_down_tells_nothing_before_the_log_is_read() {
+    let mut pager = Pager::new(settings());
+    pager.command(silence(0, 100, "subscription=~s.*"), at(0)).unwrap();
+    step(&mut pager, 5, &[fires(5, Critical, "over", "s1"), fires(5, Critical, "on", "s2")]);
+    let mut pager = restarted(&pager, 200);
+    let ended = pager.tick(at(200));
+    assert_eq!((told(&ended.pages), ended.silences.len()), (vec![], 1));
+    let again = [fires(5, Critical, "over", "s1"), fires(5, Critical, "on", "s2")];
+    assert_eq!(told(&pager.step(&Decided { outputs: &again, watermark: Some(at(5)), reports: &[] }, at(201))), [""; 0]);
+    let read = step(&mut pager, 202, &[ends(15, Critical, "over", "s1")]);
+    let kept: Vec<bool> = read.iter().map(|change| change.silenced_by.is_some()).collect();
+    assert_eq!(told(&read).iter().zip(kept).filter(|(_, kept)| !kept).count(), 1, "{:?}", told(&read));
+    assert!(told(&read).contains(&"on opened".to_owned()), "{:?}", told(&read));
+}
+
+#[test]
+fn an_acknowledgement_that_ended_while_the_service_was_down_is_over_once_the_page_is_seen_again() {
+    let mut pager = Pager::new(settings());
+    step(&mut pager, 0, &[fires(0, Critical, "a", "s1")]);
+    let (key, author, note) = ("a".into(), "jo".into(), String::new());
+    pager.command(Command::Acknowledge { key, author, note, expires_at: at(100) }, at(1)).unwrap();
+    let mut pager = restarted(&pager, 200);
+    assert_eq!(told(&pager.tick(at(200)).pages), [""; 0], "it may be over");
+    step(&mut pager, 201, &[fires(201, Critical, "b", "s1")]);
+    assert_eq!(told(&pager.tick(at(202)).pages), ["a updated"]);
+}
+
+#[test]
 fn a_log_that_is_read_again_repeats_nothing_and_what_still_fires_is_told() {
     let mut pager = Pager::new(settings());
     let log = |pager: &mut Pager| {
