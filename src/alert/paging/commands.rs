@@ -104,8 +104,9 @@ impl Pager {
     /// The wall clock has come this far: what has an end by it ends.
     pub fn tick(&mut self, now: Timestamp) -> Obeyed {
         self.now = now;
+        let is_over = |silence: &Silence| silence.ends_at <= now && !self.is_held(silence);
         let over: Vec<Text> =
-            self.state.silences.iter().filter(|(_, s)| s.ends_at <= now).map(|(id, _)| id.clone()).collect();
+            self.state.silences.iter().filter(|(_, s)| is_over(s)).map(|(id, _)| id.clone()).collect();
         let mut silences = Vec::new();
         for id in over {
             let ended = self.state.silences.remove(&id);
@@ -183,9 +184,8 @@ impl Pager {
 
     /// Open pages of which a silence that is gone kept something.
     fn say_what_was_silenced(&mut self) {
-        let is_kept = |page: &PageState| {
-            page.phase == Phase::Open && page.said.silenced_by.is_some() && !self.is_in_doubt(page)
-        };
+        let is_kept =
+            |page: &PageState| page.phase == Phase::Open && page.said.silenced_by.is_some() && !self.is_in_doubt(page);
         let kept = self.state.pages.iter().filter(|(_, page)| is_kept(page) && self.silence_of(page).is_none());
         let kept: Vec<(u32, bool)> = kept.map(|(number, page)| (*number, page.said.is_open)).collect();
         for (number, is_open) in kept {

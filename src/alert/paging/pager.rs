@@ -38,6 +38,8 @@ pub struct Pager {
     pub(super) counts: PagerCounts,
     /// After a restart, until the log has come to where it was.
     pub(super) catch_up: Option<CatchUp>,
+    /// Wall clock of the restart.
+    pub(super) restored_at: Option<Timestamp>,
     /// Wall clock of the step under way.
     pub(super) now: Timestamp,
     pub(super) said: Vec<PageChange>,
@@ -68,6 +70,7 @@ impl Pager {
             state,
             counts: PagerCounts::default(),
             catch_up: None,
+            restored_at: None,
             now: Timestamp::default(),
             said: Vec::new(),
             touched: BTreeSet::new(),
@@ -211,7 +214,7 @@ impl Pager {
 
     /// The silence that keeps a page from being said: all its alerts that fire are meant by silences in force.
     pub(super) fn silence_of(&self, page: &PageState) -> Option<crate::model::Text> {
-        let in_force = || self.state.silences.values().filter(|silence| silence.is_active(self.now));
+        let in_force = || self.state.silences.values().filter(|silence| self.is_in_force(silence));
         in_force().next()?;
         let firing = || page.alerts.iter().filter(|known| known.alert.resolved_at.is_none());
         let alerts: Vec<_> = if firing().next().is_some() { firing().collect() } else { page.alerts.iter().collect() };

@@ -231,7 +231,7 @@ impl Pager {
         if self.is_in_doubt(page) || self.silence_of(page).is_some() {
             return None;
         }
-        let is_in_force = self.state.silences.get(id).is_some_and(|silence| silence.is_active(self.now));
+        let is_in_force = self.state.silences.get(id).is_some_and(|silence| self.is_in_force(silence));
         Some(if is_in_force { ChangeReason::Fired } else { ChangeReason::SilenceEnded })
     }
 }

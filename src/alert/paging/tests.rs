@@ -357,14 +357,25 @@ fn a_silence_that_ended_while_the_service_was_down_tells_nothing_before_the_log_
     pager.command(silence(0, 100, "subscription=~s.*"), at(0)).unwrap();
     step(&mut pager, 5, &[fires(5, Critical, "over", "s1"), fires(5, Critical, "on", "s2")]);
     let mut pager = restarted(&pager, 200);
-    let ended = pager.tick(at(200));
-    assert_eq!((told(&ended.pages), ended.silences.len()), (vec![], 1));
+    assert_eq!(pager.tick(at(200)), Obeyed::default(), "not before the log has come to its end");
     let again = [fires(5, Critical, "over", "s1"), fires(5, Critical, "on", "s2")];
     assert_eq!(told(&pager.step(&Decided { outputs: &again, watermark: Some(at(5)), reports: &[] }, at(201))), [""; 0]);
     let read = step(&mut pager, 202, &[ends(15, Critical, "over", "s1")]);
-    let kept: Vec<bool> = read.iter().map(|change| change.silenced_by.is_some()).collect();
-    assert_eq!(told(&read).iter().zip(kept).filter(|(_, kept)| !kept).count(), 1, "{:?}", told(&read));
-    assert!(told(&read).contains(&"on opened".to_owned()), "{:?}", told(&read));
+    assert_eq!(told(&read), ["over resolved", "on opened"]);
+    assert!(read[0].silenced_by.is_some() && read[1].silenced_by.is_none(), "over before the silence was");
+    assert_eq!(pager.tick(at(203)).silences.len(), 1);
+}
+
+#[test]
+fn a_log_that_does_not_come_to_the_end_of_a_silence_holds_it_for_ten_minutes() {
+    let mut pager = Pager::new(settings());
+    pager.command(silence(0, 100, "subscription=s1"), at(0)).unwrap();
+    step(&mut pager, 5, &[fires(5, Critical, "a", "s1")]);
+    let mut pager = restarted(&pager, 200);
+    let read = [fires(6, Critical, "a", "s1")];
+    assert_eq!(told(&pager.step(&Decided { outputs: &read, watermark: Some(at(6)), reports: &[] }, at(201))), [""; 0]);
+    assert_eq!(pager.tick(at(799)), Obeyed::default());
+    assert_eq!(told(&pager.tick(at(800)).pages), ["a opened"]);
 }
 
 #[test]
@@ -377,6 +388,47 @@ fn an_acknowledgement_that_ended_while_the_service_was_down_is_over_once_the_pag
     assert_eq!(told(&pager.tick(at(200)).pages), [""; 0], "it may be over");
     step(&mut pager, 201, &[fires(201, Critical, "b", "s1")]);
     assert_eq!(told(&pager.tick(at(202)).pages), ["a updated"]);
+}
+
+/// A page that is told and over, and the service restarted at 7,200 s.
+fn restarted_after_a_page() -> Pager {
+    let mut pager = Pager::new(settings());
+    step(&mut pager, 6_000, &[fires(6_000, Critical, "a", "s1")]);
+    step(&mut pager, 6_060, &[ends(6_060, Critical, "a", "s1")]);
+    step(&mut pager, 7_200, &[]);
+    restarted(&pager, 7_200)
+}
+
+fn step_at(pager: &mut Pager, watermark: i64, outputs: &[Output], now: i64) -> Vec<String> {
+    told(&pager.step(&Decided { outputs, watermark: Some(at(watermark)), reports: &[] }, at(now)))
+}
+
+#[test]
+fn a_broker_that_is_away_and_a_log_that_is_read_slowly_repeat_nothing() {
+    let mut pager = restarted_after_a_page();
+    for now in (7_200..8_400).step_by(5) {
+        assert_eq!(pager.step(&Decided { outputs: &[], watermark: None, reports: &[] }, at(now)), []);
+    }
+    assert_eq!(step_at(&mut pager, 6_000, &[fires(6_000, Critical, "b", "s1")], 8_400), [""; 0]);
+    // 20 minutes of the log in 13.
+    for now in (8_405..9_200).step_by(5) {
+        let watermark = 6_000 + (now - 8_400) * 3 / 2;
+        let outputs = if now == 8_440 { vec![ends(6_060, Critical, "b", "s1")] } else { Vec::new() };
+        assert_eq!(step_at(&mut pager, watermark, &outputs, now), [""; 0], "{now}");
+    }
+    assert_eq!(step_at(&mut pager, 7_201, &[fires(7_201, Critical, "c", "s1")], 9_201), ["c opened"]);
+}
+
+#[test]
+fn what_fires_in_another_log_is_told_after_ten_minutes() {
+    // It stands still, or goes on as time does: both are at their end.
+    for speed in [0, 1] {
+        let mut pager = restarted_after_a_page();
+        assert_eq!(step_at(&mut pager, 10, &[fires(10, Critical, "b", "s1")], 7_200), [""; 0]);
+        assert_eq!(step_at(&mut pager, 10 + 599 * speed, &[], 7_799), [""; 0]);
+        assert_eq!(step_at(&mut pager, 10 + 600 * speed, &[], 7_800), ["b opened"]);
+        assert_eq!(pager.state.numbers.told_until, Some(at(10 + 600 * speed)));
+    }
 }
 
 #[test]
