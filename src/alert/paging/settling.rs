@@ -9,7 +9,7 @@ use crate::model::{Affected, DurationMs, PageEvent, Text, Timestamp};
 /// A milder alert that goes on for this long after its page gets one of its own: as long as an incident lingers.
 const OUTLIVES_MS: DurationMs = 600_000;
 /// Alerts that wait for that; further ones are told when they fire again.
-const LEFTOVERS_MAX: usize = 10_000;
+pub(super) const LEFTOVERS_MAX: usize = 10_000;
 
 impl Pager {
     /// An alert resolved.
@@ -88,7 +88,7 @@ impl Pager {
             let Some(firing) = self.state.firing.remove(&id) else { continue };
             let page = self.state.pages.get(&number);
             let known = page.and_then(|page| page.alerts.iter().find(|known| known.id == id)).cloned();
-            match known {
+            match known.or(firing.known.map(|known| *known)) {
                 Some(known) if self.state.leftovers.len() < LEFTOVERS_MAX && !firing.is_restored => {
                     let due_at = at.plus(OUTLIVES_MS);
                     let leftover = Leftover { known, incident: firing.incident, due_at, is_restored: false };

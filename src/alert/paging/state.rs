@@ -24,6 +24,8 @@ pub(super) struct Firing {
     pub is_inhibited: bool,
     /// It fired before the restart, and not yet again.
     pub is_restored: bool,
+    /// All it says, when its page has no room for it and may be over before it is.
+    pub known: Option<Box<KnownAlert>>,
     /// Until when, in event time, it is waited for; known once the watermark has come to the restart.
     pub awaited_until: Option<Timestamp>,
 }

@@ -119,6 +119,23 @@ fn a_ticket_about_the_cause_is_told_inside_the_page_and_gets_its_own_when_it_out
 }
 
 #[test]
+fn every_ticket_that_outlives_its_page_is_told_not_only_those_that_the_page_remembers() {
+    let mut pager = Pager::new(settings());
+    let mut outputs: Vec<Output> = (0..80).map(|i| fires(0, Warning, "a", &format!("s{i}"))).collect();
+    outputs.push(fires(0, Critical, "a", "worst"));
+    assert_eq!(told(&step(&mut pager, 0, &outputs)), ["a opened"]);
+    assert_eq!(
+        told(&step(&mut pager, 60, &[ends(60, Critical, "a", "worst"), ends(60, Warning, "a", "s79")])),
+        ["a resolved"]
+    );
+    assert_eq!(told(&step(&mut pager, 660, &[])), ["a-rest opened"]);
+    assert_eq!((pager.view(at(660)).page("a-rest").unwrap().firing, pager.counts().not_followed), (79, 0));
+    let over: Vec<Output> = (0..79).map(|i| ends(700, Warning, "a", &format!("s{i}"))).collect();
+    assert_eq!(told(&step(&mut pager, 700, &over[..78])), [""; 0]);
+    assert_eq!(told(&step(&mut pager, 700, &over[78..])), ["a-rest resolved"]);
+}
+
+#[test]
 fn a_ticket_that_was_told_inside_a_page_and_becomes_critical_opens_its_own() {
     let mut pager = Pager::new(settings());
     step(&mut pager, 0, &[fires(0, Critical, "storm", "s1")]);
@@ -167,6 +184,24 @@ fn what_is_critical_keeps_its_page_in_a_storm_of_tickets() {
     assert_eq!((opened[1].page.contributors_more, opened[1].page.severity), (90, Warning));
     // An incident of the storm that becomes critical leaves it.
     assert_eq!(told(&step(&mut pager, 5, &[fires(5, Critical, "i7", "s7")])), ["i7 opened"]);
+}
+
+#[test]
+fn a_storm_that_lingers_does_not_swallow_what_comes_later() {
+    let mut pager = Pager::new(settings());
+    let opened = step(&mut pager, 0, &crowd(0, TransitionEvent::Firing, 200));
+    assert_eq!(step(&mut pager, 60, &crowd(60, TransitionEvent::Resolved, 199)), []);
+    let (key, author, note) = (opened[0].page.dedup_key.clone(), "jo".into(), String::new());
+    pager.command(Command::Acknowledge { key, author, note, expires_at: at(100_000) }, at(70)).unwrap();
+    let burst = |t: i64, name: &str| -> Vec<Output> {
+        (0..8).map(|i| fires(t, Warning, &format!("{name}{i}"), &format!("{name}{i}"))).collect()
+    };
+    assert_eq!(step(&mut pager, 599, &burst(599, "soon")), [], "of the same storm");
+    assert_eq!(step(&mut pager, 1_198, &burst(1_198, "on")), [], "it goes on");
+    let later = step(&mut pager, 1_798, &burst(1_798, "later"));
+    assert_eq!((later.len(), later[0].page.event, later[0].reason), (1, PageEvent::Opened, ChangeReason::Storm));
+    assert_ne!(later[0].page.dedup_key, opened[0].page.dedup_key);
+    assert_eq!(step(&mut pager, 1_900, &burst(1_900, "more")), [], "of the newer one");
 }
 
 #[test]
@@ -332,7 +367,7 @@ fn a_page_that_fires_steadily_is_waited_for_from_where_the_log_was_not_from_when
     }
     let mut pager = Pager::restored(settings(), state, at(10_800));
     for t in (9_000..10_800).step_by(60) {
-        assert_eq!(told(&step(&mut pager, t, &[])), [""; 0], "{t}: a core that has read too little to fire");
+        assert_eq!(step_at(&mut pager, t, &[], 10_800), [""; 0], "{t}: a core that has read too little to fire");
     }
     assert_eq!(told(&step(&mut pager, 11_390, &[])), [""; 0]);
     assert_eq!(told(&step(&mut pager, 11_400, &[fires(11_400, Critical, "b", "s1")])), [""; 0], "the same page");
