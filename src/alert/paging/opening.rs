@@ -284,7 +284,12 @@ impl Pager {
             let known = self.state.pages.get_mut(&before).and_then(|page| {
                 page.incidents.remove(incident);
                 let place = page.alerts.iter().position(|known| known.id == id)?;
-                Some(page.alerts.remove(place))
+                let known = page.alerts.get(place)?.clone();
+                // The last one stays: the end of a page could not be told without any.
+                if page.alerts.len() > 1 {
+                    page.alerts.remove(place);
+                }
+                Some(known)
             });
             if let (Some(known), Some(page)) = (known, self.state.pages.get_mut(&number)) {
                 page.members += 1;
