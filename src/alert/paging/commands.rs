@@ -104,8 +104,9 @@ impl Pager {
     /// The wall clock has come this far: what has an end by it ends.
     pub fn tick(&mut self, now: Timestamp) -> Obeyed {
         self.now = now;
+        let is_over = |silence: &Silence| silence.ends_at <= now && !self.is_held(silence);
         let over: Vec<Text> =
-            self.state.silences.iter().filter(|(_, s)| s.ends_at <= now).map(|(id, _)| id.clone()).collect();
+            self.state.silences.iter().filter(|(_, s)| is_over(s)).map(|(id, _)| id.clone()).collect();
         let mut silences = Vec::new();
         for id in over {
             let ended = self.state.silences.remove(&id);
@@ -115,7 +116,8 @@ impl Pager {
             self.say_what_was_silenced();
         }
         let is_over = |taken: &Acknowledgement| taken.expires_at <= now;
-        let pages = self.state.pages.iter().filter(|(_, page)| page.acknowledgement.as_ref().is_some_and(is_over));
+        let is_over = |page: &PageState| page.acknowledgement.as_ref().is_some_and(is_over) && !self.is_in_doubt(page);
+        let pages = self.state.pages.iter().filter(|(_, page)| is_over(page));
         let numbers: Vec<u32> = pages.map(|(number, _)| *number).collect();
         numbers.into_iter().for_each(|number| self.end_acknowledgement(number));
         let handed = self.state.handings.iter().filter(|(_, h)| now.since(h.said_at) >= HANDED_AFTER_MS);
@@ -150,8 +152,12 @@ impl Pager {
 
     fn end_acknowledgement(&mut self, number: u32) {
         let Some(page) = self.state.pages.get_mut(&number) else { return };
-        if page.acknowledgement.take().is_some() {
-            let event = if page.said.is_open { PageEvent::Updated } else { PageEvent::Opened };
+        if page.acknowledgement.take().is_none() {
+            return;
+        }
+        let event = if page.said.is_open { PageEvent::Updated } else { PageEvent::Opened };
+        let is_in_doubt = self.state.pages.get(&number).is_some_and(|page| self.is_in_doubt(page));
+        if event == PageEvent::Updated || !is_in_doubt {
             self.say(number, event, ChangeReason::Person);
         }
     }
@@ -170,9 +176,16 @@ impl Pager {
         Ok(SilenceChange { silence, event: "created".into(), at: self.now })
     }
 
+    /// Whether a page may be over without anybody here knowing yet: the log has not been read since the restart. What
+    /// ended meanwhile by the wall clock is told once an alert of it fires again.
+    pub(super) fn is_in_doubt(&self, page: &PageState) -> bool {
+        self.catch_up.is_some() || page.is_restored
+    }
+
     /// Open pages of which a silence that is gone kept something.
     fn say_what_was_silenced(&mut self) {
-        let is_kept = |page: &PageState| page.phase == Phase::Open && page.said.is_silenced;
+        let is_kept =
+            |page: &PageState| page.phase == Phase::Open && page.said.silenced_by.is_some() && !self.is_in_doubt(page);
         let kept = self.state.pages.iter().filter(|(_, page)| is_kept(page) && self.silence_of(page).is_none());
         let kept: Vec<(u32, bool)> = kept.map(|(number, page)| (*number, page.said.is_open)).collect();
         for (number, is_open) in kept {

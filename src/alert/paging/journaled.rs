@@ -49,7 +49,7 @@ impl<K: Ord + Clone, V: Clone> Journaled<K, V> {
         self.entries.len()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.entries.iter()
     }
 

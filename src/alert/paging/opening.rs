@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 
 use super::changes::ChangeReason;
-use super::page_state::{AlertId, Fired, PageKind, PageState, Phase, subject_of};
+use super::page_state::{AlertId, Fired, KnownAlert, PageKind, PageState, Phase, subject_of};
 use super::pager::{FIRING_MAX, PAGES_OPEN_MAX, Pager};
+use super::settling::LEFTOVERS_MAX;
 use super::state::{Firing, Opening};
 use crate::model::{
     Confidence, Dimension, Dimensions, DurationMs, IncidentReport, PageEvent, Severity, Text, Timestamp,
@@ -19,6 +20,8 @@ const FLAP_MS: DurationMs = 3_600_000;
 const FLAPS_MAX: usize = 10_000;
 /// Incidents of the core that a page remembers as its own; further ones are known by their alerts.
 const INCIDENTS_MAX: usize = 2_000;
+/// A storm that nothing has joined for this long takes nothing more: what comes then is another one, and told.
+const STORM_MS: DurationMs = 600_000;
 /// An hour's openings of one alert that are remembered.
 const OPENINGS_MAX: usize = 100;
 
@@ -73,11 +76,13 @@ impl Pager {
             firing.incident.clone_from(&fired.incident);
         }
         let is_inhibited = self.state.firing.get(&id).is_some_and(|firing| firing.is_inhibited);
+        let mut displaced = None;
         if let Some(page) = self.state.pages.get_mut(&number) {
-            page.note_alert(fired, is_inhibited);
+            displaced = page.note_alert(fired, is_inhibited);
             page.at = page.at.max(fired.at);
             page.is_restored = false;
         }
+        self.keep_displaced(number, displaced);
         if !is_inhibited {
             self.link(number, &fired.incident);
         }
@@ -93,13 +98,14 @@ impl Pager {
         let Some(page) = self.state.pages.get_mut(&number) else { return };
         page.at = page.at.max(fired.at);
         page.members += 1;
-        page.note_alert(fired, is_inhibited);
+        let displaced = page.note_alert(fired, is_inhibited);
         if page.is_storm() {
             page.note_contributor(fired, is_new_subject);
         }
         if !is_inhibited {
             page.note_causes(fired);
             page.severity = page.severity.max(fired.alert.severity);
+            page.is_restored = false;
             page.since = page.since.min(fired.alert.since);
         }
         if let Phase::Quiet(_) = page.phase {
@@ -115,6 +121,7 @@ impl Pager {
                 subject,
                 is_inhibited,
                 is_restored: false,
+                known: None,
                 awaited_until: None,
             };
             self.state.firing.insert(id, firing);
@@ -125,10 +132,24 @@ impl Pager {
                 page.not_followed += 1;
             }
         }
+        self.keep_displaced(number, displaced);
         if !is_inhibited {
             self.link(number, &fired.incident);
         }
         self.touched.insert(number);
+    }
+
+    /// What a page has no room for is needed again when the page is over before it. Of a storm nothing is left behind.
+    fn keep_displaced(&mut self, number: u32, displaced: Option<KnownAlert>) {
+        let Some(known) = displaced.filter(|known| known.alert.resolved_at.is_none()) else { return };
+        let is_storm = self.state.pages.get(&number).is_none_or(PageState::is_storm);
+        let has_room = self.by_page.get(&number).is_some_and(|ids| ids.len() <= LEFTOVERS_MAX);
+        if !is_storm
+            && has_room
+            && let Some(firing) = self.state.firing.get_mut(&known.id)
+        {
+            firing.known = Some(Box::new(known));
+        }
     }
 
     /// Further alerts of the incident are told on this page.
@@ -202,6 +223,14 @@ impl Pager {
         let first = lead_of(candidate);
         let id = first.id;
         let known = self.state.pages.iter().find(|(_, page)| page.key == *candidate.incident);
+        if let Some((number, page)) = known
+            && !page.is_resolved()
+        {
+            // Told already: its incident had become part of another page, which is over.
+            let number = *number;
+            candidate.alerts.iter().for_each(|fired| self.join(number, fired, false));
+            return;
+        }
         let reopened = known.map(|(number, _)| *number);
         let number = reopened
             .unwrap_or_else(|| self.new_page(PageState::new(candidate.incident.clone(), PageKind::Incident, first)));
@@ -255,7 +284,12 @@ impl Pager {
             let known = self.state.pages.get_mut(&before).and_then(|page| {
                 page.incidents.remove(incident);
                 let place = page.alerts.iter().position(|known| known.id == id)?;
-                Some(page.alerts.remove(place))
+                let known = page.alerts.get(place)?.clone();
+                // The last one stays: the end of a page could not be told without any.
+                if page.alerts.len() > 1 {
+                    page.alerts.remove(place);
+                }
+                Some(known)
             });
             if let (Some(known), Some(page)) = (known, self.state.pages.get_mut(&number)) {
                 page.members += 1;
@@ -292,8 +326,11 @@ impl Pager {
     }
 
     fn join_storm(&mut self, candidates: &[Candidate<'_>], at: Timestamp) {
-        let open = self.state.pages.iter().find(|(_, page)| page.is_storm() && !page.is_resolved());
-        let open = open.map(|(number, _)| *number);
+        // At the bound of open pages the storm that there is takes everything.
+        let is_full = self.pages_open() >= PAGES_OPEN_MAX;
+        let goes_on = |page: &PageState| is_full || page.joined_at.is_some_and(|joined| at.since(joined) < STORM_MS);
+        let is_open = |page: &PageState| page.is_storm() && !page.is_resolved() && goes_on(page);
+        let open = self.state.pages.iter().rfind(|(_, page)| is_open(page)).map(|(number, _)| *number);
         let number = open.unwrap_or_else(|| {
             let worst = lead_of(&candidates[0]);
             let key = format!("{}-storm-{}", compact(at), self.state.numbers.page_next);
@@ -304,6 +341,9 @@ impl Pager {
             for fired in &candidate.alerts {
                 self.join(number, fired, false);
             }
+        }
+        if let Some(page) = self.state.pages.get_mut(&number) {
+            page.joined_at = Some(at);
         }
         if open.is_none() {
             self.say(number, PageEvent::Opened, ChangeReason::Storm);

@@ -105,8 +105,8 @@ pub(super) struct Said {
     pub openings: usize,
     /// Receivers were told that it is open, and not yet that it is over.
     pub is_open: bool,
-    /// A silence kept it from receivers.
-    pub is_silenced: bool,
+    /// The silence that kept it from receivers.
+    pub silenced_by: Option<Text>,
 }
 
 /// What an incident's report adds to its alerts.
@@ -148,6 +148,8 @@ pub(super) struct PageState {
     pub members: u64,
     /// Alerts that found no room among those that are followed: they count, and nobody waits for their end.
     pub not_followed: u64,
+    /// Of a storm: when it last took what would have opened.
+    pub joined_at: Option<Timestamp>,
     /// Of a storm: who, with weights in millionths of all requests, heaviest first.
     pub contributors: Vec<(Dimensions, u64)>,
     pub contributors_total: u64,
@@ -179,6 +181,7 @@ impl PageState {
             alerts: Vec::new(),
             members: 0,
             not_followed: 0,
+            joined_at: None,
             contributors: Vec::new(),
             contributors_total: 0,
             weight_total: 0,
@@ -219,31 +222,33 @@ impl PageState {
         own().min_by_key(order)
     }
 
-    /// Takes in what is said of one of its alerts. Gives whether it is remembered with all it says.
-    pub fn note_alert(&mut self, fired: &Fired, is_inhibited: bool) -> bool {
+    /// Takes in what is said of one of its alerts. Gives the one that finds no room among those remembered with all they
+    /// say: it, or another that made room for it.
+    pub fn note_alert(&mut self, fired: &Fired, is_inhibited: bool) -> Option<KnownAlert> {
         let (id, alert) = (fired.id, fired.alert.clone());
         let fires = alert.resolved_at.is_none();
         if let Some(known) = self.alerts.iter_mut().find(|known| known.id == id) {
             let fired_at = if fires { fired.at } else { known.fired_at };
             *known = KnownAlert { id, alert, is_inhibited, fired_at };
-            return true;
+            return None;
         }
         if !fires {
-            return false;
+            return None;
         }
+        let mut displaced = None;
         if self.alerts.len() >= ALERTS_KEPT_MAX {
             // What is over, or milder, makes room.
             let mildest = self.alerts.iter().enumerate().min_by_key(|(_, known)| {
                 (known.alert.resolved_at.is_none(), known.alert.severity, std::cmp::Reverse(known.fired_at))
             });
-            let Some((place, known)) = mildest else { return false };
+            let (place, known) = mildest?;
             if known.alert.resolved_at.is_none() && known.alert.severity >= alert.severity {
-                return false;
+                return Some(KnownAlert { id, alert, is_inhibited, fired_at: fired.at });
             }
-            self.alerts.remove(place);
+            displaced = Some(self.alerts.remove(place));
         }
         self.alerts.push(KnownAlert { id, alert, is_inhibited, fired_at: fired.at });
-        true
+        displaced
     }
 
     /// Counts a contributor of a storm; `is_new` when nothing of it was counted before.

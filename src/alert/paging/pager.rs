@@ -38,6 +38,8 @@ pub struct Pager {
     pub(super) counts: PagerCounts,
     /// After a restart, until the log has come to where it was.
     pub(super) catch_up: Option<CatchUp>,
+    /// Wall clock of the restart.
+    pub(super) restored_at: Option<Timestamp>,
     /// Wall clock of the step under way.
     pub(super) now: Timestamp,
     pub(super) said: Vec<PageChange>,
@@ -68,6 +70,7 @@ impl Pager {
             state,
             counts: PagerCounts::default(),
             catch_up: None,
+            restored_at: None,
             now: Timestamp::default(),
             said: Vec::new(),
             touched: BTreeSet::new(),
@@ -104,6 +107,7 @@ impl Pager {
         if self.catch_up.is_none()
             && let Some(watermark) = decided.watermark
         {
+            self.state.numbers.told_until = self.state.numbers.told_until.max(Some(watermark));
             self.pass(watermark);
         }
         std::mem::take(&mut self.said)
@@ -174,8 +178,12 @@ impl Pager {
     pub(super) fn say(&mut self, number: u32, event: PageEvent, reason: ChangeReason) {
         let Some(page) = self.state.pages.get(&number) else { return };
         let is_end_of_what_was_said = event == PageEvent::Resolved && page.said.is_open;
-        // Who heard the beginning hears the end, whatever was silenced meanwhile.
-        let silenced_by = if is_end_of_what_was_said { None } else { self.silence_of(page) };
+        // Who heard the beginning hears the end, whatever was silenced meanwhile; who did not is spared the end too.
+        let silenced_by = match event {
+            _ if is_end_of_what_was_said => None,
+            PageEvent::Resolved => page.said.silenced_by.clone().or_else(|| self.silence_of(page)),
+            _ => self.silence_of(page),
+        };
         let openings = page.openings.len();
         let Some(page) = self.state.pages.get_mut(&number) else { return };
         page.said.revision += 1;
@@ -186,7 +194,7 @@ impl Pager {
         page.said.affected = page.facts.affected.subscriptions;
         page.said.members = page.members;
         page.said.openings = openings;
-        page.said.is_silenced = silenced_by.is_some();
+        page.said.silenced_by.clone_from(&silenced_by);
         if silenced_by.is_none() {
             page.said.is_open = event != PageEvent::Resolved;
         }
@@ -206,7 +214,7 @@ impl Pager {
 
     /// The silence that keeps a page from being said: all its alerts that fire are meant by silences in force.
     pub(super) fn silence_of(&self, page: &PageState) -> Option<crate::model::Text> {
-        let in_force = || self.state.silences.values().filter(|silence| silence.is_active(self.now));
+        let in_force = || self.state.silences.values().filter(|silence| self.is_in_force(silence));
         in_force().next()?;
         let firing = || page.alerts.iter().filter(|known| known.alert.resolved_at.is_none());
         let alerts: Vec<_> = if firing().next().is_some() { firing().collect() } else { page.alerts.iter().collect() };

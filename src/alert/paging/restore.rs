@@ -7,19 +7,38 @@ use std::collections::BTreeMap;
 use super::page_state::{AlertId, Fired};
 use super::pager::{Decided, FIRING_MAX, Pager, is_told, moment_of};
 use super::settings::PagerSettings;
+use super::silence::Silence;
 use super::state::PagerState;
 use crate::model::{DurationMs, IncidentReport, Output, Page, Timestamp, TransitionEvent};
 
-/// A log that does not come to where it was within this long, by the wall clock, is another one: what fires in it is told.
+/// A log that does not come nearer to where it was for this long, by the wall clock, is another one: what fires in it is
+/// told.
 const CATCH_UP_MS_MAX: DurationMs = 600_000;
+/// What the log has to gain on the wall clock to come nearer. One that goes on as time does is at its end.
+const NEARER_MS: DurationMs = 60_000;
 
 /// The way back to where the pager was.
 #[derive(Debug)]
 pub(super) struct CatchUp {
     until: Timestamp,
-    /// Wall clock.
-    began_at: Timestamp,
+    /// How far event time was behind the wall clock when the log last came nearer, and when that was, by the wall clock.
+    /// Absent before the first watermark: a broker that is away is waited for.
+    nearest: Option<(DurationMs, Timestamp)>,
     seen: BTreeMap<AlertId, Fired>,
+}
+
+impl CatchUp {
+    /// Notes how far the log has come; gives whether it is not on its way to where it was.
+    fn is_another_log(&mut self, watermark: Timestamp, now: Timestamp) -> bool {
+        let behind_ms = now.since(watermark);
+        match self.nearest {
+            Some((nearest_ms, since)) if behind_ms > nearest_ms - NEARER_MS => now.since(since) >= CATCH_UP_MS_MAX,
+            _ => {
+                self.nearest = Some((behind_ms, now));
+                false
+            }
+        }
+    }
 }
 
 impl Pager {
@@ -52,13 +71,26 @@ impl Pager {
         }
         let until = state.numbers.told_until;
         let mut pager = Self::with_state(settings, state);
-        pager.catch_up = until.map(|until| CatchUp { until, began_at: now, seen: BTreeMap::new() });
+        pager.restored_at = Some(now);
+        pager.catch_up = until.map(|until| CatchUp { until: until.min(now), nearest: None, seen: BTreeMap::new() });
         pager
     }
 
     /// What was said before the restart, and may not have reached the receivers' own memory.
     pub fn unhanded(&self) -> impl Iterator<Item = &Page> {
         self.state.handings.values().map(|handing| &handing.page)
+    }
+
+    /// Whether a silence keeps anything from receivers: by the wall clock, and after a restart until the log has come to
+    /// its end, for what was over by then would not have been told.
+    pub(super) fn is_in_force(&self, silence: &Silence) -> bool {
+        silence.is_active(self.now) || silence.ends_at <= self.now && self.is_held(silence)
+    }
+
+    /// Whether the log has not come to the end of a silence yet, with the time that it is given for it.
+    pub(super) fn is_held(&self, silence: &Silence) -> bool {
+        self.restored_at.is_some_and(|restored_at| self.now.since(restored_at) < CATCH_UP_MS_MAX)
+            && self.state.numbers.told_until.is_some_and(|told_until| told_until < silence.ends_at)
     }
 
     /// Notes what fires up to where the pager was; gives what comes after.
@@ -81,8 +113,11 @@ impl Pager {
             }
         }
         let has_come = end.is_some() || watermark.is_some_and(|watermark| watermark > catch_up.until);
-        let is_another_log = self.now.since(catch_up.began_at) >= CATCH_UP_MS_MAX;
-        if has_come || is_another_log && watermark.is_some() {
+        let is_another_log = watermark.is_some_and(|watermark| catch_up.is_another_log(watermark, self.now));
+        if has_come || is_another_log {
+            if is_another_log {
+                self.state.numbers.told_until = watermark;
+            }
             let at = after.iter().find_map(moment_of).or(watermark).unwrap_or(catch_up.until);
             self.end_catch_up(at, reports);
         }

@@ -9,7 +9,7 @@ use crate::model::{Affected, DurationMs, PageEvent, Text, Timestamp};
 /// A milder alert that goes on for this long after its page gets one of its own: as long as an incident lingers.
 const OUTLIVES_MS: DurationMs = 600_000;
 /// Alerts that wait for that; further ones are told when they fire again.
-const LEFTOVERS_MAX: usize = 10_000;
+pub(super) const LEFTOVERS_MAX: usize = 10_000;
 
 impl Pager {
     /// An alert resolved.
@@ -88,7 +88,7 @@ impl Pager {
             let Some(firing) = self.state.firing.remove(&id) else { continue };
             let page = self.state.pages.get(&number);
             let known = page.and_then(|page| page.alerts.iter().find(|known| known.id == id)).cloned();
-            match known {
+            match known.or(firing.known.map(|known| *known)) {
                 Some(known) if self.state.leftovers.len() < LEFTOVERS_MAX && !firing.is_restored => {
                     let due_at = at.plus(OUTLIVES_MS);
                     let leftover = Leftover { known, incident: firing.incident, due_at, is_restored: false };
@@ -205,6 +205,8 @@ impl Pager {
         let is_taken = page.acknowledgement.is_some();
         let (event, reason) = if page.said.severity.is_some_and(|said| page.severity > said) {
             (PageEvent::Updated, ChangeReason::Worse)
+        } else if let Some(reason) = self.why_no_longer_silenced(page) {
+            (PageEvent::Updated, reason)
         } else if is_due && !is_taken && page.has_news() {
             (PageEvent::Updated, ChangeReason::News)
         } else {
@@ -219,6 +221,18 @@ impl Pager {
             page.at = page.at.max(at);
         }
         self.say(number, event, reason);
+    }
+}
+
+impl Pager {
+    /// Why what a silence kept back is to be told: it is over, or an alert has joined that it does not mean.
+    fn why_no_longer_silenced(&self, page: &PageState) -> Option<ChangeReason> {
+        let id = page.said.silenced_by.as_ref()?;
+        if self.is_in_doubt(page) || self.silence_of(page).is_some() {
+            return None;
+        }
+        let is_in_force = self.state.silences.get(id).is_some_and(|silence| self.is_in_force(silence));
+        Some(if is_in_force { ChangeReason::Fired } else { ChangeReason::SilenceEnded })
     }
 }
 

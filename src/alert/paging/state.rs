@@ -9,6 +9,9 @@ use super::page_state::{AlertId, KnownAlert, PageState};
 use super::silence::Silence;
 use crate::model::{DurationMs, Page, Severity, Text, Timestamp};
 
+/// Event time that alone has moved is written down this often: a restart reads this much less far back at most.
+const TOLD_UNTIL_WRITTEN_MS: DurationMs = 60_000;
+
 /// An alert that fires and is told on a page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Firing {
@@ -21,6 +24,8 @@ pub(super) struct Firing {
     pub is_inhibited: bool,
     /// It fired before the restart, and not yet again.
     pub is_restored: bool,
+    /// All it says, when its page has no room for it and may be over before it is.
+    pub known: Option<Box<KnownAlert>>,
     /// Until when, in event time, it is waited for; known once the watermark has come to the restart.
     pub awaited_until: Option<Timestamp>,
 }
@@ -58,9 +63,17 @@ pub(super) struct Numbers {
     pub page_next: u32,
     pub silence_next: u32,
     pub said_total: u64,
-    /// Event time of the newest output that was taken in.
+    /// Event time up to which everything was taken in.
     pub told_until: Option<Timestamp>,
     pub openings: VecDeque<Opening>,
+}
+
+impl Numbers {
+    /// Whether event time alone has moved so far that a restart should know.
+    fn has_come_far(&self, written: &Self) -> bool {
+        let (now, before) = (self.told_until, written.told_until);
+        now != before && now.zip(before).is_none_or(|(now, before)| now.since(before).abs() >= TOLD_UNTIL_WRITTEN_MS)
+    }
 }
 
 /// The whole.
@@ -126,7 +139,7 @@ impl JournalEntry {
 }
 
 impl PagerState {
-    /// What has changed since the last call. Event time that moves on alone is no change: nothing was told.
+    /// What has changed since the last call. Event time that moves on alone is a change only once it has moved by a minute.
     pub fn take_entry(&mut self) -> JournalEntry {
         let mut entry = JournalEntry {
             pages: self.pages.take_changes(),
@@ -137,7 +150,8 @@ impl PagerState {
             handings: self.handings.take_changes(),
             numbers: None,
         };
-        if !entry.is_empty() && self.numbers != self.numbers_written {
+        let has_come_far = self.numbers.has_come_far(&self.numbers_written);
+        if (has_come_far || !entry.is_empty()) && self.numbers != self.numbers_written {
             self.numbers_written = self.numbers.clone();
             entry.numbers = Some(self.numbers.clone());
         }

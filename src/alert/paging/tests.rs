@@ -119,6 +119,23 @@ fn a_ticket_about_the_cause_is_told_inside_the_page_and_gets_its_own_when_it_out
 }
 
 #[test]
+fn every_ticket_that_outlives_its_page_is_told_not_only_those_that_the_page_remembers() {
+    let mut pager = Pager::new(settings());
+    let mut outputs: Vec<Output> = (0..80).map(|i| fires(0, Warning, "a", &format!("s{i}"))).collect();
+    outputs.push(fires(0, Critical, "a", "worst"));
+    assert_eq!(told(&step(&mut pager, 0, &outputs)), ["a opened"]);
+    assert_eq!(
+        told(&step(&mut pager, 60, &[ends(60, Critical, "a", "worst"), ends(60, Warning, "a", "s79")])),
+        ["a resolved"]
+    );
+    assert_eq!(told(&step(&mut pager, 660, &[])), ["a-rest opened"]);
+    assert_eq!((pager.view(at(660)).page("a-rest").unwrap().firing, pager.counts().not_followed), (79, 0));
+    let over: Vec<Output> = (0..79).map(|i| ends(700, Warning, "a", &format!("s{i}"))).collect();
+    assert_eq!(told(&step(&mut pager, 700, &over[..78])), [""; 0]);
+    assert_eq!(told(&step(&mut pager, 700, &over[78..])), ["a-rest resolved"]);
+}
+
+#[test]
 fn a_ticket_that_was_told_inside_a_page_and_becomes_critical_opens_its_own() {
     let mut pager = Pager::new(settings());
     step(&mut pager, 0, &[fires(0, Critical, "storm", "s1")]);
@@ -167,6 +184,24 @@ fn what_is_critical_keeps_its_page_in_a_storm_of_tickets() {
     assert_eq!((opened[1].page.contributors_more, opened[1].page.severity), (90, Warning));
     // An incident of the storm that becomes critical leaves it.
     assert_eq!(told(&step(&mut pager, 5, &[fires(5, Critical, "i7", "s7")])), ["i7 opened"]);
+}
+
+#[test]
+fn a_storm_that_lingers_does_not_swallow_what_comes_later() {
+    let mut pager = Pager::new(settings());
+    let opened = step(&mut pager, 0, &crowd(0, TransitionEvent::Firing, 200));
+    assert_eq!(step(&mut pager, 60, &crowd(60, TransitionEvent::Resolved, 199)), []);
+    let (key, author, note) = (opened[0].page.dedup_key.clone(), "jo".into(), String::new());
+    pager.command(Command::Acknowledge { key, author, note, expires_at: at(100_000) }, at(70)).unwrap();
+    let burst = |t: i64, name: &str| -> Vec<Output> {
+        (0..8).map(|i| fires(t, Warning, &format!("{name}{i}"), &format!("{name}{i}"))).collect()
+    };
+    assert_eq!(step(&mut pager, 599, &burst(599, "soon")), [], "of the same storm");
+    assert_eq!(step(&mut pager, 1_198, &burst(1_198, "on")), [], "it goes on");
+    let later = step(&mut pager, 1_798, &burst(1_798, "later"));
+    assert_eq!((later.len(), later[0].page.event, later[0].reason), (1, PageEvent::Opened, ChangeReason::Storm));
+    assert_ne!(later[0].page.dedup_key, opened[0].page.dedup_key);
+    assert_eq!(step(&mut pager, 1_900, &burst(1_900, "more")), [], "of the newer one");
 }
 
 #[test]
@@ -246,6 +281,29 @@ fn who_heard_the_beginning_hears_the_end_in_spite_of_a_silence() {
 }
 
 #[test]
+fn an_alert_that_the_silence_does_not_mean_opens_the_page_that_it_kept_back() {
+    let mut pager = Pager::new(settings());
+    pager.command(silence(0, 100_000, "subscription=acme"), at(0)).unwrap();
+    let kept = step(&mut pager, 5, &[fires(5, Critical, "a", "acme")]);
+    assert!(kept[0].silenced_by.is_some());
+    let joined = step(&mut pager, 10, &[fires(10, Critical, "a", "bank")]);
+    assert_eq!((told(&joined), joined[0].silenced_by.clone()), (vec!["a opened".to_owned()], None));
+    assert_eq!(told(&step(&mut pager, 15, &[])), [""; 0], "once");
+    step(&mut pager, 20, &[ends(20, Critical, "a", "bank")]);
+    assert_eq!(told(&step(&mut pager, 30, &[ends(30, Critical, "a", "acme")])), ["a resolved"]);
+}
+
+#[test]
+fn who_was_not_told_of_a_page_is_not_told_of_its_end() {
+    let mut pager = Pager::new(settings());
+    pager.command(silence(0, 10, "subscription=acme"), at(0)).unwrap();
+    step(&mut pager, 5, &[fires(5, Critical, "a", "acme")]);
+    // The silence ends between two ticks, and the alert with it.
+    let over = step(&mut pager, 10, &[ends(10, Critical, "a", "acme")]);
+    assert!(over[0].silenced_by.is_some(), "{:?}", told(&over));
+}
+
+#[test]
 fn an_acknowledgement_holds_updates_back_and_ends() {
     let mut pager = Pager::new(settings());
     step(&mut pager, 0, &[fires(0, Warning, "a", "s1")]);
@@ -296,6 +354,116 @@ fn what_does_not_fire_again_after_a_restart_is_over_once_the_log_has_come_far_en
     assert_eq!(told(&over), ["a resolved"]);
     assert_eq!(over[0].reason, ChangeReason::NotSeenSinceRestart);
     assert!(over[0].page.impact.contains("not seen since the restart"), "{}", over[0].page.impact);
+}
+
+#[test]
+fn a_page_that_fires_steadily_is_waited_for_from_where_the_log_was_not_from_when_it_was_told() {
+    let mut pager = Pager::new(settings());
+    let mut state = PagerState::default();
+    step(&mut pager, 0, &[fires(0, Critical, "a", "s1")]);
+    for t in (0..=10_800).step_by(30) {
+        step(&mut pager, t, &[]);
+        state.apply(pager.take_entry());
+    }
+    let mut pager = Pager::restored(settings(), state, at(10_800));
+    for t in (9_000..10_800).step_by(60) {
+        assert_eq!(step_at(&mut pager, t, &[], 10_800), [""; 0], "{t}: a core that has read too little to fire");
+    }
+    assert_eq!(told(&step(&mut pager, 11_390, &[])), [""; 0]);
+    assert_eq!(told(&step(&mut pager, 11_400, &[fires(11_400, Critical, "b", "s1")])), [""; 0], "the same page");
+    assert_eq!(told(&step(&mut pager, 11_500, &[ends(11_500, Critical, "b", "s1")])), ["a resolved"]);
+}
+
+#[test]
+fn event_time_alone_is_written_down_once_a_minute() {
+    let mut pager = Pager::new(settings());
+    let written = (0..600).step_by(5).filter(|t| {
+        step(&mut pager, *t, &[]);
+        let entry = pager.take_entry();
+        assert!(!entry.matters(), "not worth waiting for the disk");
+        !entry.is_empty()
+    });
+    assert_eq!(written.collect::<Vec<_>>(), (0..600).step_by(60).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_silence_that_ended_while_the_service_was_down_tells_nothing_before_the_log_is_read() {
+    let mut pager = Pager::new(settings());
+    pager.command(silence(0, 100, "subscription=~s.*"), at(0)).unwrap();
+    step(&mut pager, 5, &[fires(5, Critical, "over", "s1"), fires(5, Critical, "on", "s2")]);
+    let mut pager = restarted(&pager, 200);
+    assert_eq!(pager.tick(at(200)), Obeyed::default(), "not before the log has come to its end");
+    let again = [fires(5, Critical, "over", "s1"), fires(5, Critical, "on", "s2")];
+    assert_eq!(told(&pager.step(&Decided { outputs: &again, watermark: Some(at(5)), reports: &[] }, at(201))), [""; 0]);
+    let read = step(&mut pager, 202, &[ends(15, Critical, "over", "s1")]);
+    assert_eq!(told(&read), ["over resolved", "on opened"]);
+    assert!(read[0].silenced_by.is_some() && read[1].silenced_by.is_none(), "over before the silence was");
+    assert_eq!(pager.tick(at(203)).silences.len(), 1);
+}
+
+#[test]
+fn a_log_that_does_not_come_to_the_end_of_a_silence_holds_it_for_ten_minutes() {
+    let mut pager = Pager::new(settings());
+    pager.command(silence(0, 100, "subscription=s1"), at(0)).unwrap();
+    step(&mut pager, 5, &[fires(5, Critical, "a", "s1")]);
+    let mut pager = restarted(&pager, 200);
+    let read = [fires(6, Critical, "a", "s1")];
+    assert_eq!(told(&pager.step(&Decided { outputs: &read, watermark: Some(at(6)), reports: &[] }, at(201))), [""; 0]);
+    assert_eq!(pager.tick(at(799)), Obeyed::default());
+    assert_eq!(told(&pager.tick(at(800)).pages), ["a opened"]);
+}
+
+#[test]
+fn an_acknowledgement_that_ended_while_the_service_was_down_is_over_once_the_page_is_seen_again() {
+    let mut pager = Pager::new(settings());
+    step(&mut pager, 0, &[fires(0, Critical, "a", "s1")]);
+    let (key, author, note) = ("a".into(), "jo".into(), String::new());
+    pager.command(Command::Acknowledge { key, author, note, expires_at: at(100) }, at(1)).unwrap();
+    let mut pager = restarted(&pager, 200);
+    assert_eq!(told(&pager.tick(at(200)).pages), [""; 0], "it may be over");
+    step(&mut pager, 201, &[fires(201, Critical, "b", "s1")]);
+    assert_eq!(told(&pager.tick(at(202)).pages), ["a updated"]);
+}
+
+/// A page that is told and over, and the service restarted at 7,200 s.
+fn restarted_after_a_page() -> Pager {
+    let mut pager = Pager::new(settings());
+    step(&mut pager, 6_000, &[fires(6_000, Critical, "a", "s1")]);
+    step(&mut pager, 6_060, &[ends(6_060, Critical, "a", "s1")]);
+    step(&mut pager, 7_200, &[]);
+    restarted(&pager, 7_200)
+}
+
+fn step_at(pager: &mut Pager, watermark: i64, outputs: &[Output], now: i64) -> Vec<String> {
+    told(&pager.step(&Decided { outputs, watermark: Some(at(watermark)), reports: &[] }, at(now)))
+}
+
+#[test]
+fn a_broker_that_is_away_and_a_log_that_is_read_slowly_repeat_nothing() {
+    let mut pager = restarted_after_a_page();
+    for now in (7_200..8_400).step_by(5) {
+        assert_eq!(pager.step(&Decided { outputs: &[], watermark: None, reports: &[] }, at(now)), []);
+    }
+    assert_eq!(step_at(&mut pager, 6_000, &[fires(6_000, Critical, "b", "s1")], 8_400), [""; 0]);
+    // 20 minutes of the log in 13.
+    for now in (8_405..9_200).step_by(5) {
+        let watermark = 6_000 + (now - 8_400) * 3 / 2;
+        let outputs = if now == 8_440 { vec![ends(6_060, Critical, "b", "s1")] } else { Vec::new() };
+        assert_eq!(step_at(&mut pager, watermark, &outputs, now), [""; 0], "{now}");
+    }
+    assert_eq!(step_at(&mut pager, 7_201, &[fires(7_201, Critical, "c", "s1")], 9_201), ["c opened"]);
+}
+
+#[test]
+fn what_fires_in_another_log_is_told_after_ten_minutes() {
+    // It stands still, or goes on as time does: both are at their end.
+    for speed in [0, 1] {
+        let mut pager = restarted_after_a_page();
+        assert_eq!(step_at(&mut pager, 10, &[fires(10, Critical, "b", "s1")], 7_200), [""; 0]);
+        assert_eq!(step_at(&mut pager, 10 + 599 * speed, &[], 7_799), [""; 0]);
+        assert_eq!(step_at(&mut pager, 10 + 600 * speed, &[], 7_800), ["b opened"]);
+        assert_eq!(pager.state.numbers.told_until, Some(at(10 + 600 * speed)));
+    }
 }
 
 #[test]
