@@ -223,7 +223,11 @@ impl Receiver {
 
     /// What is wrong with the receiver, if anything is.
     pub fn trouble(&self) -> Option<String> {
-        let of_queue = if let Queue::Heartbeat(heartbeat) = &self.queue { heartbeat.trouble() } else { None };
+        let of_queue = match &self.queue {
+            Queue::Heartbeat(heartbeat) => heartbeat.trouble(),
+            Queue::Alertmanager(book) => book.trouble(),
+            Queue::Outbox { .. } => None,
+        };
         let why = self.trouble.as_deref().or(of_queue)?;
         Some(format!("{}: {why}", self.shown()))
     }

@@ -143,3 +143,26 @@ fn what_a_file_remembers_is_told_again_and_what_is_not_heard_of_ends() {
     assert_eq!(send(&mut book, lapsed, true), [critical("4", false), critical("6", true)], "only one fired again");
     assert!(matches!(book.take_changes().last(), Some(Record::Forgotten(_))));
 }
+
+#[test]
+fn at_the_bound_an_alert_more_costs_no_more_than_below_it() {
+    let (mut book, now) = (book(), Instant::now());
+    let transitions: Vec<_> = (0..2 * ALERTS_MAX).map(|i| firing(&i.to_string())).collect();
+    let (below, beyond) = transitions.split_at(ALERTS_MAX);
+    let mut take = |transitions: &[Arc<Transition>], waiting: usize| {
+        let began_at = Instant::now();
+        let left_out: u64 = transitions.iter().map(|transition| book.accept(transition, moment(now))).sum();
+        // The notifier's loop asks for these at every turn.
+        for _ in 0..ALERTS_MAX {
+            assert_eq!((book.expire(moment(now)), book.due_at(), book.waiting()), (0, Some(now), waiting));
+        }
+        (left_out, began_at.elapsed(), book.trouble().is_some())
+    };
+    let (left_out, below_took, is_troubled) = take(below, ALERTS_MAX);
+    assert_eq!((left_out, is_troubled), (0, false));
+    let (left_out, beyond_took, is_troubled) = take(beyond, ALERTS_MAX);
+    assert_eq!((left_out, is_troubled), (ALERTS_MAX as u64, true), "and it is said that they are left out");
+    assert!(beyond_took < 3 * below_took, "{below_took:?} below, {beyond_took:?} beyond");
+    // Looking at all of 10,000 entries 10,000 times takes minutes here, not seconds.
+    assert!(below_took < Duration::from_secs(20), "{below_took:?}");
+}
