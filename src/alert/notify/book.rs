@@ -14,13 +14,18 @@ use super::alertmanager::{HeldAlert, wire_alert};
 use super::delivery::Message;
 use super::journal::{AlertId, Record};
 use super::moment::Moment;
-use crate::model::{Severity, Transition, TransitionEvent};
+use crate::model::{DurationMs, Severity, Timestamp, Transition, TransitionEvent};
 use entries::Entries;
 
 /// Most alerts kept for one replica. At the bound a resolved one makes room; without one, a new alert is left out.
 pub(super) const ALERTS_MAX: usize = 10_000;
 /// Most alerts in one request: some 500 KB.
 const ALERTS_PER_REQUEST_MAX: usize = 500;
+
+/// While what fired before a restart is waited for, the watermark is looked at this often.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How far the log was read is written down again when it has moved by this much.
+const READ_TO_STEP_MS: DurationMs = 60_000;
 
 /// Severity is part of what Alertmanager takes for identity, as it is a label.
 type Key = AlertId;
@@ -46,7 +51,8 @@ pub(super) struct BookTimes {
     pub resend_interval: Duration,
     /// Resolved alerts are told for this long.
     pub resolved_for: Duration,
-    /// After a restart a firing alert that is not heard of for this long is over.
+    /// After a restart a firing alert is over that is not heard of while the log moves on by this much (event time), from
+    /// where it was before.
     pub restored_for: Duration,
 }
 
@@ -57,8 +63,12 @@ pub(super) struct Book {
     sending: Vec<(Arc<Key>, u64)>,
     times: BookTimes,
     revisions: u64,
-    /// When what fired before a restart and is not heard of ends.
-    lapses_at: Option<Instant>,
+    /// How far the log was read, as the file knows it.
+    read_to: Option<Timestamp>,
+    /// From here on in the log what fired before a restart is waited for.
+    awaited_from: Option<Timestamp>,
+    /// When the watermark is looked at again for that.
+    looks_at: Option<Instant>,
     /// An alert was left out at the bound, and there was no room since.
     is_full: bool,
     /// What changed, for the file.
@@ -72,7 +82,9 @@ impl Book {
             sending: Vec::new(),
             times,
             revisions: 0,
-            lapses_at: None,
+            read_to: None,
+            awaited_from: None,
+            looks_at: None,
             is_full: false,
             changes: Vec::new(),
         }
@@ -161,12 +173,18 @@ impl Book {
             held,
         };
         if entry.is_restored {
-            self.lapses_at = Some(moment.now + self.times.restored_for);
+            self.looks_at = Some(moment.now);
         }
         let key = (entry.held.alert, entry.held.labels.clone(), entry.held.severity);
         if self.entries.len() < ALERTS_MAX || self.entries.contains(&key) {
             self.entries.put(key, entry);
         }
+    }
+
+    /// Takes over how far the log was read before the restart.
+    pub fn restore_read_to(&mut self, at: Timestamp) {
+        self.read_to = self.read_to.max(Some(at));
+        self.awaited_from = self.read_to;
     }
 
     /// Forgets an alert that a file says is forgotten.
@@ -176,17 +194,33 @@ impl Book {
 
     /// Forgets what was resolved long enough ago; gives back how many of them the replica was never told. Ends what fired
     /// before a restart and was not heard of since.
-    pub fn expire(&mut self, moment: Moment) -> u64 {
-        if self.lapses_at.is_some_and(|lapses_at| lapses_at <= moment.now) {
-            self.lapses_at = None;
-            self.lapse(moment);
+    pub fn expire(&mut self, moment: Moment, watermark: Option<Timestamp>) -> u64 {
+        if let Some(watermark) = watermark {
+            self.follow(watermark, moment);
         }
+        self.looks_at = self.entries.has_restored().then(|| moment.now + LOOK_INTERVAL);
         let mut untold = 0;
         while let Some((_, key)) = self.entries.first_ending().filter(|(until, _)| *until <= moment.now) {
             untold += self.entries.remove(&key).map_or(0, |entry| u64::from(!entry.told));
             self.changes.push(Record::Forgotten(key.as_ref().clone()));
         }
         untold
+    }
+
+    /// Takes in how far the log is. A log that stands still, or has not come to where it was, ends nothing.
+    fn follow(&mut self, watermark: Timestamp, moment: Moment) {
+        if self.entries.has_restored() {
+            // A file that does not say where it was: from where it is first seen.
+            let from = *self.awaited_from.get_or_insert(watermark);
+            if watermark.since(from) >= milliseconds(self.times.restored_for) {
+                self.lapse(moment);
+            }
+        }
+        let has_moved = self.read_to.is_none_or(|read_to| watermark.since(read_to) >= READ_TO_STEP_MS);
+        if has_moved && self.entries.len() > 0 {
+            self.read_to = Some(watermark);
+            self.changes.push(Record::ReadTo(watermark));
+        }
     }
 
     /// What fired before the restart and was not heard of since is over.
@@ -213,7 +247,7 @@ impl Book {
 
     /// When there is something to do next.
     pub fn due_at(&self) -> Option<Instant> {
-        self.entries.first_due_at().into_iter().chain(self.lapses_at).min()
+        self.entries.first_due_at().into_iter().chain(self.looks_at).min()
     }
 
     /// A request with what is due, if anything is. [`Book::settle`] follows.
@@ -266,7 +300,8 @@ impl Book {
 
     /// All that a file has to remember.
     pub fn records(&self) -> impl Iterator<Item = Record> {
-        self.entries.iter().map(|entry| Record::Alert(entry.held.clone()))
+        let read_to = self.read_to.map(Record::ReadTo);
+        read_to.into_iter().chain(self.entries.iter().map(|entry| Record::Alert(entry.held.clone())))
     }
 }
 

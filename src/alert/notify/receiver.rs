@@ -135,7 +135,7 @@ impl Receiver {
                 }
             }
             Queue::Alertmanager(book) => {
-                let untold = book.expire(moment);
+                let untold = book.expire(moment, watermark);
                 self.count(NotificationOutcome::Expired, untold);
             }
             Queue::Heartbeat(_) => {}
@@ -296,6 +296,7 @@ impl Receiver {
             (Queue::Outbox { outbox, .. }, Record::Told { key, known }) => outbox.told.insert(key, known),
             (Queue::Alertmanager(book), Record::Alert(held)) => book.restore(held, moment),
             (Queue::Alertmanager(book), Record::Forgotten(id)) => book.forget(&id),
+            (Queue::Alertmanager(book), Record::ReadTo(at)) => book.restore_read_to(at),
             _ => {}
         }
     }

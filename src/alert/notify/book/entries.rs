@@ -75,6 +75,10 @@ impl Entries {
         self.restored.iter().cloned().collect()
     }
 
+    pub fn has_restored(&self) -> bool {
+        !self.restored.is_empty()
+    }
+
     /// How many the replica is still to be told.
     pub fn untold(&self) -> usize {
         self.untold
