@@ -158,7 +158,11 @@ async fn alertmanager_hears_after_a_restart_what_fired_before_and_its_end() {
     running.stop().await;
     let count = endpoint.received().len();
 
-    let seen = |seconds| Arc::new(View { watermark: Some(clock::now().plus(seconds * 1_000)), ..View::default() });
+    let seen = |seconds: i64| {
+        let mut view = View::default();
+        view.watermark = Some(clock::now().plus(seconds * 1_000));
+        Arc::new(view)
+    };
     let (watermark, view) = watch::channel(seen(0));
     let running = Running::start(&config, Around { view: Some(view), ..at(&state) });
     let received = endpoint.until_count(count + 1).await;
