@@ -92,6 +92,16 @@ struct AcknowledgeBody {
     expires_at: Option<Timestamp>,
 }
 
+impl AcknowledgeBody {
+    fn expires_at(&self, now: Timestamp) -> Result<Timestamp, Problem> {
+        match (self.r#for, self.expires_at) {
+            (Some(_), Some(_)) => Err(Problem::new(ProblemCode::BadBody, "say either `for` or `expires_at`")),
+            (_, Some(expires_at)) => Ok(expires_at),
+            (lasts, None) => Ok(now.plus(lasts.unwrap_or(ACKNOWLEDGED_FOR).as_millis())),
+        }
+    }
+}
+
 /// Somebody takes a page.
 pub(super) async fn acknowledge(
     State(state): State<PagingState>,
@@ -102,8 +112,7 @@ pub(super) async fn acknowledge(
 ) -> Result<Response, Problem> {
     query::none(&uri)?;
     let body: AcknowledgeBody = if body.is_empty() { AcknowledgeBody::default() } else { read(&body)? };
-    let lasts = body.r#for.unwrap_or(ACKNOWLEDGED_FOR);
-    let expires_at = body.expires_at.unwrap_or_else(|| clock::now().plus(lasts.as_millis()));
+    let expires_at = body.expires_at(clock::now())?;
     let author = author(&from, body.author)?;
     state.ask(Command::Acknowledge { key: key.as_str().into(), author, note: body.note, expires_at }).await?;
     shown(&state, &key)
@@ -138,4 +147,23 @@ pub(super) fn author(from: &Bearer, said: Option<String>) -> Result<Text, Proble
         return Err(Problem::new(ProblemCode::BadBody, "`author` is missing: no token says who asks"));
     }
     Ok(name.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_acknowledgement_has_one_end() {
+        let now = Timestamp::parse_rfc3339("2026-03-01T10:00:00Z").unwrap();
+        let end = |body: &str| {
+            let body: AcknowledgeBody = read(body.as_bytes()).unwrap();
+            body.expires_at(now).map(|end| end.to_string()).map_err(|problem| problem.code())
+        };
+        assert_eq!(end("{}"), Ok("2026-03-01T18:00:00Z".to_owned()));
+        assert_eq!(end(r#"{"for": "1h"}"#), Ok("2026-03-01T11:00:00Z".to_owned()));
+        let at = r#""expires_at": "2026-03-01T12:00:00Z""#;
+        assert_eq!(end(&format!("{{{at}}}")), Ok("2026-03-01T12:00:00Z".to_owned()));
+        assert_eq!(end(&format!("{{{at}, \"for\": \"1h\"}}")), Err(ProblemCode::BadBody));
+    }
 }

@@ -86,7 +86,7 @@ impl App {
         let (stream, events) = event_stream(clock::now());
         let state_dir = config.notify_state_dir();
         let surroundings = Surroundings {
-            pace: Pace { retry_for: config.notify.give_up_after.0, ..Pace::default() },
+            pace: Pace { retry_for: config.notify.give_up_after.0, ..Pace::default() }.waiting_for(&settings.rules),
             metrics: &metrics,
             health: &health,
             kafka,

@@ -16,6 +16,8 @@ const NAME_BYTES_MAX: usize = 64;
 /// How often a heartbeat is sent.
 const HEARTBEAT_INTERVAL: Span = Span::from_secs(60);
 
+const HTTP_URL_NEEDED: &str = "must start with http:// or https://";
+
 /// What a route asks of one label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelMatcher {
@@ -92,14 +94,15 @@ impl ReceiverConfig {
         let wrong = self.url.iter().chain(&self.urls).any(|url| !is_http_url(url));
         if wrong {
             let key = if self.kind == ReceiverType::Alertmanager { "urls" } else { "url" };
-            problems.push((key, "must start with http:// or https://".to_owned()));
+            problems.push((key, HTTP_URL_NEEDED.to_owned()));
+        }
+        if !twice(&self.urls).is_empty() {
+            problems.push(("urls", "name the same replica twice".to_owned()));
         }
         if !(1_000..=86_400_000).contains(&self.interval().as_millis()) {
             problems.push(("interval", "must lie between 1s and 1d".to_owned()));
         }
-        if !(1..=60_000).contains(&self.timeout.as_millis()) {
-            problems.push(("timeout", "must lie between 1ms and 1m".to_owned()));
-        }
+        problems.extend(timeout_problem(self.timeout).map(|message| ("timeout", message)));
         problems
     }
 }
@@ -129,27 +132,44 @@ impl NotifyConfig {
     pub(super) fn problems(&self, has_kafka: bool) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut add = |key: String, message: String| problems.push(Problem { key: format!("notify.{key}"), message });
-        let http = "must start with http:// or https://";
-        for (i, _) in self.webhooks.iter().enumerate().filter(|(_, webhook)| !is_http_url(&webhook.url)) {
-            add(format!("webhooks[{i}].url"), http.to_owned());
-        }
-        if let Some(alertmanager) = &self.alertmanager {
-            if !(1_000..=86_400_000).contains(&alertmanager.resend_interval.as_millis()) {
-                add("alertmanager.resend_interval".to_owned(), "must lie between 1s and 1d".to_owned());
-            }
-            if alertmanager.urls.is_empty() {
-                add("alertmanager.urls".to_owned(), "must name at least one replica".to_owned());
-            }
-            for (i, _) in alertmanager.urls.iter().enumerate().filter(|(_, url)| !is_http_url(url)) {
-                add(format!("alertmanager.urls[{i}]"), http.to_owned());
-            }
-        }
+        self.unnamed_problems(&mut add);
         if !(60_000..=86_400_000).contains(&self.give_up_after.as_millis()) {
             add("give_up_after".to_owned(), "must lie between 1m and 1d".to_owned());
         }
         self.receiver_problems(has_kafka, &mut add);
         self.route_problems(&mut add);
         problems
+    }
+
+    /// Of `webhooks` and `alertmanager`, whose receivers are known by their URL.
+    fn unnamed_problems(&self, add: &mut impl FnMut(String, String)) {
+        for (i, webhook) in self.webhooks.iter().enumerate() {
+            if !is_http_url(&webhook.url) {
+                add(format!("webhooks[{i}].url"), HTTP_URL_NEEDED.to_owned());
+            }
+            if let Some(message) = timeout_problem(webhook.timeout) {
+                add(format!("webhooks[{i}].timeout"), message);
+            }
+        }
+        for i in twice(self.webhooks.iter().map(|webhook| &webhook.url)) {
+            add(format!("webhooks[{i}].url"), "is there twice".to_owned());
+        }
+        let Some(alertmanager) = &self.alertmanager else { return };
+        if !(1_000..=86_400_000).contains(&alertmanager.resend_interval.as_millis()) {
+            add("alertmanager.resend_interval".to_owned(), "must lie between 1s and 1d".to_owned());
+        }
+        if let Some(message) = timeout_problem(alertmanager.timeout) {
+            add("alertmanager.timeout".to_owned(), message);
+        }
+        if alertmanager.urls.is_empty() {
+            add("alertmanager.urls".to_owned(), "must name at least one replica".to_owned());
+        }
+        for (i, _) in alertmanager.urls.iter().enumerate().filter(|(_, url)| !is_http_url(url)) {
+            add(format!("alertmanager.urls[{i}]"), HTTP_URL_NEEDED.to_owned());
+        }
+        for i in twice(&alertmanager.urls) {
+            add(format!("alertmanager.urls[{i}]"), "is there twice".to_owned());
+        }
     }
 
     fn receiver_problems(&self, has_kafka: bool, add: &mut impl FnMut(String, String)) {
@@ -212,6 +232,18 @@ impl NotifyConfig {
     }
 }
 
+/// A timeout of nothing makes every delivery fail that has arrived, and repeats it.
+fn timeout_problem(timeout: Span) -> Option<String> {
+    (!(1..=60_000).contains(&timeout.as_millis())).then(|| "must lie between 1ms and 1m".to_owned())
+}
+
+/// Places of URLs that were there before. Two receivers at one URL would write the same file.
+fn twice<'a>(urls: impl IntoIterator<Item = &'a String>) -> Vec<usize> {
+    let mut seen = BTreeSet::new();
+    let urls = urls.into_iter().enumerate();
+    urls.filter_map(|(i, url)| (!seen.insert(url.trim_end_matches('/'))).then_some(i)).collect()
+}
+
 fn is_name(text: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
@@ -241,6 +273,25 @@ mod tests {
                  [[routes]]\nlabels = ['servce=api']\n"
             )
             .join("\n")
+        );
+    }
+
+    #[test]
+    fn a_timeout_of_nothing_and_a_url_twice_are_refused_wherever_they_are() {
+        let text = "[[webhooks]]\nurl = 'http://a/x'\ntimeout = '0s'\n[[webhooks]]\nurl = 'http://b'\ntimeout = '61s'\n\
+                    [[webhooks]]\nurl = 'http://a/x'\n\
+                    [alertmanager]\nurls = ['http://am:1', 'http://other:1', 'http://am:1/']\ntimeout = '0s'\n\
+                    [[receivers]]\nname = 'am'\nkind = 'alertmanager'\nurls = ['http://am:1', 'http://am:1']\n";
+        assert_eq!(
+            problems(text),
+            [
+                "notify.webhooks[0].timeout: must lie between 1ms and 1m",
+                "notify.webhooks[1].timeout: must lie between 1ms and 1m",
+                "notify.webhooks[2].url: is there twice",
+                "notify.alertmanager.timeout: must lie between 1ms and 1m",
+                "notify.alertmanager.urls[2]: is there twice",
+                "notify.receivers[0].urls: (am) name the same replica twice",
+            ]
         );
     }
 

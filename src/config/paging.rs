@@ -27,6 +27,8 @@ pub struct PagingConfig {
     pub external_url: Option<String>,
     /// A dashboard that takes `from` and `to` in epoch milliseconds.
     pub dashboard_url: Option<String>,
+    /// What a rule's `runbook_url` is below when it is a path; for the links of pages.
+    pub runbook_url: Option<String>,
 }
 
 impl Default for PagingConfig {
@@ -40,6 +42,7 @@ impl Default for PagingConfig {
             restore_grace: Span::from_secs(600),
             external_url: None,
             dashboard_url: None,
+            runbook_url: None,
         }
     }
 }
@@ -62,7 +65,12 @@ impl PagingConfig {
         }
         let grace_ms = self.restore_grace.as_millis();
         require((10_000..=86_400_000).contains(&grace_ms), "restore_grace", "must lie between 10s and 1d");
-        for (key, url) in [("external_url", &self.external_url), ("dashboard_url", &self.dashboard_url)] {
+        let urls = [
+            ("external_url", &self.external_url),
+            ("dashboard_url", &self.dashboard_url),
+            ("runbook_url", &self.runbook_url),
+        ];
+        for (key, url) in urls {
             let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
             require(url.as_ref().is_none_or(is_url), key, "must begin with http:// or https://");
         }
@@ -80,10 +88,13 @@ mod tests {
             opened_per_minute_max: 0,
             flap_quiet: Span::from_secs(1),
             external_url: Some("floodmark.example.com".to_owned()),
+            runbook_url: Some("alerts/runbooks".to_owned()),
             ..PagingConfig::default()
         };
         let keys: Vec<String> = config.problems().into_iter().map(|problem| problem.key).collect();
-        assert_eq!(keys, ["paging.opened_per_minute_max", "paging.flap_quiet", "paging.external_url"]);
+        let expected =
+            ["paging.opened_per_minute_max", "paging.flap_quiet", "paging.external_url", "paging.runbook_url"];
+        assert_eq!(keys, expected);
         assert!(PagingConfig::default().problems().is_empty());
     }
 }

@@ -45,7 +45,7 @@ pub struct PageAlert {
     pub unit: Text,
     /// One sentence for a person.
     pub summary: String,
-    /// What to do: a path of this project, or a URL.
+    /// What to do: a path of this project (below `paging.runbook_url` when there is one), or a URL.
     pub runbook: Text,
 }
 
@@ -58,14 +58,15 @@ pub struct Contributor {
     pub share: f64,
 }
 
-/// Where to look further. Absent without `paging.external_url` (or, for the dashboard, without its URL).
+/// Where to look further, each a URL. Absent without `paging.external_url` (for the dashboard and the runbook, without
+/// theirs).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PageLinks {
-    /// The incident in Floodmark.
+    /// The page in Floodmark's API.
     pub incident: Option<String>,
     /// The dashboard, at the incident's range of time.
     pub dashboard: Option<String>,
-    /// The query that shows the same in ClickHouse.
+    /// All that was said of it, out of ClickHouse.
     pub query: Option<String>,
     /// What to do.
     pub runbook: Option<String>,
@@ -112,10 +113,8 @@ pub struct Page {
     pub customers: Vec<Customer>,
     /// What to do, most urgent first.
     pub actions: Vec<String>,
-    /// How sure, and of what: `attempt numbers on 92 % of requests`.
+    /// How sure, and of what: `client_version = 4.0.0 is behind it; high: direct evidence, others refused`.
     pub confidence: String,
-    /// Ids of requests that show it.
-    pub sample_request_ids: Vec<Text>,
     /// Who has taken it.
     pub acknowledged_by: Option<Text>,
     /// Where to look further.

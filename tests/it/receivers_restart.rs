@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use floodmark::alert::notify::{Notifier, NotifyError, Pace, StateError, Surroundings, sample};
-use floodmark::api::Health;
+use floodmark::api::{Health, View};
 use floodmark::clock;
 use floodmark::metrics::Metrics;
 use floodmark::model::{Page, PageEvent, TransitionEvent};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use tokio::sync::watch;
 
 use crate::samples;
 use crate::support::endpoint::Endpoint;
@@ -156,8 +158,13 @@ async fn alertmanager_hears_after_a_restart_what_fired_before_and_its_end() {
     running.stop().await;
     let count = endpoint.received().len();
 
-    let lapsing = Pace { restored_for: Duration::from_millis(300), ..pace() };
-    let running = Running::start(&config, Around { pace: Some(lapsing), ..at(&state) });
+    let seen = |seconds: i64| {
+        let mut view = View::default();
+        view.watermark = Some(clock::now().plus(seconds * 1_000));
+        Arc::new(view)
+    };
+    let (watermark, view) = watch::channel(seen(0));
+    let running = Running::start(&config, Around { view: Some(view), ..at(&state) });
     let received = endpoint.until_count(count + 1).await;
     let body = received[count].json();
     let alerts = body.as_array().unwrap();
@@ -165,6 +172,8 @@ async fn alertmanager_hears_after_a_restart_what_fired_before_and_its_end() {
     assert_eq!(versions, ["4", "5"]);
     // One is heard of again, the other is not.
     running.transition(&samples::transition("4", TransitionEvent::Firing)).await;
+    endpoint.until_count(count + 2).await;
+    watermark.send_replace(seen(3_600));
     let ends = |request: &crate::support::endpoint::Received| {
         let body = request.json();
         let of_five = body.as_array().unwrap().iter().find(|alert| alert["labels"]["client_version"] == "5").cloned();

@@ -38,6 +38,8 @@ pub(super) enum Record {
     Alert(HeldAlert),
     /// And no longer this.
     Forgotten(AlertId),
+    /// The log was read up to here (event time).
+    ReadTo(Timestamp),
 }
 
 impl Record {

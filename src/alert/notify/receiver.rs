@@ -135,7 +135,7 @@ impl Receiver {
                 }
             }
             Queue::Alertmanager(book) => {
-                let untold = book.expire(moment);
+                let untold = book.expire(moment, watermark);
                 self.count(NotificationOutcome::Expired, untold);
             }
             Queue::Heartbeat(_) => {}
@@ -223,7 +223,11 @@ impl Receiver {
 
     /// What is wrong with the receiver, if anything is.
     pub fn trouble(&self) -> Option<String> {
-        let of_queue = if let Queue::Heartbeat(heartbeat) = &self.queue { heartbeat.trouble() } else { None };
+        let of_queue = match &self.queue {
+            Queue::Heartbeat(heartbeat) => heartbeat.trouble(),
+            Queue::Alertmanager(book) => book.trouble(),
+            Queue::Outbox { .. } => None,
+        };
         let why = self.trouble.as_deref().or(of_queue)?;
         Some(format!("{}: {why}", self.shown()))
     }
@@ -292,6 +296,7 @@ impl Receiver {
             (Queue::Outbox { outbox, .. }, Record::Told { key, known }) => outbox.told.insert(key, known),
             (Queue::Alertmanager(book), Record::Alert(held)) => book.restore(held, moment),
             (Queue::Alertmanager(book), Record::Forgotten(id)) => book.forget(&id),
+            (Queue::Alertmanager(book), Record::ReadTo(at)) => book.restore_read_to(at),
             _ => {}
         }
     }

@@ -7,12 +7,14 @@ use crate::model::{
 
 /// 2026-03-01T10:10:00Z.
 const SINCE: Timestamp = Timestamp::from_millis(1_772_359_800_000);
+const KEY: &str = "20260301T101000Z-retry-amplification-3f9c";
+const RUNBOOKS: &str = "https://git.example.com/floodmark/blob/main/alerts/runbooks";
 
 /// A retry storm, opened five minutes after it began.
 #[must_use]
 pub fn page() -> Page {
     Page {
-        dedup_key: "20260301T101000Z-retry-amplification-3f9c".into(),
+        dedup_key: KEY.into(),
         revision: 1,
         event: PageEvent::Opened,
         severity: Severity::Critical,
@@ -40,15 +42,20 @@ pub fn page() -> Page {
             "Limit sub-1003 and sub-1001 at the gateway now (429 with Retry-After).".to_owned(),
             "Ask these customers to go back from kameleo-cli 4.0.0; withdraw the release.".to_owned(),
         ],
-        confidence: "attempt numbers on 92 % of requests".to_owned(),
-        sample_request_ids: vec!["req-8f2a61".into(), "req-c09d3e".into()],
+        confidence: "client_version = 4.0.0 is behind it; high: direct evidence, others refused".to_owned(),
         acknowledged_by: None,
-        links: PageLinks {
-            incident: Some("https://floodmark.example.com/incidents/20260301T101000Z-retry-amplification-3f9c".into()),
-            dashboard: Some("https://grafana.example.com/d/floodmark?from=1772359200000&to=1772360400000".into()),
-            query: None,
-            runbook: Some("https://runbooks.example.com/retry-amplification".into()),
-        },
+        links: links(),
+    }
+}
+
+/// As with `paging.external_url`, `dashboard_url` and `runbook_url`.
+fn links() -> PageLinks {
+    let floodmark = "https://floodmark.example.com/api/v1";
+    PageLinks {
+        incident: Some(format!("{floodmark}/pages/{KEY}")),
+        dashboard: Some("https://grafana.example.com/d/floodmark?from=1772358000000&to=1772361900000".to_owned()),
+        query: Some(format!("{floodmark}/alerts/history?key={KEY}")),
+        runbook: Some(format!("{RUNBOOKS}/retry-amplification.md")),
     }
 }
 
@@ -115,10 +122,8 @@ fn service() -> Dimensions {
 
 fn alert(name: AlertName, severity: Severity, labels: &Dimensions, value: f64, baseline: f64, unit: &str) -> PageAlert {
     let (summary, runbook) = match name {
-        AlertName::ErrorBudgetBurn => {
-            ("12 % of requests to service api failed in the last 5m", "alerts/runbooks/error-budget-burn.md")
-        }
-        _ => ("kameleo-cli 4.0.0 repeats failed requests", "alerts/runbooks/retry-amplification.md"),
+        AlertName::ErrorBudgetBurn => ("12 % of requests to service api failed in the last 5m", "error-budget-burn.md"),
+        _ => ("kameleo-cli 4.0.0 repeats failed requests", "retry-amplification.md"),
     };
     PageAlert {
         alert: name,
@@ -130,7 +135,7 @@ fn alert(name: AlertName, severity: Severity, labels: &Dimensions, value: f64, b
         baseline,
         unit: unit.into(),
         summary: summary.to_owned(),
-        runbook: runbook.into(),
+        runbook: format!("{RUNBOOKS}/{runbook}").into(),
     }
 }
 

@@ -4,7 +4,7 @@ use super::page_state::{Facts, PageState};
 use super::settings::PagerSettings;
 use super::words;
 use crate::model::{
-    Contributor, Dimension, Dimensions, DurationMs, PAGE_ROWS_MAX, Page, PageAlert, PageEvent, PageLinks,
+    Contributor, Dimension, Dimensions, DurationMs, PAGE_ROWS_MAX, Page, PageAlert, PageEvent, PageLinks, Text,
 };
 
 /// A dashboard shows this much before and after.
@@ -14,7 +14,10 @@ impl PageState {
     /// The page as of now; `None` when nothing of it is remembered any more.
     pub(super) fn render(&self, event: PageEvent, settings: &PagerSettings) -> Option<Page> {
         let lead = &self.lead()?.alert;
-        let (alerts, alerts_more) = self.further_alerts(lead);
+        let (mut alerts, alerts_more) = self.further_alerts(lead);
+        let links = self.links(lead, settings);
+        let mut lead = lead.clone();
+        std::iter::once(&mut lead).chain(&mut alerts).for_each(|alert| alert.runbook = runbook(alert, settings));
         let (contributors, contributors_more) = self.contributors_told();
         let Facts { causes, ruled_out, affected, customers, actions } = &self.facts;
         Some(Page {
@@ -22,12 +25,12 @@ impl PageState {
             revision: self.said.revision,
             event,
             severity: self.severity,
-            title: words::title(self, lead),
+            title: words::title(self, &lead),
             at: self.at,
             since: self.since,
             resolved_at: self.resolved_at,
             impact: words::impact(self),
-            lead: lead.clone(),
+            lead,
             alerts,
             alerts_more,
             contributors,
@@ -38,9 +41,8 @@ impl PageState {
             customers: customers.clone(),
             actions: actions.clone(),
             confidence: words::confidence(causes),
-            sample_request_ids: Vec::new(),
             acknowledged_by: self.acknowledgement.as_ref().map(|taken| taken.author.clone()),
-            links: self.links(lead, settings),
+            links,
         })
     }
 
@@ -89,7 +91,72 @@ impl PageState {
             incident: external.map(|url| format!("{url}/api/v1/pages/{}", self.key)),
             dashboard,
             query: external.map(|url| format!("{url}/api/v1/alerts/history?key={}", self.key)),
-            runbook: (!lead.runbook.is_empty()).then(|| lead.runbook.to_string()),
+            // A path leads nowhere from a chat; it is told as text.
+            runbook: Some(runbook(lead, settings).to_string()).filter(|url| is_http_url(url)),
         }
+    }
+}
+
+/// The runbook of an alert: a path goes below the base, when there is one.
+fn runbook(alert: &PageAlert, settings: &PagerSettings) -> Text {
+    match settings.runbook_url.as_deref() {
+        Some(base) if !alert.runbook.is_empty() && !is_http_url(&alert.runbook) => {
+            format!("{base}/{}", alert.runbook.trim_start_matches('/')).into()
+        }
+        _ => alert.runbook.clone(),
+    }
+}
+
+fn is_http_url(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::notify::sample;
+    use crate::alert::paging::{Decided, Pager, samples};
+    use crate::model::{Output, Timestamp, Transition};
+
+    fn opened(settings: PagerSettings, runbook: &str) -> Page {
+        let transition = Transition { runbook: runbook.into(), ..samples::transition() };
+        let at: Timestamp = transition.at;
+        let outputs = [Output::Transition(transition)];
+        let settings = PagerSettings { opened_per_minute_max: 5, flaps_max: 3, ..settings };
+        let changes = Pager::new(settings).step(&Decided { outputs: &outputs, watermark: Some(at), reports: &[] }, at);
+        changes[0].page.clone()
+    }
+
+    fn with_urls() -> PagerSettings {
+        PagerSettings {
+            external_url: Some("https://floodmark.example.com".to_owned()),
+            dashboard_url: Some("https://grafana.example.com/d/floodmark".to_owned()),
+            runbook_url: Some("https://git.example.com/floodmark/blob/main".to_owned()),
+            ..PagerSettings::default()
+        }
+    }
+
+    #[test]
+    fn a_path_is_a_link_only_below_a_base() {
+        let path = "alerts/runbooks/retry-amplification.md";
+        let page = opened(PagerSettings::default(), path);
+        assert_eq!(page.links, PageLinks::default());
+        assert_eq!(page.lead.runbook, path);
+        let page = opened(with_urls(), path);
+        let url = format!("https://git.example.com/floodmark/blob/main/{path}");
+        assert_eq!((page.links.runbook.as_deref(), page.lead.runbook.as_str()), (Some(url.as_str()), url.as_str()));
+        for settings in [PagerSettings::default(), with_urls()] {
+            let page = opened(settings, "https://wiki.example.com/x");
+            assert_eq!(page.links.runbook.as_deref(), Some("https://wiki.example.com/x"), "a URL stays what it is");
+        }
+        assert_eq!(opened(with_urls(), "").links.runbook, None);
+    }
+
+    #[test]
+    fn the_sample_has_the_links_that_pages_have() {
+        let (page, sample) = (opened(with_urls(), "alerts/runbooks/retry-amplification.md"), sample::page());
+        assert_eq!(page.dedup_key, sample.dedup_key);
+        assert_eq!(page.lead.runbook, sample.lead.runbook);
+        assert_eq!(page.links, sample.links);
     }
 }

@@ -25,6 +25,8 @@ pub struct PagerSettings {
     pub external_url: Option<String>,
     /// A dashboard that takes `from` and `to` in epoch milliseconds.
     pub dashboard_url: Option<String>,
+    /// What paths of runbooks are below, without a slash at the end.
+    pub runbook_url: Option<String>,
 }
 
 impl PagerSettings {
@@ -40,6 +42,7 @@ impl PagerSettings {
             rule_grace_ms: rule_grace_ms(rules),
             external_url: config.external_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
             dashboard_url: config.dashboard_url.clone(),
+            runbook_url: config.runbook_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
         }
     }
 

@@ -9,6 +9,9 @@ use crate::cli::output::{OutputArgs, OutputFormat, table};
 use crate::cli::{CliError, Globals};
 use crate::clock;
 
+/// Rows that the service gives at most: more would be cut without a word.
+const ROWS_MAX: i64 = 1_000;
+
 /// Arguments of `history`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -22,8 +25,8 @@ pub struct Args {
     /// Only this page
     #[arg(long)]
     key: Option<String>,
-    /// At most so many rows, the newest
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    /// At most so many rows, the newest; up to 1000
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=ROWS_MAX))]
     limit: u32,
     #[command(flatten)]
     service: ServiceArgs,
@@ -52,4 +55,24 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     }
     println!("{}", rows.trim_fmt());
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn more_rows_than_the_service_gives_are_refused() {
+        let limit = |limit: &str| Line::try_parse_from(["history", "--limit", limit]).map(|line| line.args.limit);
+        assert_eq!(limit("1000").unwrap(), 1_000);
+        assert!(limit("1001").is_err() && limit("0").is_err());
+    }
 }

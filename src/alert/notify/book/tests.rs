@@ -60,7 +60,7 @@ fn a_firing_alert_is_sent_again_and_a_resolved_one_for_a_while() {
     assert_eq!(send(&mut book, start + RESEND, true), [critical("4", true)]);
     assert_eq!(send(&mut book, start + 2 * RESEND, true), [critical("4", true)]);
     let end = start + RESEND + RESOLVED_FOR;
-    assert_eq!(book.expire(moment(end)), 0, "the replica was told");
+    assert_eq!(book.expire(moment(end), None), 0, "the replica was told");
     assert_eq!(book.due_at(), None);
 }
 
@@ -105,7 +105,7 @@ fn an_alert_that_fires_again_is_no_longer_resolved() {
         book.accept(&event, moment(now));
     }
     assert_eq!(send(&mut book, now, true), [critical("4", false)]);
-    assert_eq!(book.expire(moment(now + RESOLVED_FOR)), 0);
+    assert_eq!(book.expire(moment(now + RESOLVED_FOR), None), 0);
     assert!(book.due_at().is_some());
 }
 
@@ -138,8 +138,61 @@ fn what_a_file_remembers_is_told_again_and_what_is_not_heard_of_ends() {
     assert_eq!(send(&mut book, now, true), all);
     assert_eq!(before.records().count(), book.records().count());
     book.accept(&firing("4"), moment(now));
+    let read_to = |seconds: i64| Some(samples::transition().at.plus(seconds * 1_000));
+    assert_eq!(book.expire(moment(now), read_to(0)), 0);
     let lapsed = now + RESTORED_FOR;
-    assert_eq!(book.expire(moment(lapsed)), 0);
+    assert_eq!(book.expire(moment(lapsed), read_to(900)), 0);
     assert_eq!(send(&mut book, lapsed, true), [critical("4", false), critical("6", true)], "only one fired again");
     assert!(matches!(book.take_changes().last(), Some(Record::Forgotten(_))));
+}
+
+#[test]
+fn nothing_ends_while_the_log_has_not_come_past_where_it_was() {
+    let read_to = |seconds: i64| Some(samples::transition().at.plus(seconds * 1_000));
+    let (mut before, now) = (book(), Instant::now());
+    before.accept(&firing("4"), moment(now));
+    before.expire(moment(now), read_to(0));
+    before.expire(moment(now), read_to(59));
+    before.expire(moment(now), read_to(3_600));
+    let mut book = book();
+    for record in before.records() {
+        match record {
+            Record::Alert(held) => book.restore(held, moment(now)),
+            Record::ReadTo(at) => book.restore_read_to(at),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(send(&mut book, now, true), [critical("4", false)]);
+    let later = now + 10 * RESTORED_FOR;
+    // No watermark for hours; then a warm-up that is longer than the wait; then the log stands still where it was.
+    for watermark in [None, read_to(1_800), read_to(3_600), read_to(3_600 + 899)] {
+        assert_eq!(book.expire(moment(later), watermark), 0);
+        assert!(send(&mut book, later, true).iter().all(|(_, _, is_resolved)| !is_resolved), "{watermark:?}");
+        assert!(book.due_at().unwrap() <= later + LOOK_INTERVAL, "it is looked at again");
+    }
+    book.expire(moment(later), read_to(3_600 + 900));
+    assert_eq!(send(&mut book, later, true), [critical("4", true)]);
+}
+
+#[test]
+fn at_the_bound_an_alert_more_costs_no_more_than_below_it() {
+    let (mut book, now) = (book(), Instant::now());
+    let transitions: Vec<_> = (0..2 * ALERTS_MAX).map(|i| firing(&i.to_string())).collect();
+    let (below, beyond) = transitions.split_at(ALERTS_MAX);
+    let mut take = |transitions: &[Arc<Transition>], waiting: usize| {
+        let began_at = Instant::now();
+        let left_out: u64 = transitions.iter().map(|transition| book.accept(transition, moment(now))).sum();
+        // The notifier's loop asks for these at every turn.
+        for _ in 0..ALERTS_MAX {
+            assert_eq!((book.expire(moment(now), None), book.due_at(), book.waiting()), (0, Some(now), waiting));
+        }
+        (left_out, began_at.elapsed(), book.trouble().is_some())
+    };
+    let (left_out, below_took, is_troubled) = take(below, ALERTS_MAX);
+    assert_eq!((left_out, is_troubled), (0, false));
+    let (left_out, beyond_took, is_troubled) = take(beyond, ALERTS_MAX);
+    assert_eq!((left_out, is_troubled), (ALERTS_MAX as u64, true), "and it is said that they are left out");
+    assert!(beyond_took < 3 * below_took, "{below_took:?} below, {beyond_took:?} beyond");
+    // Looking at all of 10,000 entries 10,000 times takes minutes here, not seconds.
+    assert!(below_took < Duration::from_secs(20), "{below_took:?}");
 }

@@ -119,7 +119,7 @@ fn length(value: &Value) -> usize {
 mod tests {
     use super::*;
     use crate::alert::notify::sample;
-    use crate::model::{RuledOut, Text};
+    use crate::model::{Customer, RuledOut};
 
     fn texts(body: &Value) -> Vec<&str> {
         body["blocks"].as_array().unwrap().iter().map(|block| block["text"]["text"].as_str().unwrap()).collect()
@@ -155,8 +155,8 @@ mod tests {
                     title: text.clone(),
                     impact: text.clone(),
                     actions: vec![text.clone(); 20],
+                    customers: vec![Customer { subscription: text.as_str().into(), share: 0.1 }; 10],
                     ruled_out: vec![RuledOut { candidate: text.clone(), why: text.clone() }; 30],
-                    sample_request_ids: vec![Text::from(text.as_str()); 10],
                     ..sample::page()
                 };
                 let body = body(&page);

@@ -22,7 +22,8 @@ pub(super) fn parts(page: &Page) -> Vec<Part> {
     let since = if page.event == PageEvent::Resolved { page.since.to_string() } else { since };
     let confidence = Some(page.confidence.clone()).filter(|text| !text.is_empty());
     let customers: Vec<&str> = page.customers.iter().map(|customer| customer.subscription.as_str()).collect();
-    let requests: Vec<&str> = page.sample_request_ids.iter().map(|id| id.as_str()).collect();
+    // A path is no link, but it says where to look.
+    let runbook = Some(page.lead.runbook.as_str()).filter(|path| page.links.runbook.is_none() && !path.is_empty());
     let list = |items: &[&str]| if items.is_empty() { Vec::new() } else { vec![items.join(", ")] };
     let all = [
         state,
@@ -41,8 +42,8 @@ pub(super) fn parts(page: &Page) -> Vec<Part> {
             lines: page.ruled_out.iter().map(|refused| format!("{}: {}", refused.candidate, refused.why)).collect(),
         },
         Part { heading: "Customers to contact", lines: list(&customers) },
-        Part { heading: "Requests that show it", lines: list(&requests) },
         Part { heading: "Confidence", lines: confidence.into_iter().collect() },
+        Part { heading: "Runbook", lines: runbook.into_iter().map(ToOwned::to_owned).collect() },
     ];
     all.into_iter().filter(|part| !part.lines.is_empty()).collect()
 }
@@ -165,6 +166,17 @@ mod tests {
     #[test]
     fn a_resolved_page_says_duration_peak_and_total_affected() {
         insta::assert_snapshot!(shown(&sample::resolved_page()));
+    }
+
+    #[test]
+    fn a_runbook_is_a_link_or_a_text_and_never_both() {
+        let mut page = sample::page();
+        let is_text = |page: &Page| parts(page).iter().any(|part| part.heading == "Runbook");
+        assert!(!is_text(&page) && links(&page).iter().any(|(name, _)| *name == "Runbook"));
+        page.links.runbook = None;
+        page.lead.runbook = "alerts/runbooks/x.md".into();
+        assert_eq!(parts(&page).last().unwrap().lines, ["alerts/runbooks/x.md"]);
+        assert!(!links(&page).iter().any(|(name, _)| *name == "Runbook"));
     }
 
     #[test]
