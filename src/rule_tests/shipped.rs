@@ -31,6 +31,7 @@ const SHIPPED: &[(&str, &str)] = embedded![
     "restart-loop.yaml",
     "retry-amplification-critical.yaml",
     "retry-amplification-warning.yaml",
+    "rule-evaluation-failed.yaml",
     "saturation-critical.yaml",
     "saturation-warning.yaml",
     "traffic-surge.yaml",
