@@ -224,9 +224,12 @@ fn judge(labels: &Dimensions, role: Role, scene: &Scene<'_>) -> Judgement {
     if role == Role::Symptom && !has_requests(labels, scene) { Judgement::Silent } else { Judgement::Gone }
 }
 
+/// What a dimension is of a request's key.
+type Part = fn(&CellKey) -> Name;
+
 /// Whether the window has a request that fits the labels.
 fn has_requests(labels: &Dimensions, scene: &Scene<'_>) -> bool {
-    let part: fn(Dimension) -> Option<fn(&CellKey) -> Name> = |dimension| match dimension {
+    let part: fn(Dimension) -> Option<Part> = |dimension| match dimension {
         Dimension::Subscription => Some(|key| key.subscription),
         Dimension::Client => Some(|key| key.client),
         Dimension::ClientVersion => Some(|key| key.client_version),
@@ -236,7 +239,7 @@ fn has_requests(labels: &Dimensions, scene: &Scene<'_>) -> bool {
         _ => None,
     };
     let wanted = labels.0.iter().filter_map(|(dimension, value)| Some((part(*dimension)?, scene.names.known(value))));
-    let wanted: Vec<(fn(&CellKey) -> Name, Option<Name>)> = wanted.collect();
+    let wanted: Vec<(Part, Option<Name>)> = wanted.collect();
     let fits = |key: &CellKey| wanted.iter().all(|(part, name)| *name == Some(part(key)));
     scene.window.cells.iter().any(|(key, cell)| cell.requests > 0 && fits(key))
 }

@@ -173,7 +173,10 @@ fn commands_in_runbooks_can_be_typed_as_they_stand() {
     let mut count = 0;
     for (name, text) in runbooks() {
         // What a shell puts in is not looked at.
-        for words in command_lines(&text).into_iter().filter(|words| !words.iter().any(|word| word.contains('$'))) {
+        for words in command_lines(&text)
+            .into_iter()
+            .filter(|words| !words.is_empty() && !words.iter().any(|word| word.contains('$')))
+        {
             let words = unquoted(&words);
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let refused = floodmark::cli::check_usage(&words).err();

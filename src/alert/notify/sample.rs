@@ -151,3 +151,32 @@ fn cause() -> Cause {
         evidence: "9.8 attempts per request against 1.02 of every other version".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::paging::{Decided, Pager, PagerSettings, samples};
+    use crate::model::{Output, Transition};
+
+    #[test]
+    fn the_sample_has_the_links_that_pages_have() {
+        let settings = PagerSettings {
+            opened_per_minute_max: 5,
+            flaps_max: 3,
+            external_url: Some("https://floodmark.example.com".to_owned()),
+            dashboard_url: Some("https://grafana.example.com/d/floodmark".to_owned()),
+            runbook_url: Some("https://git.example.com/floodmark/blob/main".to_owned()),
+            ..PagerSettings::default()
+        };
+        let runbook = "alerts/runbooks/retry-amplification.md".into();
+        let transition = Transition { runbook, ..samples::transition() };
+        let at = transition.at;
+        let outputs = [Output::Transition(transition)];
+        let decided = Decided { outputs: &outputs, watermark: Some(at), reports: &[] };
+        let told = Pager::new(settings).step(&decided, at)[0].page.clone();
+        let sample = page();
+        assert_eq!(told.dedup_key, sample.dedup_key);
+        assert_eq!(told.lead.runbook, sample.lead.runbook);
+        assert_eq!(told.links, sample.links);
+    }
+}

@@ -18,7 +18,7 @@ mod property_tests;
 mod render;
 mod restore;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod settings;
 mod settling;
 mod silence;
