@@ -162,7 +162,6 @@ fn mistakes_in_test_files_are_refused_with_line_and_hint() {
         ("metric: restarts_total", "metrics: restarts_total", "unknown key `metrics`: did you mean `metric`?", 6),
         ("kind: fires", "kind: fire", "unknown variant `fire`", 4),
         ("expect:", "expected:", "unknown field `expected`", 7),
-        ("alert: RestartLoop", "alert: RestartLop", "unknown variant `RestartLop`", 1),
         ("labels: { source: api-7 }", "labels: { sorce: api-7 }", "unknown variant `sorce`", 8),
     ];
     for (right, wrong, said, line) in mistakes {
