@@ -32,8 +32,6 @@ mod problem;
 mod query;
 mod readiness;
 mod reload;
-#[cfg(test)]
-pub(crate) mod samples;
 mod transport;
 mod view;
 

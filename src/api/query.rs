@@ -146,7 +146,7 @@ fn set<'de, T: Deserialize<'de>>(place: &mut Option<T>, value: &'de str) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::samples;
+    use crate::model::samples;
 
     fn parse(query: &str) -> Result<AlertFilter, Problem> {
         AlertFilter::parse(&format!("/api/v1/alerts{query}").parse().unwrap())

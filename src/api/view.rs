@@ -123,7 +123,7 @@ fn last_moment(report: &IncidentReport) -> (bool, Option<Timestamp>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::samples;
+    use crate::model::samples;
 
     fn alert(version: &str, event: TransitionEvent) -> Transition {
         Transition { event, ..samples::transition_of(version) }

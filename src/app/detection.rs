@@ -268,7 +268,7 @@ fn log(transition: &Transition) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::samples;
+    use crate::model::samples;
 
     #[test]
     fn what_was_decided_again_is_told_only_where_it_still_fires() {

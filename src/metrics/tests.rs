@@ -99,7 +99,7 @@ fn every_metric_has_a_name_a_type_and_a_help_text() {
     metrics.set_notifications_waiting(ReceiverKind::Webhook, 1);
     metrics.add_store_error("timeout");
     metrics.set_probe("redis", "main", ProbeProgress { up: true, ..ProbeProgress::default() });
-    metrics.add_transition(&crate::api::samples::transition());
+    metrics.add_transition(&crate::model::samples::transition());
     metrics.add_query_rule("RuleOfMine".parse().unwrap());
     let text = metrics.encode(Timestamp::default());
     assert!(text.ends_with("# EOF\n"));

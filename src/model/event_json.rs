@@ -28,51 +28,53 @@ fn optional<M: SerializeMap, V: Serialize>(map: &mut M, name: &str, value: Optio
     value.map_or(Ok(()), |value| map.serialize_entry(name, value))
 }
 
+/// Fields of every native event.
+const COMMON: [&str; 3] = ["type", "timestamp", "attributes"];
+const REQUEST: [&str; 18] = [
+    "subscription",
+    "client",
+    "client_version",
+    "service",
+    "caller",
+    "method",
+    "route",
+    "status",
+    "duration_ms",
+    "request_bytes",
+    "response_bytes",
+    "attempt",
+    "attempt_source",
+    "upstream_attempts",
+    "request_key",
+    "request_id",
+    "region",
+    "host",
+];
+const SIGNAL: [&str; 3] = ["source", "metric", "value"];
+const CHANGE: [&str; 5] = ["kind", "service", "version", "title", "url"];
+const QUERY: [&str; 13] = [
+    "node",
+    "query",
+    "fingerprint",
+    "user",
+    "origin",
+    "version",
+    "subscription",
+    "state",
+    "duration_ms",
+    "memory_bytes",
+    "read_rows",
+    "read_bytes",
+    "exception_code",
+];
+
+/// The types of native events and the fields of each, besides those that all have.
+pub(crate) const FIELDS_BY_TYPE: [(&str, &[&str]); 5] =
+    [("request", &REQUEST), ("signal", &SIGNAL), ("change", &CHANGE), ("query", &QUERY), ("watermark", &[])];
+
 /// Whether a native event of some kind has a field of this name, or the name has a meaning of its own.
 pub(crate) fn is_field_name(name: &str) -> bool {
-    const REQUEST: [&str; 19] = [
-        "timestamp",
-        "subscription",
-        "client",
-        "client_version",
-        "service",
-        "caller",
-        "method",
-        "route",
-        "status",
-        "duration_ms",
-        "request_bytes",
-        "response_bytes",
-        "attempt",
-        "attempt_source",
-        "upstream_attempts",
-        "request_key",
-        "request_id",
-        "region",
-        "host",
-    ];
-    const OTHERS: [&str; 19] = [
-        "type",
-        "attributes",
-        "source",
-        "metric",
-        "value",
-        "kind",
-        "version",
-        "title",
-        "url",
-        "node",
-        "query",
-        "fingerprint",
-        "user",
-        "origin",
-        "state",
-        "memory_bytes",
-        "read_rows",
-        "read_bytes",
-        "exception_code",
-    ];
-    REQUEST.contains(&name) || OTHERS.contains(&name)
+    COMMON.contains(&name) || FIELDS_BY_TYPE.iter().any(|(_, fields)| fields.contains(&name))
 }
 
 fn unknown_fields<M: SerializeMap>(map: &mut M, attributes: &Attributes) -> Result<(), M::Error> {

@@ -18,6 +18,8 @@ mod paging_record;
 mod plan;
 mod position;
 mod rule_signal;
+#[cfg(test)]
+pub(crate) mod samples;
 mod sql_text;
 mod time;
 mod transition;
@@ -30,7 +32,7 @@ pub use chunk::{Chunk, FlowInput, Positioned, Rejection, RejectionCode, Rejectio
 pub use credential::{names_credential, names_headers};
 pub use did_you_mean::did_you_mean;
 pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Request, Signal, metric};
-pub(crate) use event_json::is_field_name;
+pub(crate) use event_json::{FIELDS_BY_TYPE, is_field_name};
 pub use log_comment::LogComment;
 pub use named_query::{
     LEDGER_PROOF, LEDGER_TOTALS, NAMED_QUERIES, NamedQuery, PAGES_SAID, Parameter, ParameterKind, SERVER_TIME,

@@ -1,48 +1,7 @@
 //! Entries that say something else than was meant: fields of another type of event, shares in percent, lonely keys.
 
 use super::generate::Entry;
-
-const REQUEST: [&str; 18] = [
-    "subscription",
-    "client",
-    "client_version",
-    "service",
-    "caller",
-    "method",
-    "route",
-    "status",
-    "duration_ms",
-    "request_bytes",
-    "response_bytes",
-    "attempt",
-    "attempt_source",
-    "upstream_attempts",
-    "request_key",
-    "request_id",
-    "region",
-    "host",
-];
-const SIGNAL: [&str; 3] = ["source", "metric", "value"];
-const CHANGE: [&str; 5] = ["kind", "service", "version", "title", "url"];
-const QUERY: [&str; 13] = [
-    "node",
-    "query",
-    "fingerprint",
-    "user",
-    "origin",
-    "version",
-    "subscription",
-    "state",
-    "duration_ms",
-    "memory_bytes",
-    "read_rows",
-    "read_bytes",
-    "exception_code",
-];
-
-/// The types of native events and the fields of each.
-const TYPES: [(&str, &[&str]); 5] =
-    [("request", &REQUEST), ("signal", &SIGNAL), ("change", &CHANGE), ("query", &QUERY), ("watermark", &[])];
+use crate::model::FIELDS_BY_TYPE;
 
 impl Entry {
     /// What cannot be meant like this.
@@ -72,11 +31,11 @@ impl Entry {
     }
 
     fn check_fields(&self) -> Result<(), String> {
-        let Some((_, fields)) = TYPES.iter().find(|(kind, _)| *kind == self.kind) else {
+        let Some((_, fields)) = FIELDS_BY_TYPE.iter().find(|(kind, _)| *kind == self.kind) else {
             return Err(format!("`type: {}`: it is request, signal, change, query or watermark", self.kind));
         };
         let Some(name) = self.fields.keys().find(|name| !fields.contains(&name.as_str())) else { return Ok(()) };
-        let owners = TYPES.iter().filter(|(_, fields)| fields.contains(&name.as_str()));
+        let owners = FIELDS_BY_TYPE.iter().filter(|(_, fields)| fields.contains(&name.as_str()));
         let owners: Vec<&str> = owners.map(|(kind, _)| *kind).collect();
         Err(format!("a {} has no `{name}`: is `type: {}` meant?", self.kind, owners.join("` or `type: ")))
     }

@@ -106,7 +106,7 @@ fn rounded(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::samples;
+    use crate::model::samples;
 
     const RESEND: Duration = Duration::from_secs(60);
 

@@ -165,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::alert::notify::sample;
-    use crate::api::samples;
+    use crate::model::samples;
 
     fn records() -> Vec<Record> {
         let accepted_at = samples::transition().at;

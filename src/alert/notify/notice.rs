@@ -116,7 +116,7 @@ fn hashed(identity: &impl Serialize) -> String {
 mod tests {
     use super::*;
     use crate::alert::notify::sample;
-    use crate::api::samples;
+    use crate::model::samples;
 
     #[test]
     fn the_id_is_of_the_transition_not_of_its_numbers() {

@@ -107,7 +107,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::samples;
+    use crate::model::samples;
     use crate::model::{Transition, TransitionEvent};
 
     fn entry(version: &str, event: TransitionEvent, since: Instant) -> Entry {

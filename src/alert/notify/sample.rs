@@ -155,8 +155,8 @@ fn cause() -> Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::paging::{Decided, Pager, PagerSettings, samples};
-    use crate::model::{Output, Transition};
+    use crate::alert::paging::{Decided, Pager, PagerSettings};
+    use crate::model::{Output, Transition, samples};
 
     #[test]
     fn the_sample_has_the_links_that_pages_have() {

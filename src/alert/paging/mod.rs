@@ -16,12 +16,14 @@ mod pager;
 #[cfg(test)]
 mod property_tests;
 mod render;
-mod restore;
 #[cfg(test)]
-pub(crate) mod samples;
+mod restart_tests;
+mod restore;
 mod settings;
 mod settling;
 mod silence;
+#[cfg(test)]
+mod silence_tests;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -114,8 +114,8 @@ fn is_http_url(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::paging::{Decided, Pager, samples};
-    use crate::model::{Output, Timestamp, Transition};
+    use crate::alert::paging::{Decided, Pager};
+    use crate::model::{Output, Timestamp, Transition, samples};
 
     fn opened(settings: PagerSettings, runbook: &str) -> Page {
         let transition = Transition { runbook: runbook.into(), ..samples::transition() };

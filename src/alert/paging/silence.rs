@@ -208,7 +208,7 @@ pub(super) fn check_words(what: &str, words: &str) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::alert::paging::page_state::page_alert;
-    use crate::alert::paging::samples;
+    use crate::model::samples;
 
     fn fits(matchers: &[&str]) -> bool {
         let alert = page_alert(&samples::transition());

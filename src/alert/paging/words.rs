@@ -122,8 +122,8 @@ pub(super) fn confidence(causes: &[Cause]) -> String {
 mod tests {
     use super::*;
     use crate::alert::paging::page_state::{Fired, PageKind};
-    use crate::alert::paging::samples;
     use crate::model::Text;
+    use crate::model::samples;
 
     fn title_of(version: &str) -> String {
         let fired = Fired::of(&samples::transition_of(version));

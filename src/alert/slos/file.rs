@@ -1,5 +1,7 @@
 //! The part of OpenSLO v1 that is supported, as types.
 
+#![expect(dead_code, reason = "files are held against these types: what says nothing to us must still be spelt right")]
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -9,7 +11,6 @@ use crate::config::Span;
 /// An objective as a file: OpenSLO v1, kind SLO.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[allow(dead_code)] // what says nothing to us must still be spelt right
 pub(super) struct SloFile {
     /// `openslo/v1`.
     pub api_version: ApiVersion,
@@ -40,7 +41,6 @@ pub(super) enum Kind {
 /// Names of a thing.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[allow(dead_code)] // as above
 pub(super) struct Metadata {
     /// Name; of the SLO, the label `objective` of its alerts.
     pub name: String,
@@ -55,7 +55,6 @@ pub(super) struct Metadata {
 /// The objective.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[allow(dead_code)] // as above
 pub(super) struct Spec {
     /// For people.
     pub description: Option<String>,
@@ -91,7 +90,6 @@ pub(super) struct TimeWindow {
 /// The target.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[allow(dead_code)] // as above
 pub(super) struct Objective {
     /// Title for people.
     pub display_name: Option<String>,
@@ -102,7 +100,6 @@ pub(super) struct Objective {
 /// Which requests count, and which of them are good.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[allow(dead_code)] // as above
 pub(super) struct Indicator {
     /// Names.
     pub metadata: Option<Metadata>,
@@ -113,7 +110,6 @@ pub(super) struct Indicator {
 /// What is measured.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[allow(dead_code)] // as above
 pub(super) struct IndicatorSpec {
     /// For people.
     pub description: Option<String>,
@@ -124,7 +120,6 @@ pub(super) struct IndicatorSpec {
 /// Good requests of all requests.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[allow(dead_code)] // as above
 pub(super) struct RatioMetric {
     /// For other tools.
     pub counter: Option<bool>,
@@ -160,7 +155,6 @@ pub(super) enum SourceType {
 /// Good requests in the request logs.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code)] // as above
 pub(super) struct GoodSource {
     /// `Floodmark`.
     pub r#type: SourceType,
@@ -171,7 +165,6 @@ pub(super) struct GoodSource {
 /// Requests in the request logs.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code)] // as above
 pub(super) struct TotalSource {
     /// `Floodmark`.
     pub r#type: SourceType,

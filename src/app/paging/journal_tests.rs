@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::alert::paging::{Decided, Pager, PagerSettings};
-use crate::api::samples;
+use crate::model::samples;
 use crate::model::{Output, Timestamp, Transition};
 
 fn settings() -> PagerSettings {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::test::Format;
 use crate::cli::output::table;
 use crate::rule_tests::{CaseOutcome, FileOutcome, MutationReport, RuleKey};
+use crate::xml_text::escaped;
 
 /// The outcomes of test files.
 pub(super) fn tests(outcomes: &[FileOutcome], untested_rules: &[RuleKey], format: Format) -> String {
@@ -161,21 +162,4 @@ fn junit_case(outcome: &FileOutcome, case: &CaseOutcome, out: &mut String) {
     }
     let text = escaped(&failure(outcome, case));
     let _ = writeln!(out, ">\n      <failure message=\"{text}\"/>\n    </testcase>");
-}
-
-/// Text for XML; characters that XML 1.0 cannot hold become spaces.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' => out.push_str("&#10;"),
-            character if character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}') => out.push(' '),
-            character => out.push(character),
-        }
-    }
-    out
 }

@@ -16,6 +16,7 @@ mod estimate_text;
 mod estimates;
 mod gatekeeper;
 mod headers;
+mod last_words;
 mod late_ends;
 mod leavers;
 mod multipart;

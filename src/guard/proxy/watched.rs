@@ -18,6 +18,7 @@ use super::collapse::{Recorder, Written};
 use super::encoded::Encoding;
 use super::estimates::{Estimates, ScanKey};
 use super::gatekeeper::Place;
+use super::last_words::LastWords;
 use super::late_ends::{LateEnd, LateEnds};
 use super::leavers::{Leaver, Leavers};
 use super::upstream::exception_code;
@@ -63,7 +64,7 @@ pub(super) struct RunningQuery {
 /// An answer's body under watch.
 #[derive(Debug)]
 pub(super) struct WatchedBody {
-    body: Incoming,
+    body: LastWords<Incoming>,
     query: Option<RunningQuery>,
     recorder: Option<Recorder>,
     summary: Summary,
@@ -146,7 +147,7 @@ impl WatchedBody {
         // An answer to HEAD has no body, and nobody asks for the end of none.
         let is_over = body.is_end_stream();
         let mut watched = Self {
-            body,
+            body: LastWords::of(body),
             query,
             recorder,
             summary,

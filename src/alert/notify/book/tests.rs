@@ -1,8 +1,8 @@
 //! The book with time as a parameter.
 
 use super::*;
-use crate::api::samples;
 use crate::model::Timestamp;
+use crate::model::samples;
 
 const RESEND: Duration = Duration::from_secs(60);
 const RESOLVED_FOR: Duration = Duration::from_secs(300);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::*;
 use crate::alert::notify::alertmanager::{HeldAlert, wire_alert};
 use crate::alert::notify::sample;
-use crate::api::samples;
+use crate::model::samples;
 
 fn page(rendering: &Rendering) -> Value {
     let message = rendering.message(&Notice::Page(Arc::new(sample::page())));

@@ -66,7 +66,7 @@ fn json(value: &impl serde::Serialize) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::alert::notify::sample;
-    use crate::api::samples;
+    use crate::model::samples;
 
     #[test]
     fn a_webhook_gets_the_page_or_the_transition_with_its_id() {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::sentence;
 use crate::guard::preflight::judge::{Judged, Report};
+use crate::xml_text::escaped;
 
 /// The report as JUnit XML.
 #[must_use]
@@ -43,21 +44,4 @@ fn write_case(query: &Judged, folder: &str, out: &mut String) {
         let _ = writeln!(out, "      <system-out>{}</system-out>", escaped(&query.notes.join("\n")));
     }
     out.push_str("    </testcase>\n");
-}
-
-/// Text for XML; characters that XML 1.0 cannot hold become spaces.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' => out.push_str("&#10;"),
-            character if character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}') => out.push(' '),
-            character => out.push(character),
-        }
-    }
-    out
 }

@@ -1,13 +1,18 @@
-//! One transition and one incident for tests of pages.
+//! One transition and one incident for tests of what is made of them.
 
-use crate::model::{
+use super::{
     Affected, AlertName, Cause, Confidence, Dimension, Dimensions, IncidentReport, RuledOut, Severity, Timestamp,
     Transition, TransitionEvent,
 };
 
 /// 2026-03-01T10:15:00Z.
-pub(crate) const START: Timestamp = Timestamp::from_millis(1_772_360_100_000);
+pub const START: Timestamp = Timestamp::from_millis(1_772_360_100_000);
 const INCIDENT: &str = "20260301T101000Z-retry-amplification-3f9c";
+
+/// Labels of an alert about one client version.
+pub fn labels_of(version: &str) -> Dimensions {
+    Dimensions::new([(Dimension::Client, "kameleo-cli".into()), (Dimension::ClientVersion, version.into())])
+}
 
 fn cause() -> Cause {
     Cause {
@@ -18,8 +23,8 @@ fn cause() -> Cause {
     }
 }
 
-/// A firing alert about one client version.
-pub(crate) fn transition_of(version: &str) -> Transition {
+/// A firing alert about one client version, at [`START`].
+pub fn transition_of(version: &str) -> Transition {
     Transition {
         at: START,
         event: TransitionEvent::Firing,
@@ -27,10 +32,7 @@ pub(crate) fn transition_of(version: &str) -> Transition {
         severity: Severity::Critical,
         incident: INCIDENT.into(),
         since: START.plus(-300_000),
-        labels: Dimensions::new([
-            (Dimension::Client, "kameleo-cli".into()),
-            (Dimension::ClientVersion, version.into()),
-        ]),
+        labels: labels_of(version),
         value: 9.8,
         baseline: 1.05,
         unit: "attempts per request",
@@ -42,12 +44,12 @@ pub(crate) fn transition_of(version: &str) -> Transition {
 }
 
 /// The usual one.
-pub(crate) fn transition() -> Transition {
+pub fn transition() -> Transition {
     transition_of("4.0.0")
 }
 
 /// An open incident.
-pub(crate) fn incident() -> IncidentReport {
+pub fn incident() -> IncidentReport {
     IncidentReport {
         event: "incident",
         incident: INCIDENT.into(),
