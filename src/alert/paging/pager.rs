@@ -10,7 +10,9 @@ use super::restore::CatchUp;
 use super::settings::PagerSettings;
 use super::state::{JournalEntry, PagerState};
 use crate::alert::Rules;
-use crate::model::{IncidentReport, Output, Page, PageAlert, PageEvent, Severity, Timestamp, Transition, TransitionEvent};
+use crate::model::{
+    IncidentReport, Output, Page, PageAlert, PageEvent, Severity, Timestamp, Transition, TransitionEvent,
+};
 
 /// Alerts that are followed at once; further ones count on their page, and nobody waits for their end.
 pub const FIRING_MAX: usize = 100_000;
