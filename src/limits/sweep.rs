@@ -142,8 +142,10 @@ fn proposal(points: &[SweepPoint], touched: &[(Rate, FxHashSet<KeyId>)], common:
             percent(ratio)
         )
     });
+    let lowest = points.first().is_some_and(|point| point.rate == least);
     let reason = format!(
-        "from {least} on nobody is refused anything outside of incidents; {rate} leaves room of a quarter{}{}",
+        "from {least} on{} nobody is refused anything outside of incidents; {rate} leaves room of a quarter{}{}",
+        if lowest { ", the least that was tried," } else { "" },
         effect.unwrap_or_default(),
         held_up(touched, common)
     );
@@ -153,7 +155,12 @@ fn proposal(points: &[SweepPoint], touched: &[(Rate, FxHashSet<KeyId>)], common:
 /// Who alone asks for so high a rate.
 fn held_up(touched: &[(Rate, FxHashSet<KeyId>)], common: &Common<'_>) -> String {
     let few = touched.iter().rev().take_while(|(_, set)| set.len() as u64 <= FEW_CUSTOMERS).last();
-    let Some((rate, set)) = few.filter(|(_, set)| !set.is_empty()) else { return String::new() };
+    let all = touched.iter().rev().take_while(|(_, set)| set.is_empty()).last();
+    // Worth a word where it makes much of a difference, and these are few among many.
+    let lower = |rate: &Rate| all.is_none_or(|(all, _)| rate.requests * 2 <= all.requests);
+    let among_many = |set: &FxHashSet<KeyId>| set.len() * 10 <= common.keys.len();
+    let few = few.filter(|(rate, set)| !set.is_empty() && lower(rate) && among_many(set));
+    let Some((rate, set)) = few else { return String::new() };
     let mut named: Vec<(u64, &Text)> =
         set.iter().map(|key| ((common.busiest_outside)(*key), common.keys.text(*key))).collect();
     named.sort_by(|a, b| (b.0, a.1).cmp(&(a.0, b.1)));

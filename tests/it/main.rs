@@ -36,6 +36,8 @@ mod intake_kafka;
 mod intake_otlp;
 mod kafka_ingest;
 mod ledger;
+mod limits;
+mod limits_gateways;
 mod nab_scorer;
 mod notify;
 mod paging;

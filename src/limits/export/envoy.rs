@@ -26,13 +26,14 @@ pub(super) fn service(limits: &Limits, options: &ExportOptions) -> String {
         let (unit_ms, per_ms) = (unit.1, limit.per.as_millis());
         if unit_ms != per_ms {
             lines.push(format!(
-                "- {} requests in {} of {}: spans are a second, a minute, an hour or a day, so it is {requests} a {}. For \
-                 shorter than that it is {}.",
+                "- {} requests in {} of {}: spans are a second, a minute, an hour or a day, so it is {requests} a {}, \
+                 which is {} within {}.",
                 limit.requests,
                 limit.per,
                 limit.name,
                 unit.0,
-                if unit_ms > per_ms { "laxer" } else { "stricter" }
+                if unit_ms > per_ms { "laxer" } else { "stricter" },
+                limit.per
             ));
         }
     }

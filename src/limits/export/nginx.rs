@@ -79,9 +79,11 @@ fn head(limits: &Limits, options: &ExportOptions) -> Vec<String> {
     lines.push("- One count over several NGINX: each has its own.".to_owned());
     for limit in &limits.limits {
         let per_ms = limit.per.as_millis().unsigned_abs().max(1);
-        if limit.requests.saturating_mul(60_000) % per_ms != 0 {
+        let a_minute = limit.requests.saturating_mul(60_000);
+        if a_minute % per_ms != 0 {
+            let how = if a_minute < per_ms { "the slowest there is, which is laxer" } else { "rounded down" };
             lines.push(format!(
-                "- {} requests in {} of {}: NGINX counts whole requests a minute, so it is {}r/m, rounded down.",
+                "- {} requests in {} of {}: NGINX counts whole requests a minute, so it is {}r/m, {how}.",
                 limit.requests,
                 limit.per,
                 limit.name,

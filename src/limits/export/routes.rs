@@ -56,7 +56,7 @@ impl RoutePath {
     pub(super) fn path_expression(&self) -> String {
         let piece = |piece: &str| {
             let is_variable = piece.starts_with('{') && piece.ends_with('}') || piece.starts_with(':') || piece == "*";
-            if is_variable { "[^/]+".to_owned() } else { escaped(piece) }
+            if is_variable { "[^/?]+".to_owned() } else { escaped(piece) }
         };
         self.template.split('/').map(piece).collect::<Vec<_>>().join("/")
     }
@@ -90,9 +90,9 @@ mod tests {
     #[test]
     fn templates_become_expressions() {
         for (text, expression) in [
-            ("GET /v1/users/{id}", "/v1/users/[^/]+"),
-            ("/v1/files/:name/raw.txt", "/v1/files/[^/]+/raw\\.txt"),
-            ("/a/*", "/a/[^/]+"),
+            ("GET /v1/users/{id}", "/v1/users/[^/?]+"),
+            ("/v1/files/:name/raw.txt", "/v1/files/[^/?]+/raw\\.txt"),
+            ("/a/*", "/a/[^/?]+"),
             ("/", "/"),
         ] {
             assert_eq!(text.parse::<RoutePath>().unwrap().path_expression(), expression);
