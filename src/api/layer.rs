@@ -11,8 +11,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 
-use super::intake;
 use super::problem::{Problem, ProblemCode};
+use super::{intake, limits};
 use crate::model::Timestamp;
 
 /// Requests answered at once. All answers come from memory, so more than this is a flood.
@@ -23,6 +23,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const SENDERS_MAX: usize = 256;
 /// Reading a body and then waiting until its records are safe takes no longer: the latter is 30 s at most.
 const SENDER_TIMEOUT: Duration = Duration::from_secs(55);
+/// Reports over much of the past at once: one reads as fast as ClickHouse can, two would only share it.
+const REPORTS_MAX: usize = 1;
+/// So long a report may take: whoever waits in a browser gives up about then.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Who was turned away may come again soon: places are free within moments.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Longest request id taken over from the client.
@@ -34,6 +38,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) struct Guard {
     readers: Bound,
     senders: Bound,
+    reports: Bound,
     started_at: Timestamp,
     requests: AtomicU64,
 }
@@ -59,13 +64,16 @@ impl Guard {
 
     fn with_limits(now: Timestamp, requests_max: usize, timeout: Duration) -> Self {
         let (readers, senders) = (Bound::new(requests_max, timeout), Bound::new(SENDERS_MAX, SENDER_TIMEOUT));
-        Self { readers, senders, started_at: now, requests: AtomicU64::new(0) }
+        let reports = Bound::new(REPORTS_MAX, REPORT_TIMEOUT);
+        Self { readers, senders, reports, started_at: now, requests: AtomicU64::new(0) }
     }
 
     /// Senders wait, and must not take the places of those who look at what is wrong.
     fn bound(&self, request: &Request) -> &Bound {
         if request.method() == Method::POST && intake::PATHS.contains(&request.uri().path()) {
             &self.senders
+        } else if request.uri().path() == limits::PATH {
+            &self.reports
         } else {
             &self.readers
         }

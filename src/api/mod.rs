@@ -12,6 +12,7 @@
 //! | `POST` and `DELETE /api/v1/pages/{key}/acknowledge` | somebody takes a page, or gives it back |
 //! | `/api/v1/silences`, `DELETE /api/v1/silences/{id}` | silences; `POST` makes one |
 //! | `/api/v1/alerts/history` | what was said of pages, from ClickHouse; `since`, `until`, `key`, `limit` |
+//! | `/api/v1/limits/what-if` (also `POST`) | what a request limit would have done, see [`limits`] |
 //! | `/api/v1/events` | pages and transitions as they come (server-sent events), see [`events`] |
 //! | `POST /api/v1/events`, `POST /v1/logs` | takes records, see [`intake`] |
 //!
@@ -26,6 +27,7 @@ mod events;
 mod handlers;
 mod intake;
 mod layer;
+mod limits;
 mod listener;
 mod origin;
 mod problem;
@@ -39,6 +41,7 @@ pub use alerts_pages::{PagingRequest, PagingState};
 pub use auth::{Tokens, hash};
 pub use events::EventReaders;
 pub use intake::{IngestState, RecordRejection};
+pub use limits::LimitsState;
 pub use readiness::{Component, ComponentReport, ComponentStatus, Health, Overall, Readiness};
 pub use reload::{RELOADS_BOUND, ReloadDesk, ReloadError, ReloadRequest};
 pub use transport::{TlsError, tls_acceptor};
@@ -86,6 +89,8 @@ pub struct ApiState {
     pub paging: Option<PagingState>,
     /// What is told, as it comes; absent: nobody says.
     pub events: Option<EventReaders>,
+    /// Limits tried on the past; absent: there is none.
+    pub limits: Option<LimitsState>,
 }
 
 /// All routes. Health is open to all; reading and sending may need a token.
@@ -126,6 +131,11 @@ pub fn router(state: ApiState) -> Router {
             .route_layer(may(Scope::Admin))
             .layer(DefaultBodyLimit::max(alerts_pages::REQUEST_BYTES_MAX));
         router = router.merge(looking.merge(acting).with_state(paging));
+    }
+    if let Some(state) = state.limits {
+        let asked = get(limits::by_parameters).post(limits::by_body);
+        let trying = Router::new().route(limits::PATH, asked).route_layer(may(Scope::Read));
+        router = router.merge(trying.layer(DefaultBodyLimit::max(limits::QUESTION_BYTES_MAX)).with_state(state));
     }
     router
         .fallback(handlers::not_found)

@@ -22,7 +22,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::alert::notify::{self, Notifier, Pace, Surroundings, event_stream};
 use crate::api::{
-    self, ApiState, Component, ComponentStatus, EventReaders, Health, IngestState, PagingState, Tokens, View,
+    self, ApiState, Component, ComponentStatus, EventReaders, Health, IngestState, LimitsState, PagingState, Tokens,
+    View,
 };
 use crate::clock;
 use crate::config::{Config, KafkaConfig, TopicsConfig};
@@ -178,6 +179,7 @@ impl App {
             reload: Some(reload),
             paging: Some(PagingState { view: pager.view, requests: pager.requests, history: storage.reader() }),
             events: Some(EventReaders::new(events)),
+            limits: Some(LimitsState { history: storage.reader() }),
         };
         let stop = tasks.token(Stage::Api);
         tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });
