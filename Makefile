@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help preflight engines engine-kafka build demo evaluate test test-kafka bench bench-guard lint docs audit fuzz ci clean check-cargo check-redis check-nginx nab attribution bench-core
+.PHONY: help preflight engines engine-kafka build demo evaluate test test-kafka bench bench-guard lint docs audit fuzz ci clean check-cargo check-redis check-nginx nab attribution bench-core bench-queries
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -46,6 +46,10 @@ bench-guard: check-cargo engines ## Measure what the guard's proxy adds; FLOODMA
 
 bench-core: check-cargo ## Measure the core alone: ns an event, time a window and bytes a subscription; ARGS='1000000' for the larger only
 	@cargo bench --locked --profile release --bench core -- $(ARGS)
+
+bench-queries: check-cargo engines ## Measure every named query on 100 million rows (8 GB of disk); ARGS='10_000_000' for fewer
+	cargo build --quiet --locked
+	cargo run --quiet --locked --example query_bench -- $(ARGS)
 
 nab: check-cargo ## Score `floodmark detect`; DATA=checkout of numenta/NAB, CLOUD=of microsoft/cloud-monitoring-dataset
 	@cargo bench --locked --profile dev --bench nab -- $(if $(DATA),'$(DATA)') $(if $(CLOUD),'$(CLOUD)')
