@@ -16,6 +16,7 @@ pub mod clock;
 pub mod config;
 pub mod decode;
 pub mod detect;
+pub mod drawing;
 pub mod evaluation;
 pub mod flow;
 pub mod guard;
