@@ -27,6 +27,7 @@ pub mod local;
 pub mod metrics;
 pub mod model;
 pub mod pipeline;
+pub mod postmortem;
 pub mod replay;
 pub mod rule_tests;
 pub mod shutdown;

@@ -15,8 +15,10 @@ mod error;
 mod evaluate;
 pub mod event_sink;
 mod guard;
+mod incidents;
 mod ingest;
 mod ledger;
+mod moment;
 pub mod output;
 mod replay;
 mod run;
@@ -94,6 +96,8 @@ enum Command {
     Replay(replay::Args),
     /// Pages, silences and who hears of them; tests of alert rules, and other rules tried on the past
     Alerts(alerts::Args),
+    /// What is known of an incident: timeline, cause, customers to contact, a post-mortem draft
+    Incidents(incidents::Args),
     /// Find the combinations of dimension values that explain why a number deviates
     Attribute(attribute::Args),
     /// Find anomalies in a CSV file with times and numbers, online
@@ -147,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args, &cli.globals),
         Command::Replay(args) => replay::run(&args, &cli.globals),
         Command::Alerts(args) => alerts::run(&args, &cli.globals),
+        Command::Incidents(args) => incidents::run(&args, &cli.globals),
         Command::Attribute(args) => attribute::run(&args, &cli.globals),
         Command::Detect(args) => detect::run(&args),
         Command::Check(args) => check::run(&args, &cli.globals),

@@ -3,6 +3,7 @@
 mod client;
 mod error;
 pub mod history;
+mod incidents;
 mod migrate;
 pub mod named_queries;
 pub mod native_format;
@@ -16,6 +17,7 @@ mod writer;
 
 pub use client::{ClickHouse, Endpoint};
 pub use error::StoreError;
+pub use incidents::{incident_alerts, incident_history, incident_records};
 pub use migrate::{MigrationError, migrate};
 pub use plans::answer_plans;
 pub use retention::apply_retention;

@@ -1,0 +1,115 @@
+//! Named queries with which anybody can look at an incident again.
+
+use serde::Serialize;
+
+use super::text::shell_word;
+use super::{IncidentRecord, Span};
+use crate::model::{Dimension, NamedQuery, Timestamp};
+
+/// Looked at for every incident.
+const ALWAYS: [&str; 3] = ["incidents_between", "alerts_between", "traffic_over_time"];
+/// For alerts of a name.
+const BY_ALERT: [(&str, &[&str]); 14] = [
+    ("RetryAmplification", &["amplification_by_client_version", "subscriptions_top_retries"]),
+    ("RequestAmplification", &["amplification_by_client_version", "route_latency_over_time"]),
+    ("FeedbackLoop", &["subscriptions_top_retries"]),
+    ("ErrorBudgetBurn", &["error_budget_state", "subscriptions_top_errors"]),
+    ("RateLimitExceeded", &["limit_exceeded"]),
+    ("TrafficSurge", &["subscriptions_top_load"]),
+    ("LatencyRegression", &["route_latency_over_time"]),
+    ("MemoryExhaustion", &["memory_over_time"]),
+    ("RestartLoop", &["memory_over_time"]),
+    ("PoolLeak", &["pools_over_time"]),
+    ("PoolExhaustion", &["pools_over_time"]),
+    ("Saturation", &["subscriptions_top_load"]),
+    ("QueryBlowup", &["query_fingerprints_heaviest"]),
+    ("QueryRegression", &["query_fingerprints_slowest"]),
+];
+/// For causes that name a dimension.
+const BY_DIMENSION: [(Dimension, &str); 3] = [
+    (Dimension::ClientVersion, "customers_on_version"),
+    (Dimension::Subscription, "subscription_day"),
+    (Dimension::Version, "change_impact"),
+];
+
+/// A named query with the values that look at an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EvidenceQuery {
+    /// Its name.
+    pub name: &'static str,
+    /// What it answers.
+    pub title: String,
+    /// Values of its parameters; the rest have their defaults.
+    pub parameters: Vec<(String, String)>,
+    /// The command line.
+    pub command: String,
+}
+
+/// The queries for an incident: those there are, with its time range and what its cause names.
+#[must_use]
+pub fn evidence_queries(record: &IncidentRecord, span: Span) -> Vec<EvidenceQuery> {
+    let cause = record.causes.first().map(|cause| &cause.dimensions);
+    let by_alert = BY_ALERT.iter().filter(|(alert, _)| record.alerts.iter().any(|fired| fired == alert));
+    let by_dimension = BY_DIMENSION.iter().filter(|(dimension, _)| cause.is_some_and(|c| c.get(*dimension).is_some()));
+    let mut names: Vec<&str> = ALWAYS.to_vec();
+    names.extend(by_dimension.map(|(_, name)| name));
+    names.extend(by_alert.flat_map(|(_, names)| *names));
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(*name));
+    names.into_iter().filter_map(NamedQuery::find).filter_map(|query| evidence(query, record, span)).collect()
+}
+
+/// None where the query needs something that the incident does not say.
+fn evidence(query: &'static NamedQuery, record: &IncidentRecord, span: Span) -> Option<EvidenceQuery> {
+    let cause = record.causes.first().map(|cause| &cause.dimensions);
+    let mut parameters: Vec<(String, String)> = Vec::new();
+    for parameter in &query.parameters {
+        let value = match parameter.name.as_str() {
+            "from" => Some(span.from.to_string()),
+            "until" => Some(span.until.to_string()),
+            "day" => Some(day(record.started_at)),
+            name => Dimension::ALL
+                .iter()
+                .find(|dimension| dimension.as_str() == name)
+                .and_then(|dimension| cause?.get(*dimension))
+                .map(str::to_owned),
+        };
+        match value {
+            Some(value) => parameters.push((parameter.name.clone(), value)),
+            None if parameter.default.is_none() => return None,
+            None => {}
+        }
+    }
+    let pairs: Vec<String> =
+        parameters.iter().map(|(name, value)| format!(" -p {}", shell_word(&format!("{name}={value}")))).collect();
+    let command = format!("floodmark query {}{}", query.name, pairs.concat());
+    Some(EvidenceQuery { name: query.name, title: query.title.clone(), parameters, command })
+}
+
+fn day(at: Timestamp) -> String {
+    at.window_start(86_400_000).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::{Dimensions, Text, samples};
+
+    #[test]
+    fn every_command_is_one_that_the_registry_takes() {
+        let mut record = IncidentRecord::from(&samples::incident());
+        record.alerts = BY_ALERT.iter().map(|(alert, _)| (*alert).to_owned()).collect();
+        let hostile = Text::from("it's $(rm -rf /); \"x\"");
+        let named = [Dimension::ClientVersion, Dimension::Client, Dimension::Subscription, Dimension::Version];
+        record.causes[0].dimensions = Dimensions::new(named.map(|dimension| (dimension, hostile.clone())));
+        let span = Span::around(&record, None);
+        for query in evidence_queries(&record, span) {
+            let given: BTreeMap<String, String> = query.parameters.iter().cloned().collect();
+            NamedQuery::find(query.name).unwrap().bind(&given, span.until).unwrap();
+            let words = query.command.replace("'\\''", "");
+            assert!(!words.contains("$(") || words.contains("=it"), "{}", query.command);
+        }
+    }
+}
