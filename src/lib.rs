@@ -26,6 +26,7 @@ pub mod local;
 pub mod metrics;
 pub mod model;
 pub mod pipeline;
+pub mod query;
 pub mod replay;
 pub mod rule_tests;
 pub mod shutdown;

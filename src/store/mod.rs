@@ -14,7 +14,7 @@ mod schema;
 mod task;
 mod writer;
 
-pub use client::{ClickHouse, Endpoint};
+pub use client::{ByteStream, ClickHouse, Endpoint};
 pub use error::StoreError;
 pub use migrate::{MigrationError, migrate};
 pub use plans::answer_plans;
