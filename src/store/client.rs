@@ -15,6 +15,7 @@ use super::StoreError;
 use super::native_format::Block;
 use crate::client_tls::{self, TlsError};
 use crate::config::{ClickHouseConfig, Secret, SecretFileError};
+use crate::model::BudgetLimits;
 
 /// An idle connection is closed before the server does it: by default it waits 3 s.
 const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -23,6 +24,9 @@ const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 const PROTECTED_MEMORY_BYTES_MAX: u64 = 512 << 20;
 /// And how much it may answer: it is read into memory whole.
 const PROTECTED_ANSWER_BYTES_MAX: u64 = 16 << 20;
+
+/// A server that ends a query at its time limit has told so by then, s.
+const LIMIT_GRACE_S: u64 = 5;
 
 /// A file that says how to reach ClickHouse cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +134,15 @@ impl ClickHouse {
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { timeout, ..self.clone() }
+    }
+
+    /// The same client within `limits`. Settings that it has already are replaced; a statement may take its time limit, and
+    /// a little more until the server says so.
+    #[must_use]
+    pub fn limited(&self, limits: &BudgetLimits) -> Self {
+        let settings = limits.settings().into_iter();
+        let client = settings.fold(self.client.clone(), |client, (name, value)| client.with_setting(name, value));
+        Self { client, timeout: Duration::from_secs(limits.time_s + LIMIT_GRACE_S), ..self.clone() }
     }
 
     /// The same client with `times` as much patience for a statement.
