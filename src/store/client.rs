@@ -126,7 +126,8 @@ impl ClickHouse {
     /// The same client with these settings beside every statement: a text cannot change them where `readonly` is among them.
     #[must_use]
     pub fn with_settings(&self, settings: &[(&str, String)]) -> Self {
-        let client = settings.iter().fold(self.client.clone(), |client, (name, value)| client.with_setting(*name, value));
+        let client =
+            settings.iter().fold(self.client.clone(), |client, (name, value)| client.with_setting(*name, value));
         Self { client, ..self.clone() }
     }
 
@@ -212,12 +213,7 @@ impl ClickHouse {
     ///
     /// # Errors
     /// [`StoreError::Protocol`]: the address or the parameters cannot be used.
-    pub fn stream(
-        &self,
-        sql: &str,
-        parameters: &[(&str, &str)],
-        format: &str,
-    ) -> Result<ByteStream, StoreError> {
+    pub fn stream(&self, sql: &str, parameters: &[(&str, &str)], format: &str) -> Result<ByteStream, StoreError> {
         let mut query = self.client.query_raw(&self.with_database(sql)).with_setting("wait_end_of_query", "0");
         for (name, value) in parameters {
             query = query.param(name, value);

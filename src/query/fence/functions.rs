@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn names_are_known_in_any_case() {
-        for name in ["file", "File", "dictGet", "dictGetOrDefault", "joinGetOrNull", "hasColumnInTable", "sleepEachRow"] {
+        for name in ["file", "File", "dictGet", "dictGetOrDefault", "joinGetOrNull", "hasColumnInTable", "sleepEachRow"]
+        {
             assert!(!may_be_called(name), "{name}");
         }
         for name in ["count", "quantileTDigestMerge", "indexOf", "in", "userAgent", "arrayAvg", "min"] {

@@ -162,7 +162,9 @@ mod tests {
     #[test]
     fn the_right_side_of_in_is_a_table_too() {
         let in_with = |right: &str| {
-            check(&format!("   Function in (alias y) (children 1)\n    ExpressionList (children 2)\n     Identifier a\n     {right}\n"))
+            check(&format!(
+                "   Function in (alias y) (children 1)\n    ExpressionList (children 2)\n     Identifier a\n     {right}\n"
+            ))
         };
         assert!(matches!(in_with("Identifier system.users"), Err(FenceError::Table(_))));
         assert!(matches!(in_with("Identifier incidents"), Err(FenceError::NotYours(_))));
@@ -173,7 +175,8 @@ mod tests {
     #[test]
     fn functions_formats_and_unknown_constructs_are_refused() {
         assert!(matches!(check("   Function file (children 1)\n"), Err(FenceError::Function(_))));
-        let function = |name: &str| check(&format!("   TableExpression (children 1)\n    Function {name} (children 1)\n"));
+        let function =
+            |name: &str| check(&format!("   TableExpression (children 1)\n    Function {name} (children 1)\n"));
         assert_eq!(function("numbers"), Ok(Vec::new()));
         for name in ["merge", "remote", "url", "file", "cluster", "view", "viewExplain", "mergeTreeIndex", "s3"] {
             assert!(matches!(function(name), Err(FenceError::TableFunction(_))), "{name}");
