@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod model;
 pub mod pipeline;
 pub mod postmortem;
+pub mod query;
 pub mod replay;
 pub mod rule_tests;
 pub mod shutdown;

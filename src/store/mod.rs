@@ -15,7 +15,7 @@ mod schema;
 mod task;
 mod writer;
 
-pub use client::{ClickHouse, Endpoint};
+pub use client::{ByteStream, ClickHouse, Endpoint};
 pub use error::StoreError;
 pub use incidents::{incident_alerts, incident_history, incident_records};
 pub use migrate::{MigrationError, migrate};
