@@ -20,6 +20,7 @@ mod ingest;
 mod ledger;
 mod moment;
 pub mod output;
+mod query;
 mod replay;
 mod run;
 mod settings;
@@ -98,6 +99,8 @@ enum Command {
     Alerts(alerts::Args),
     /// What is known of an incident: timeline, cause, customers to contact, a post-mortem draft
     Incidents(incidents::Args),
+    /// Ask a question of what is stored: a named query, or SQL
+    Query(query::Args),
     /// Find the combinations of dimension values that explain why a number deviates
     Attribute(attribute::Args),
     /// Find anomalies in a CSV file with times and numbers, online
@@ -152,8 +155,9 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args, &cli.globals),
         Command::Alerts(args) => alerts::run(&args, &cli.globals),
         Command::Incidents(args) => incidents::run(&args, &cli.globals),
+        Command::Query(args) => query::run(&args, &cli.globals),
         Command::Attribute(args) => attribute::run(&args, &cli.globals),
-        Command::Detect(args) => detect::run(&args),
+        Command::Detect(args) => detect::run(&args, &cli.globals),
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
         Command::Simulate(args) => simulate::run(&args, &cli.globals),

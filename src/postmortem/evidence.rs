@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::text::shell_word;
-use super::{IncidentRecord, Span};
-use crate::model::{Dimension, NamedQuery, Timestamp};
+use super::{AlertRecord, IncidentRecord, Span};
+use crate::model::{Dimension, Dimensions, NamedQuery};
 
 /// Looked at for every incident.
 const ALWAYS: [&str; 3] = ["incidents_between", "alerts_between", "traffic_over_time"];
@@ -47,8 +47,9 @@ pub struct EvidenceQuery {
 
 /// The queries for an incident: those there are, with its time range and what its cause names.
 #[must_use]
-pub fn evidence_queries(record: &IncidentRecord, span: Span) -> Vec<EvidenceQuery> {
+pub fn evidence_queries(record: &IncidentRecord, alerts: &[AlertRecord], span: Span) -> Vec<EvidenceQuery> {
     let cause = record.causes.first().map(|cause| &cause.dimensions);
+    let named = Named { cause, labels: cause.and_then(|cause| narrower(cause, alerts)) };
     let by_alert = BY_ALERT.iter().filter(|(alert, _)| record.alerts.iter().any(|fired| fired == alert));
     let by_dimension = BY_DIMENSION.iter().filter(|(dimension, _)| cause.is_some_and(|c| c.get(*dimension).is_some()));
     let mut names: Vec<&str> = ALWAYS.to_vec();
@@ -56,23 +57,43 @@ pub fn evidence_queries(record: &IncidentRecord, span: Span) -> Vec<EvidenceQuer
     names.extend(by_alert.flat_map(|(_, names)| *names));
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(*name));
-    names.into_iter().filter_map(NamedQuery::find).filter_map(|query| evidence(query, record, span)).collect()
+    names.into_iter().filter_map(NamedQuery::find).filter_map(|query| evidence(query, record, named, span)).collect()
+}
+
+/// What is known of the cause: its dimensions, and labels of an alert that says more of the same.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    cause: Option<&'a Dimensions>,
+    labels: Option<&'a Dimensions>,
+}
+
+impl<'a> Named<'a> {
+    fn get(self, name: &str) -> Option<&'a str> {
+        let dimension = Dimension::ALL.into_iter().find(|dimension| dimension.as_str() == name)?;
+        [self.cause, self.labels].into_iter().flatten().find_map(|named| named.get(dimension))
+    }
+}
+
+/// Labels of the first alert that fired about the cause: a version's client, which the cause need not name.
+fn narrower<'a>(cause: &Dimensions, alerts: &'a [AlertRecord]) -> Option<&'a Dimensions> {
+    let holds = |alert: &&AlertRecord| cause.0.iter().all(|(name, value)| alert.labels.get(*name) == Some(value));
+    alerts.iter().find(|alert| !cause.is_empty() && holds(alert)).map(|alert| &alert.labels)
 }
 
 /// None where the query needs something that the incident does not say.
-fn evidence(query: &'static NamedQuery, record: &IncidentRecord, span: Span) -> Option<EvidenceQuery> {
-    let cause = record.causes.first().map(|cause| &cause.dimensions);
+fn evidence(
+    query: &'static NamedQuery,
+    record: &IncidentRecord,
+    named: Named<'_>,
+    span: Span,
+) -> Option<EvidenceQuery> {
     let mut parameters: Vec<(String, String)> = Vec::new();
     for parameter in &query.parameters {
         let value = match parameter.name.as_str() {
             "from" => Some(span.from.to_string()),
             "until" => Some(span.until.to_string()),
-            "day" => Some(day(record.started_at)),
-            name => Dimension::ALL
-                .iter()
-                .find(|dimension| dimension.as_str() == name)
-                .and_then(|dimension| cause?.get(*dimension))
-                .map(str::to_owned),
+            "incident" => Some(record.incident.clone()),
+            name => named.get(name).map(str::to_owned),
         };
         match value {
             Some(value) => parameters.push((parameter.name.clone(), value)),
@@ -86,16 +107,12 @@ fn evidence(query: &'static NamedQuery, record: &IncidentRecord, span: Span) -> 
     Some(EvidenceQuery { name: query.name, title: query.title.clone(), parameters, command })
 }
 
-fn day(at: Timestamp) -> String {
-    at.window_start(86_400_000).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::model::{Dimensions, Text, samples};
+    use crate::model::{Text, samples};
 
     #[test]
     fn every_command_is_one_that_the_registry_takes() {
@@ -105,11 +122,42 @@ mod tests {
         let named = [Dimension::ClientVersion, Dimension::Client, Dimension::Subscription, Dimension::Version];
         record.causes[0].dimensions = Dimensions::new(named.map(|dimension| (dimension, hostile.clone())));
         let span = Span::around(&record, None);
-        for query in evidence_queries(&record, span) {
+        let queries = evidence_queries(&record, &[], span);
+        for query in &queries {
             let given: BTreeMap<String, String> = query.parameters.iter().cloned().collect();
             NamedQuery::find(query.name).unwrap().bind(&given, span.until).unwrap();
-            let words = query.command.replace("'\\''", "");
-            assert!(!words.contains("$(") || words.contains("=it"), "{}", query.command);
+            // What is outside quotes is only what a shell takes as it is.
+            let outside: String = query.command.replace("'\\''", "").split('\'').step_by(2).collect();
+            assert!(!outside.contains(['$', '(', ';', '"']), "{}", query.command);
         }
+        // A query of this registry that is named above and not in it would be left out without a word.
+        let names: Vec<&str> = queries.iter().map(|query| query.name).collect();
+        let wanted = BY_ALERT
+            .iter()
+            .flat_map(|(_, names)| names.iter())
+            .chain(&ALWAYS)
+            .chain(BY_DIMENSION.iter().map(|(_, n)| n));
+        for wanted in wanted {
+            assert!(names.contains(wanted), "{wanted} is not among {names:?}");
+        }
+    }
+
+    #[test]
+    fn the_client_of_a_version_is_taken_from_an_alert_about_it() {
+        let mut record = IncidentRecord::from(&samples::incident());
+        let version = (Dimension::ClientVersion, Text::from("4.0.0"));
+        record.causes[0].dimensions = Dimensions::new([version.clone()]);
+        let span = Span::around(&record, None);
+        let has = |alerts: &[AlertRecord]| {
+            evidence_queries(&record, alerts, span).iter().any(|query| query.name == "customers_on_version")
+        };
+        assert!(!has(&[]), "it cannot be asked without a client");
+        let mut alert: AlertRecord =
+            serde_json::from_str(&serde_json::to_string(&samples::transition()).unwrap()).unwrap();
+        alert.labels = Dimensions::new([version, (Dimension::Client, Text::from("cli"))]);
+        assert!(has(std::slice::from_ref(&alert)));
+        alert.labels =
+            Dimensions::new([(Dimension::ClientVersion, Text::from("3")), (Dimension::Client, "cli".into())]);
+        assert!(!has(&[alert]));
     }
 }

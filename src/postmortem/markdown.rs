@@ -213,7 +213,7 @@ fn appendix(dossier: &Dossier, figures: Option<&Figures>, files: &Files) -> Stri
         figures_table(&mut out, figures);
     }
     customers(&mut out, dossier, files);
-    let queries = evidence_queries(&dossier.record, span);
+    let queries = evidence_queries(&dossier.record, &dossier.alerts, span);
     if !queries.is_empty() {
         line(&mut out, "\n### Queries\n\nTo look again:\n");
         line(&mut out, "```sh");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::figures::attempts;
-use super::{Dossier, Ending, TrafficPoint};
+use super::{Dossier, Ending, Figures, TrafficPoint};
 use crate::drawing::{Band, Chart, Line, LineStyle, Mark, Panel, Tone, number, time_ticks};
 use crate::model::Severity;
 
@@ -27,11 +27,11 @@ pub fn load_chart(dossier: &Dossier) -> Option<Chart> {
         load.push(line("usual", Tone::Usual, LineStyle::Dashed, all_along.to_vec()));
     }
     let peak = figures.as_ref().map(|figures| {
-        let times = figures.peak_ratio.map(|ratio| format!(", {}× the usual", number(ratio))).unwrap_or_default();
         let at = figures.peak_at.plus(dossier.span.bucket_ms / 2).as_millis() as f64;
-        (at, figures.peak_per_s, format!("peak {}/s{times}", number(figures.peak_per_s)))
+        (at, figures.peak_per_s, "peak".to_owned())
     });
-    let mut panels = vec![Panel { title: "requests a second".to_owned(), lines: load, peak }];
+    let title = figures.as_ref().map_or_else(|| "requests a second".to_owned(), load_title);
+    let mut panels = vec![Panel { title, lines: load, peak }];
     if points.iter().any(|point| point.resends > 0) {
         let ratio = |requests, resends| attempts(requests, resends).unwrap_or(f64::NAN);
         let all = series(points, dossier, |p| ratio(p.requests, p.resends));
@@ -86,6 +86,13 @@ fn chart(dossier: &Dossier, title: &str, panels: Vec<Panel>, marks: Vec<Mark>) -
         panels,
         marks,
     }
+}
+
+fn load_title(figures: &Figures) -> String {
+    let times = figures.peak_ratio.map(|ratio| format!(" ({}× the usual)", number(ratio))).unwrap_or_default();
+    let at = figures.peak_at.to_string();
+    let at = at.get(11..16).unwrap_or_default();
+    format!("requests a second, peak {} at {at}{times}", number(figures.peak_per_s))
 }
 
 /// When alerts fired, each name once, and what ended it.

@@ -3,15 +3,14 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::named_queries::Value;
 use super::{ClickHouse, StoreError};
-use crate::model::{Affected, Dimension, Severity, Timestamp};
+use crate::model::{ALERTS_BETWEEN, Affected, Dimension, INCIDENTS_BETWEEN, Severity, Timestamp};
 use crate::postmortem::{
     AlertRecord, CUSTOMERS_HELD_MAX, CustomerTraffic, History, IncidentRecord, Role, Selection, Span, TrafficPoint,
     filled_points,
 };
 
-const REPORTS: &str = include_str!("../../queries/incidents/reports.sql");
-const ALERTS: &str = include_str!("../../queries/incidents/alerts.sql");
 const TRAFFIC: &str = include_str!("../../queries/incidents/traffic.sql");
 const CUSTOMERS: &str = include_str!("../../queries/incidents/customers.sql");
 
@@ -23,8 +22,7 @@ const ALERTS_MAX: u32 = 5_000;
 struct ReportRow {
     incident: String,
     started_at: String,
-    ended_at: String,
-    is_over: u8,
+    ended_at: Option<String>,
     severity: Severity,
     alerts: String,
     causes: String,
@@ -37,7 +35,7 @@ struct ReportRow {
     summary: String,
 }
 
-/// Reports of incidents that went on between two moments, newest first; or the one of this identity.
+/// Reports of incidents that went on between two moments, newest first; with an identity only that one.
 ///
 /// # Errors
 /// See [`StoreError`].
@@ -47,15 +45,14 @@ pub async fn incident_records(
     incident: &str,
     limit: u32,
 ) -> Result<Vec<IncidentRecord>, StoreError> {
-    let (from, until, limit) = (from.to_clickhouse(), until.to_clickhouse(), limit.to_string());
-    let values = [("from", from.as_str()), ("until", &until), ("incident", incident), ("limit", &limit)];
-    let rows: Vec<ReportRow> = clickhouse.fetch(REPORTS, &values).await?;
+    let values = values(from, until, incident, limit);
+    let rows: Vec<ReportRow> = clickhouse.ask(&INCIDENTS_BETWEEN, values).await?;
     rows.into_iter().map(record).collect()
 }
 
 fn record(row: ReportRow) -> Result<IncidentRecord, StoreError> {
     let started_at = moment(&row.started_at)?;
-    let ended_at = if row.is_over == 1 { Some(moment(&row.ended_at)?) } else { None };
+    let ended_at = row.ended_at.as_deref().map(moment).transpose()?;
     Ok(IncidentRecord {
         incident: row.incident,
         started_at,
@@ -96,9 +93,11 @@ pub async fn incident_alerts(
     incident: &str,
     (from, until): (Timestamp, Timestamp),
 ) -> Result<Vec<AlertRecord>, StoreError> {
-    let (from, until, limit) = (from.to_clickhouse(), until.to_clickhouse(), ALERTS_MAX.to_string());
-    let values = [("from", from.as_str()), ("until", &until), ("incident", incident), ("limit", &limit)];
-    let rows: Vec<AlertRow> = clickhouse.fetch(ALERTS, &values).await?;
+    let mut values = values(from, until, incident, ALERTS_MAX);
+    values.push(("alert", Value::Text(String::new())));
+    let mut rows: Vec<AlertRow> = clickhouse.ask(&ALERTS_BETWEEN, values).await?;
+    // The newest come first.
+    rows.reverse();
     let alert = |row: AlertRow| {
         Ok(AlertRecord {
             at: moment(&row.at)?,
@@ -180,6 +179,15 @@ fn customer(row: CustomerRow) -> Result<CustomerTraffic, StoreError> {
         since: moment(&row.since)?,
         until: moment(&row.until)?,
     })
+}
+
+fn values(from: Timestamp, until: Timestamp, incident: &str, limit: u32) -> Vec<(&'static str, Value)> {
+    vec![
+        ("from", Value::Moment(from.to_clickhouse())),
+        ("until", Value::Moment(until.to_clickhouse())),
+        ("incident", Value::Text(incident.to_owned())),
+        ("limit", Value::Count(limit)),
+    ]
 }
 
 /// A list as JSON; an empty text is an empty one: rows of older versions lack some.

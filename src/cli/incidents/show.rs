@@ -64,7 +64,7 @@ fn as_json(dossier: &Dossier) -> Value {
         "figures": dossier.figures(),
         "customers": {"cause": customers(Role::Cause), "affected": customers(Role::Affected)},
         "ending": dossier.ending(),
-        "evidence_queries": evidence_queries(&dossier.record, dossier.span),
+        "evidence_queries": evidence_queries(&dossier.record, &dossier.alerts, dossier.span),
         "notes": dossier.notes,
     })
 }
@@ -101,7 +101,7 @@ fn as_text(dossier: &Dossier) -> String {
     section(&mut out, "ruled out", record.ruled_out.iter().map(|one| format!("{}: {}", one.candidate, one.why)));
     section(&mut out, "customers to contact", customers(dossier));
     section(&mut out, "what to do", record.actions.clone());
-    let queries = evidence_queries(record, dossier.span).into_iter().map(|query| query.command);
+    let queries = evidence_queries(record, &dossier.alerts, dossier.span).into_iter().map(|query| query.command);
     section(&mut out, "look again", queries);
     section(&mut out, "notes", dossier.notes.clone());
     out

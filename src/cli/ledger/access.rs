@@ -14,6 +14,8 @@ const LOCAL_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client, and the engine that was started for it.
 pub(in crate::cli) struct Access {
     pub(in crate::cli) clickhouse: ClickHouse,
+    /// Where it is, and as whom it is asked.
+    pub(in crate::cli) endpoint: Endpoint,
     engine: Option<LocalClickHouse>,
 }
 
@@ -24,7 +26,7 @@ impl Access {
             let endpoint = Endpoint::from_config(&config.clickhouse, url)
                 .context("cannot read clickhouse.password_file")
                 .map(|endpoint| Endpoint { timeout, ..endpoint })?;
-            return Ok(Some(Self { clickhouse: ClickHouse::new(&endpoint), engine: None }));
+            return Ok(Some(Self::of(endpoint, None)));
         }
         let program = std::env::current_exe().context("cannot find the path of this program")?;
         let options = LocalClickHouseOptions::new(program, &config.local, &config.clickhouse.database);
@@ -39,16 +41,19 @@ impl Access {
         if let Some((url, reader)) = LocalClickHouse::of_another_process(&options.directory) {
             let probe = ClickHouse::new(&endpoint(&url, &reader, LOCAL_ANSWER_TIMEOUT));
             if answers(&probe).await {
-                let clickhouse = ClickHouse::new(&endpoint(&url, &reader, timeout));
-                return Ok(Some(Self { clickhouse, engine: None }));
+                return Ok(Some(Self::of(endpoint(&url, &reader, timeout), None)));
             }
         }
         if !options.directory.join("data").exists() {
             return Ok(None);
         }
         let engine = LocalClickHouse::start(options).await.context("the local clickhouse is not running")?;
-        let clickhouse = ClickHouse::new(&endpoint(engine.url(), &engine.users().reader, timeout));
-        Ok(Some(Self { clickhouse, engine: Some(engine) }))
+        let endpoint = endpoint(engine.url(), &engine.users().reader, timeout);
+        Ok(Some(Self::of(endpoint, Some(engine))))
+    }
+
+    fn of(endpoint: Endpoint, engine: Option<LocalClickHouse>) -> Self {
+        Self { clickhouse: ClickHouse::new(&endpoint), endpoint, engine }
     }
 
     /// Ends the engine that was started for it, if one was.
