@@ -48,7 +48,9 @@ fn section(out: &mut String, title: &str, body: &str) {
 
 fn head(dossier: &Dossier) -> String {
     let record = &dossier.record;
-    let mut out = format!("# Post-mortem: {}\n\n", inline(&dossier.cause_name()));
+    let day = record.started_at.to_string();
+    let day = day.get(..10).unwrap_or_default();
+    let mut out = format!("# Post-mortem of {day}: {}\n\n", inline(&dossier.cause_name()));
     line(&mut out, "> Draft. Figures and times are from the records named in the appendix. Sentences that begin with");
     line(&mut out, "> _Inference_ are conclusions from them: a person has to agree before this is published.\n");
     line(&mut out, "| | |\n|---|---|");

@@ -167,3 +167,42 @@ fn width() -> usize {
     let terminal = comfy_table::Table::new().width().map(usize::from);
     terminal.or_else(columns).unwrap_or(WIDTH_USUAL).clamp(WIDTH_MIN + MARGIN, 400)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(lines: &[&str]) -> Vec<Row> {
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn sql() -> Question {
+        Question::Sql(String::new())
+    }
+
+    #[test]
+    fn rows_of_one_moment_are_told_apart_by_their_texts() {
+        let rows = rows(&[
+            r#"{"route": "/a", "at": "2026-03-09 10:00:00", "requests": 1, "version": "4.0.0"}"#,
+            r#"{"route": "/b\u001b", "at": "2026-03-09 10:00:00", "requests": 30, "version": "4.0.0"}"#,
+            r#"{"route": "/a", "at": "2026-03-09 10:20:00", "requests": 2, "version": "4.0.0"}"#,
+        ]);
+        let text = of(&rows, &sql(), &[]).unwrap();
+        let titles: Vec<&str> = text.lines().filter(|line| line.contains("(last ")).collect();
+        // The higher first.
+        assert_eq!(titles, ["requests of /b\u{fffd} 4.0.0  (last 30.0)", "requests of /a 4.0.0  (last 2.0)"]);
+        assert!(text.ends_with("(UTC)") && text.contains("10:10"), "{text}");
+    }
+
+    #[test]
+    fn what_cannot_be_plotted_is_told() {
+        let told = |lines: &[&str], wanted: &[&str]| {
+            let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+            of(&rows(lines), &sql(), &wanted).unwrap_err().to_string()
+        };
+        assert!(told(&[r#"{"version": "4.0.0", "n": 1}"#], &[]).contains("there are version, n"));
+        assert!(told(&[r#"{"at": "2026-03-09T10:00:00Z", "name": "x"}"#], &[]).contains("no column holds numbers"));
+        let rows = [r#"{"at": "2026-03-09T10:00:00Z", "requests": 1}"#];
+        assert!(told(&rows, &["requets"]).contains("did you mean requests?"));
+    }
+}
