@@ -107,7 +107,35 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 5] = files![ledger_proof, ledger_totals, pages_said, server_time, traffic_by_minute];
+const FILES: [(&str, &str); 27] = files![
+    alerts_between,
+    amplification_by_client_version,
+    change_impact,
+    changes_between,
+    customers_on_version,
+    error_budget_state,
+    growth_forecast,
+    incidents_between,
+    ledger_proof,
+    ledger_totals,
+    limit_exceeded,
+    memory_over_time,
+    pages_said,
+    pools_over_time,
+    query_fingerprints_heaviest,
+    query_fingerprints_slowest,
+    query_runs_over_time,
+    route_latency_over_time,
+    server_time,
+    subscription_day,
+    subscriptions_top_errors,
+    subscriptions_top_load,
+    subscriptions_top_retries,
+    traffic_by_minute,
+    traffic_over_time,
+    versions_over_time,
+    wasteful_callers,
+];
 
 static REGISTRY: LazyLock<Vec<NamedQuery>> = LazyLock::new(|| {
     let queries = FILES.iter().map(|(name, sql)| {
