@@ -32,7 +32,7 @@ mod handlers;
 mod intake;
 mod layer;
 mod listener;
-mod openapi;
+pub mod openapi;
 mod origin;
 mod problem;
 mod queries;

@@ -20,7 +20,7 @@ async fn named_queries_are_described_and_answered_in_the_type_that_is_asked_for(
     let of_list = list["queries"].as_array().unwrap().iter().find(|query| query["name"] == "traffic_by_minute");
     assert_eq!(Some(&one), of_list);
     assert_eq!((&one["parameters"][0]["name"], &one["parameters"][0]["default"]), (&json!("from"), &json!("now-1h")));
-    assert_eq!((&one["budget"]["class"], &one["columns"][0]["name"]), (&json!("interactive"), &json!("minute")));
+    assert_eq!((&one["budget"]["class"], &one["columns"][0]["name"]), (&json!("report"), &json!("minute")));
 
     let ask = async |accept: &str| {
         let url = questions.service.url(&format!("{NAMED}?{WHEN}&limit=3"));
@@ -112,12 +112,12 @@ async fn text_of_others_is_text_in_every_format() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sql_is_estimated_then_asked_and_refused_with_reason_when_it_would_read_too_much() {
     let questions = Questions::start(|setup| setup.config.query.read_rows_max = 60_000).await;
-    let narrow = "SELECT count() AS n FROM requests WHERE timestamp >= '2026-03-02 00:00:00'";
+    let narrow = "SELECT count() AS n, uniq(route) AS routes FROM requests WHERE timestamp >= '2026-03-02 00:00:00'";
     let response = questions.sql("analyst", narrow).await;
     let rows: u64 = response.headers()["x-floodmark-estimated-rows"].to_str().unwrap().parse().unwrap();
     let bytes: u64 = response.headers()["x-floodmark-estimated-bytes-max"].to_str().unwrap().parse().unwrap();
     assert!((1..=60_000).contains(&rows) && bytes > rows, "{rows} rows, {bytes} bytes");
-    assert_eq!(response.text().await.unwrap().trim(), r#"{"n":49600}"#);
+    assert_eq!(response.text().await.unwrap().trim(), r#"{"n":49600,"routes":1}"#);
 
     let (code, body) = questions.refusal("analyst", "SELECT count(), uniq(route) FROM {database}.requests").await;
     assert_eq!((code.as_str(), body["status"].as_u64()), ("query_refused", Some(422)));
@@ -202,10 +202,10 @@ async fn settings_beside_a_text_cannot_be_lifted_by_it() {
         Err(floodmark::store::StoreError::Refused { number, .. }) => number,
         other => panic!("{sql}: {other:?}"),
     };
-    // As the text would say it, were it to come past the fence.
+    // As the text would say it, were it to come past the fence. (A subquery's SETTINGS are another matter: ClickHouse does not
+    // hold them to `readonly`, so that they lift a filter. The fence refuses them, by the text and by the tree.)
     for sql in [
         "SELECT count() FROM numbers(100) SETTINGS max_rows_to_read = 0",
-        "SELECT count() FROM (SELECT * FROM numbers(100) SETTINGS max_rows_to_read = 1000)",
         "SELECT 1 SETTINGS readonly = 0",
         "SELECT 1 SETTINGS additional_table_filters = {}",
         "SET max_rows_to_read = 0",
@@ -264,8 +264,16 @@ async fn a_question_ends_on_the_server_when_its_client_leaves_and_a_token_has_it
         tokio::time::timeout(Duration::from_secs(2), ended).await.unwrap_or_else(|_| panic!("still runs: {sql}"));
     }
     let ask = || questions.service.post("/api/v1/sql").bearer_auth("analyst").body(silent).send();
-    let two = [tokio::spawn(ask()), tokio::spawn(ask())];
-    until("both run", async || (running().await == 2).then_some(())).await;
+    let mut two = [tokio::spawn(ask()), tokio::spawn(ask())];
+    until("both run", async || {
+        for asked in &mut two {
+            if asked.is_finished() {
+                panic!("one has ended: {}", asked.await.unwrap().unwrap().text().await.unwrap());
+            }
+        }
+        (running().await == 2).then_some(())
+    })
+    .await;
     let (code, body) = questions.refusal("analyst", "SELECT 1").await;
     assert!(code == "overloaded" && body["detail"].as_str().unwrap().contains("of this token"), "{body}");
     assert_eq!(questions.rows("acme", "SELECT 1 AS a").await.len(), 1, "others have places");

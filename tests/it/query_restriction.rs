@@ -7,7 +7,8 @@ use crate::support::questions::{Questions, problem};
 /// Everything that an answer or a refusal says.
 async fn said(questions: &Questions, sql: &str) -> (u16, String) {
     let response = questions.sql("acme", sql).await;
-    (response.status().as_u16(), response.text().await.unwrap())
+    let status = response.status().as_u16();
+    (status, response.text().await.unwrap_or_else(|error| panic!("{sql}: {error}")))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -19,7 +20,7 @@ async fn own_rows_are_seen_and_those_of_others_are_not_however_they_are_asked_fo
     for sql in [
         "SELECT DISTINCT subscription AS s FROM requests",
         "SELECT DISTINCT subscription AS s FROM {database}.requests AS x",
-        "SELECT DISTINCT x.subscription AS s FROM requests x JOIN requests y ON x.client = y.client LIMIT 5",
+        "SELECT DISTINCT x.subscription AS s FROM requests x JOIN requests y ON x.timestamp = y.timestamp LIMIT 5",
         "SELECT subscription AS s FROM requests WHERE 1 OR subscription = 'globex' GROUP BY 1",
         "SELECT subscription AS s FROM requests GROUP BY 1 UNION ALL SELECT subscription FROM requests_by_minute GROUP BY 1",
         "SELECT arrayJoin((SELECT groupUniqArray(subscription) FROM requests)) AS s",
@@ -104,6 +105,11 @@ async fn what_could_show_more_is_refused() {
         ("SELECT count() FROM requests SETTINGS additional_table_filters = {}", "query_refused"),
         ("SELECT count() FROM requests Settings/**/`additional_table_filters` = {}", "query_refused"),
         ("SELECT * FROM (SELECT * FROM requests SETTINGS max_threads = 1)", "query_refused"),
+        ("SELECT count() FROM (SELECT * FROM requests SETTINGS additional_table_filters = {})", "query_refused"),
+        ("SELECT count() FROM (SELECT * FROM requests SETTINGS optimize_move_to_prewhere)", "query_refused"),
+        ("WITH a AS (SELECT * FROM requests SETTINGS max_threads = DEFAULT) SELECT * FROM a", "query_refused"),
+        ("SELECT 1 IN (SELECT 1 FROM requests SETTINGS additional_table_filters = {})", "query_refused"),
+        ("SELECT * FROM numbers(1, SETTINGS max_threads = 1)", "query_refused"),
         ("SELECT 'x' AS `a\\nTableIdentifier requests` FROM secrets", "query_refused"),
         ("SELECT 1 PARALLEL WITH SELECT 2", "query_refused"),
         ("SELECT * APPLY(toString) FROM requests", "query_refused"),

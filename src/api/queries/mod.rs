@@ -11,7 +11,7 @@ mod sql;
 pub(super) use listing::{all, one};
 pub(super) use range::query_range;
 pub(super) use results::{results, results_posted};
-pub(super) use series::{SERIES, series};
+pub(super) use series::series;
 pub(super) use sql::sql;
 
 use super::auth::Bearer;

@@ -11,10 +11,10 @@ use crate::detect::Series;
 
 /// A series, and where its history is.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Curve {
-    pub(in super::super) series: Series,
+pub(super) struct Curve {
+    pub(super) series: Series,
     pub(super) source: Source,
-    pub(in super::super) unit: &'static str,
+    pub(super) unit: &'static str,
     description: &'static str,
 }
 
@@ -54,7 +54,7 @@ const fn curve(series: Series, source: Source, unit: &'static str, description: 
 
 /// All of them. `rejected_ratio`, `calls_per_request`, `signal_ratio`, `late_ratio` and `late_by_seconds` are not: the
 /// rollup does not hold what they are made of.
-pub(in super::super) const SERIES: [Curve; 16] = [
+pub(super) const SERIES: [Curve; 16] = [
     curve(Series::RequestsPerSecond, Source::Requests, "requests/s", "requests answered"),
     curve(Series::ErrorsPerSecond, Source::Requests, "requests/s", "requests that failed (5xx or 429)"),
     curve(Series::ErrorRatio, Source::Requests, "ratio", "share of requests that failed (5xx or 429)"),
@@ -80,7 +80,7 @@ pub(in super::super) const SERIES: [Curve; 16] = [
 
 impl Curve {
     /// Its name.
-    pub(in super::super) fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         // Names of a unit enum.
         serde_json::to_value(self.series).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
     }
