@@ -100,6 +100,9 @@ impl QueryConfig {
         require((0..=30_000).contains(&self.wait_max.as_millis()), "wait_max", "must be at most 30s");
         let timeout_max_ms = QUERY_SECONDS_MAX * 1_000;
         require((1_000..=timeout_max_ms).contains(&self.timeout.as_millis()), "timeout", "must lie between 1s and 50s");
+        // A connection on which nothing moves is closed after a minute.
+        let together_ms = self.timeout.as_millis() + self.wait_max.as_millis();
+        require(together_ms <= 55_000, "wait_max", "must be at most 55s together with query.timeout");
         require(self.memory_bytes_max.as_usize() >= 1 << 20, "memory_bytes_max", "must be at least 1MiB");
         // To ClickHouse 0 is no limit at all.
         require(self.read_rows_max > 0, "read_rows_max", "must be at least 1");
@@ -136,7 +139,7 @@ mod tests {
             user: Some(String::new()),
             ..QueryConfig::default()
         };
-        assert_eq!(none.problems().len(), 13);
+        assert_eq!(none.problems().len(), 14);
         assert_eq!(QueryConfig::default().problems(), []);
     }
 }

@@ -8,6 +8,8 @@ use crate::model::{Dimension, Dimensions, NamedQuery};
 
 /// Looked at for every incident.
 const ALWAYS: [&str; 3] = ["incidents_between", "alerts_between", "traffic_over_time"];
+/// The one that is asked of all requests as well.
+const WHOLE_FIRST: &str = "traffic_over_time";
 /// For alerts of a name.
 const BY_ALERT: [(&str, &[&str]); 14] = [
     ("RetryAmplification", &["amplification_by_client_version", "subscriptions_top_retries"]),
@@ -57,7 +59,15 @@ pub fn evidence_queries(record: &IncidentRecord, alerts: &[AlertRecord], span: S
     names.extend(by_alert.flat_map(|(_, names)| *names));
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(*name));
-    names.into_iter().filter_map(NamedQuery::find).filter_map(|query| evidence(query, record, named, span)).collect()
+    let nothing = Named { cause: None, labels: None };
+    let mut queries = Vec::new();
+    for query in names.into_iter().filter_map(NamedQuery::find) {
+        // What is asked of everything is asked whole first, and then of the cause.
+        let whole = if query.name == WHOLE_FIRST { evidence(query, record, nothing, span) } else { None };
+        queries.extend(whole.into_iter().chain(evidence(query, record, named, span)));
+    }
+    queries.dedup();
+    queries
 }
 
 /// What is known of the cause: its dimensions, and labels of an alert that says more of the same.

@@ -16,6 +16,7 @@ mod restriction;
 mod tables;
 
 pub use answer::{Answer, AnswerBroken};
+pub(crate) use desk::rows_of;
 pub use desk::{Asker, QueryDesk, Row};
 pub use error::QueryError;
 pub use estimate::{Decision, Estimate, Explanation, TableEstimate};

@@ -1,5 +1,5 @@
 //! The settings that a question is asked with. They stand beside its text, and `readonly` keeps the text from changing
-//! them.
+//! them; SETTINGS of a subquery, which ClickHouse 26.7 does not hold to `readonly`, are refused by the fence.
 //!
 //! A token of a subscription gets a filter on every table of ours (`additional_table_filters`): the subscription's rows
 //! where rows are somebody's, none where they are not. ClickHouse applies it wherever the table is read under its name:

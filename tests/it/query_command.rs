@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli_contract::floodmark;
 use crate::support::clickhouse::{TestDatabase, fresh_database};
 use crate::support::events;
-use crate::support::service::{Setup, signal, until};
+use crate::support::service::{Service, Setup, signal, until};
 
 const RANGE: [&str; 4] = ["-p", "from=2026-09-14T10:00:00Z", "-p", "until=2026-09-14T10:10:00Z"];
 
@@ -244,4 +244,23 @@ async fn series_of_a_query_are_judged() {
         )
         .await;
     assert!(one.starts_with("timestamp,value,score,alert\n") && one.contains(",1\n"), "{one}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_local_clickhouse_is_asked_while_the_service_runs_and_started_when_none_does() {
+    let mut setup = Setup::new(None);
+    setup.config.clickhouse.database = "t_asked".to_owned();
+    let nothing = setup.output(&["query", "--sql", "SELECT 1 AS one"]).await;
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(stderr(&nothing).contains("nothing was stored yet"), "{}", stderr(&nothing));
+    let service = Service::start(&setup).await;
+    let ask =
+        async || setup.stdout(&["query", "--sql", "SELECT count() AS rows FROM requests", "--output", "ndjson"]).await;
+    assert_eq!(ask().await, "{\"rows\":0}\n");
+    let none = setup.output(&["query", "incidents_between", "-p", "from=now-1d"]).await;
+    assert!(none.status.success() && stderr(&none).contains("no rows"), "{}", stderr(&none));
+    let listed = setup.output(&["incidents", "list", "--url", &service.url("")]).await;
+    assert!(listed.status.success() && stderr(&listed).contains("no incident"), "{}", stderr(&listed));
+    service.stop().await;
+    assert_eq!(ask().await, "{\"rows\":0}\n");
 }

@@ -14,7 +14,7 @@ use crate::cli::CliError;
 use crate::cli::ledger::access::Access;
 use crate::config::Config;
 use crate::query::{Answer, Asker, QueryDesk, QueryError};
-use crate::store::{ClickHouse, Endpoint};
+use crate::store::ClickHouse;
 
 /// ClickHouse has to say something within this; the desk has limits of its own for questions.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -68,17 +68,11 @@ pub(super) async fn run(args: &Args, question: &Question, config: &Config) -> Re
 }
 
 fn asking(config: &Config, access: &Access) -> Result<Asking, CliError> {
-    let mut endpoint = access.endpoint.clone();
-    if let (Some(user), Some(_)) = (&config.query.user, &config.clickhouse.url) {
-        let password =
-            config.query.secret().map_err(|error| CliError::Config(format!("query.password_file: {error}")))?;
-        endpoint = Endpoint { user: user.clone(), password: password.unwrap_or_default(), ..endpoint };
-    }
     let mark = format!("command-line-{}", crate::local::random_password().context("no random numbers")?);
     Ok(Asking {
-        desk: QueryDesk::new(&endpoint, &config.query),
+        desk: QueryDesk::new(&access.desk, &config.query),
         asker: Asker { token: Arc::from(mark.as_str()), subscription: None },
-        clickhouse: ClickHouse::new(&endpoint),
+        clickhouse: ClickHouse::new(&access.desk),
         mark,
     })
 }

@@ -5,8 +5,9 @@
 //! us that ClickHouse would read. Only nodes on a list pass: what a later ClickHouse adds is refused until it is looked at.
 //!
 //! This is one of three walls. The second are the settings sent beside the query, which `readonly` keeps a text from
-//! changing: limits, and for a token of a subscription a filter on every table (`restriction.rs`). The third are the
-//! rights of the ClickHouse user.
+//! changing: limits, and for a token of a subscription a filter on every table (`restriction.rs`). It stands on this one:
+//! ClickHouse 26.7 lets SETTINGS of a subquery change filters whatever `readonly` says. The third are the rights of the
+//! ClickHouse user.
 
 mod functions;
 mod text;

@@ -14,6 +14,7 @@ pub mod intake;
 pub mod notifier;
 pub mod probes;
 pub mod proxy;
+pub mod questions;
 pub mod redis;
 pub mod service;
 pub mod set_score;
