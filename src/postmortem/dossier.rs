@@ -2,6 +2,7 @@
 
 use super::{AlertRecord, CustomerTraffic, Ending, Figures, IncidentRecord, Selection, Span, TrafficPoint};
 use crate::model::{Severity, Timestamp};
+use crate::postmortem::plain;
 
 /// What is stored, or in a log, of the time around an incident.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -62,9 +63,9 @@ impl Dossier {
         fired().find(|alert| alert.severity == Severity::Critical).or_else(|| fired().next())
     }
 
-    /// What the cause is called in a picture.
+    /// What the cause is called, without characters that cannot be seen.
     #[must_use]
     pub fn cause_name(&self) -> String {
-        self.record.cause_named()
+        plain(&self.record.cause_named())
     }
 }

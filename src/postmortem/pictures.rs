@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::figures::attempts;
-use super::{Dossier, Ending, Figures, TrafficPoint};
+use super::{Dossier, Ending, Figures, TrafficPoint, plain};
 use crate::drawing::{Band, Chart, Line, LineStyle, Mark, Panel, Tone, number, time_ticks};
 use crate::model::Severity;
 
@@ -14,38 +14,46 @@ const ALERTS_MAX: usize = 8;
 #[must_use]
 pub fn load_chart(dossier: &Dossier) -> Option<Chart> {
     let history = dossier.history.as_ref().filter(|history| !history.points.is_empty())?;
-    let figures = dossier.figures();
     let points = &history.points;
+    let mut panels = vec![load_panel(dossier, points)];
+    if points.iter().any(|point| point.resends > 0) {
+        panels.push(attempts_panel(dossier, points));
+    }
+    let failed = series(points, dossier, |p| 100.0 * p.failures as f64 / p.requests.max(1) as f64);
+    let failed = line("", Tone::Harm, LineStyle::Solid, failed);
+    panels.push(Panel { title: "failed requests (5xx, 429), %".to_owned(), lines: vec![failed], peak: None });
+    Some(chart(dossier, "Load around the incident", panels, marks(dossier)))
+}
+
+fn load_panel(dossier: &Dossier, points: &[TrafficPoint]) -> Panel {
+    let figures = dossier.figures();
     let per_s = |value: u64| value as f64 * 1_000.0 / dossier.span.bucket_ms as f64;
-    let cause = dossier.selection.names_requests().then(|| dossier.cause_name());
-    let mut load = vec![line("all", Tone::Whole, LineStyle::Area, series(points, dossier, |p| per_s(p.requests)))];
-    if let Some(cause) = &cause {
-        load.push(line(cause, Tone::Harm, LineStyle::Solid, series(points, dossier, |p| per_s(p.cause_requests))));
+    let mut lines = vec![line("all", Tone::Whole, LineStyle::Area, series(points, dossier, |p| per_s(p.requests)))];
+    if dossier.selection.names_requests() {
+        let of_cause = series(points, dossier, |p| per_s(p.cause_requests));
+        lines.push(line(&dossier.cause_name(), Tone::Harm, LineStyle::Solid, of_cause));
     }
     if let Some(usual) = figures.as_ref().and_then(|figures| figures.usual_per_s) {
         let all_along = [dossier.span.from, dossier.span.until].map(|at| (at.as_millis() as f64, usual));
-        load.push(line("usual", Tone::Usual, LineStyle::Dashed, all_along.to_vec()));
+        lines.push(line("usual", Tone::Usual, LineStyle::Dashed, all_along.to_vec()));
     }
     let peak = figures.as_ref().map(|figures| {
         let at = figures.peak_at.plus(dossier.span.bucket_ms / 2).as_millis() as f64;
         (at, figures.peak_per_s, "peak".to_owned())
     });
     let title = figures.as_ref().map_or_else(|| "requests a second".to_owned(), load_title);
-    let mut panels = vec![Panel { title, lines: load, peak }];
-    if points.iter().any(|point| point.resends > 0) {
-        let ratio = |requests, resends| attempts(requests, resends).unwrap_or(f64::NAN);
-        let all = series(points, dossier, |p| ratio(p.requests, p.resends));
-        let mut lines = vec![line("all", Tone::Ratio, LineStyle::Solid, all)];
-        if let Some(cause) = &cause {
-            let own = series(points, dossier, |p| ratio(p.cause_requests, p.cause_resends));
-            lines.push(line(cause, Tone::Harm, LineStyle::Solid, own));
-        }
-        panels.push(Panel { title: "attempts for each logical request".to_owned(), lines, peak: None });
+    Panel { title, lines, peak }
+}
+
+fn attempts_panel(dossier: &Dossier, points: &[TrafficPoint]) -> Panel {
+    let ratio = |requests, resends| attempts(requests, resends).unwrap_or(f64::NAN);
+    let all = series(points, dossier, |p| ratio(p.requests, p.resends));
+    let mut lines = vec![line("all", Tone::Ratio, LineStyle::Solid, all)];
+    if dossier.selection.names_requests() {
+        let own = series(points, dossier, |p| ratio(p.cause_requests, p.cause_resends));
+        lines.push(line(&dossier.cause_name(), Tone::Harm, LineStyle::Solid, own));
     }
-    let failed = series(points, dossier, |p| 100.0 * p.failures as f64 / p.requests.max(1) as f64);
-    let failed = line("", Tone::Harm, LineStyle::Solid, failed);
-    panels.push(Panel { title: "failed requests (5xx, 429), %".to_owned(), lines: vec![failed], peak: None });
-    Some(chart(dossier, "Load around the incident", panels, marks(dossier)))
+    Panel { title: "attempts for each logical request".to_owned(), lines, peak: None }
 }
 
 /// Requests of the cause, and what its customers did beside it. None where no request is of the cause.
@@ -79,7 +87,7 @@ fn chart(dossier: &Dossier, title: &str, panels: Vec<Panel>, marks: Vec<Mark>) -
     let incident = (dossier.record.started_at.as_millis() as f64, ended);
     Chart {
         title: format!("{title}, {} to {} (UTC)", span.from, span.until),
-        description: dossier.record.summary.clone(),
+        description: plain(&dossier.record.summary),
         span: (from, until),
         ticks: time_ticks(span.from, span.until),
         bands: vec![Band { span: incident, label: "incident".to_owned() }],
@@ -102,7 +110,7 @@ fn marks(dossier: &Dossier) -> Vec<Mark> {
     let first = fired.filter(|alert| named.insert((alert.alert.as_str(), alert.severity)));
     let mark = |alert: &super::AlertRecord| Mark {
         at: alert.at.as_millis() as f64,
-        label: format!("{} {} ({})", clock(alert.at), alert.alert, alert.severity.as_str()),
+        label: format!("{} {} ({})", clock(alert.at), plain(&alert.alert), alert.severity.as_str()),
         tone: if alert.severity == Severity::Critical { Tone::Harm } else { Tone::Notice },
     };
     first.take(ALERTS_MAX).map(mark).chain(ending_mark(&dossier.ending())).collect()

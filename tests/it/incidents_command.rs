@@ -301,7 +301,8 @@ fn words_of_strangers_stay_words() {
         let text: String = whole.split("\n```").step_by(2).collect();
         assert!(matches!(whole.matches("\n```").count(), 0 | 2), "{whole}");
         assert!(!text.contains("<script") && !text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
-        assert!(!text.contains("\n# no heading") && !text.contains("[l](java"), "{text}");
+        let is_draft = path.extension().unwrap() == "md";
+        assert!(!is_draft || (!text.contains("\n# no heading") && !text.contains("[l](java")), "{text}");
     }
     let shown = text(&floodmark().args(["incidents", "show", "latest", "--from-replay"]).arg(&said).output().unwrap());
     assert!(!shown.contains('\u{1b}') && !shown.contains("\n# no heading"), "{shown}");

@@ -93,7 +93,7 @@ async fn a_named_query_answers_in_every_form() {
     let ndjson = stdout(&["--output", "ndjson"]).await;
     let rows: Vec<Value> = ndjson.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(requests(&rows), by_minute());
-    assert_eq!(rows[0]["time"], "2026-09-14T10:00:00Z");
+    assert_eq!(rows[0]["time"], "2026-09-14T10:00:00.000Z");
     let json: Value = serde_json::from_str(&stdout(&["--output", "json"]).await).unwrap();
     assert_eq!(requests(json["data"].as_array().unwrap()), by_minute());
     assert_eq!(json["rows"], 10);
@@ -103,7 +103,7 @@ async fn a_named_query_answers_in_every_form() {
     let counts: Vec<u64> = reader.records().map(|row| row.unwrap()[place].parse().unwrap()).collect();
     assert_eq!(counts, by_minute());
     let table = stdout(&[]).await;
-    assert!(table.contains("requests/s") && table.contains("2026-09-14T10:09:00Z"), "{table}");
+    assert!(table.contains("requests/s") && table.contains("2026-09-14T10:09:00.000Z"), "{table}");
     assert!(!table.contains('\u{1b}'), "{table}");
     let chart = stdout(&["--chart", "--value", "requests_per_second"]).await;
     assert!(chart.contains("requests_per_second, requests/s") && chart.contains("10:05"), "{chart}");
@@ -253,7 +253,7 @@ async fn the_local_clickhouse_is_asked_while_the_service_runs_and_started_when_n
     let nothing = setup.output(&["query", "--sql", "SELECT 1 AS one"]).await;
     assert_eq!(nothing.status.code(), Some(1));
     assert!(stderr(&nothing).contains("nothing was stored yet"), "{}", stderr(&nothing));
-    let service = Service::start(&setup).await;
+    let mut service = Service::start(&setup).await;
     let ask =
         async || setup.stdout(&["query", "--sql", "SELECT count() AS rows FROM requests", "--output", "ndjson"]).await;
     assert_eq!(ask().await, "{\"rows\":0}\n");
@@ -261,6 +261,6 @@ async fn the_local_clickhouse_is_asked_while_the_service_runs_and_started_when_n
     assert!(none.status.success() && stderr(&none).contains("no rows"), "{}", stderr(&none));
     let listed = setup.output(&["incidents", "list", "--url", &service.url("")]).await;
     assert!(listed.status.success() && stderr(&listed).contains("no incident"), "{}", stderr(&listed));
-    service.stop().await;
+    assert!(service.terminate().await.success());
     assert_eq!(ask().await, "{\"rows\":0}\n");
 }
