@@ -7,6 +7,7 @@ mod attribute;
 mod check;
 mod completions;
 mod config;
+mod dashboards;
 mod dead_letters;
 mod demo;
 mod detect;
@@ -109,6 +110,8 @@ enum Command {
     Check(check::Args),
     /// Show the configuration in force, or what may be written
     Config(config::Args),
+    /// Grafana dashboards over what is stored
+    Dashboards(dashboards::Args),
     /// Write the events of a simulated platform, calm or flooded
     Simulate(simulate::Args),
     /// Keep ClickHouse alive under its own users
@@ -160,6 +163,7 @@ pub fn main() -> ExitCode {
         Command::Detect(args) => detect::run(&args, &cli.globals),
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
+        Command::Dashboards(args) => dashboards::run(&args),
         Command::Simulate(args) => simulate::run(&args, &cli.globals),
         Command::Guard(args) => guard::run(&args, &cli.globals),
         Command::Evaluate(args) => evaluate::run(&args, &cli.globals),
