@@ -183,7 +183,7 @@ mod tests {
         let tokens = Tokens::new(&[token("a", "one", &[Scope::Ingest])]);
         assert!(tokens.check(&HeaderMap::new(), Scope::Read, Shows::All).is_ok());
         assert!(tokens.check(&HeaderMap::new(), Scope::Ingest, Shows::All).is_err());
-        assert!(Tokens::default().check(&HeaderMap::new(), Scope::Ingest).is_ok());
+        assert!(Tokens::default().check(&HeaderMap::new(), Scope::Ingest, Shows::All).is_ok());
     }
 
     #[test]

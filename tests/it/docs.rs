@@ -130,7 +130,7 @@ fn every_command_line_is_one() {
         for words in command_lines(&text) {
             count += 1;
             let has_subcommands =
-                ["alerts", "config", "dashboards", "ledger", "dead-letters", "guard", "incidents"].map(Some);
+                ["alerts", "config", "dashboards", "ledger", "dead-letters", "guard", "incidents", "token"].map(Some);
             let depth = if has_subcommands.contains(&words.first().copied()) { 2 } else { 1 };
             let path: Vec<String> =
                 words.iter().take_while(|w| !w.starts_with('-')).take(depth).map(|w| (*w).to_owned()).collect();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use floodmark::config::ByteCount;
 use serde_json::{Value, json};
 
 use crate::support::questions::{Questions, REQUESTS_EACH, problem};
@@ -143,8 +144,7 @@ async fn sql_is_estimated_then_asked_and_refused_with_reason_when_it_would_read_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_question_or_goes_wrong_is_a_problem_that_says_so() {
-    let questions =
-        Questions::start(|setup| setup.config.query.memory_bytes_max = floodmark::config::ByteCount::mib(64)).await;
+    let questions = Questions::start(|setup| setup.config.query.memory_bytes_max = ByteCount::mib(64)).await;
     for (sql, expected) in [
         ("SELEKT 1", "query_refused"),
         ("SELECT 1; SELECT 2", "query_refused"),
@@ -207,7 +207,7 @@ async fn settings_beside_a_text_cannot_be_lifted_by_it() {
     for sql in [
         "SELECT count() FROM numbers(100) SETTINGS max_rows_to_read = 0",
         "SELECT 1 SETTINGS readonly = 0",
-        "SELECT 1 SETTINGS additional_table_filters = {}",
+        "SELECT 1 SETTINGS additional_table_filters = {'a': '0'}",
         "SET max_rows_to_read = 0",
     ] {
         assert_eq!(number(sql).await, 164, "{sql}");
@@ -241,7 +241,12 @@ async fn an_answer_that_breaks_never_looks_whole() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_ends_on_the_server_when_its_client_leaves_and_a_token_has_its_bound() {
-    let questions = Questions::start(|setup| setup.config.query.result_rows_max = u64::MAX / 2).await;
+    let questions = Questions::start(|setup| {
+        let query = &mut setup.config.query;
+        (query.result_rows_max, query.read_rows_max) = (1 << 50, 1 << 50);
+        (query.result_bytes_max, query.read_bytes_max) = (ByteCount::mib(1 << 30), ByteCount::mib(1 << 30));
+    })
+    .await;
     let database = &questions.database;
     let running = async || {
         let sql = "SELECT count() AS n FROM system.processes WHERE has(splitByChar(',', Settings['log_comment']), '') = 0 \
