@@ -18,7 +18,7 @@ pub(super) fn list(output: OutputForm) -> Result<ExitCode, CliError> {
         OutputForm::Table => {
             let mut rows = table(["name", "title", "parameters", "budget"]);
             for query in queries {
-                let parameters: Vec<String> = query.parameters.iter().map(|one| short(one)).collect();
+                let parameters: Vec<String> = query.parameters.iter().map(short).collect();
                 rows.add_row([query.name, &query.title, &parameters.join(" "), query.budget.as_str()]);
             }
             rows.trim_fmt()
