@@ -257,8 +257,11 @@ async fn the_local_clickhouse_is_asked_while_the_service_runs_and_started_when_n
     let ask =
         async || setup.stdout(&["query", "--sql", "SELECT count() AS rows FROM requests", "--output", "ndjson"]).await;
     assert_eq!(ask().await, "{\"rows\":0}\n");
-    let none = setup.output(&["query", "incidents_between", "-p", "from=now-1d"]).await;
-    assert!(none.status.success() && stderr(&none).contains("no rows"), "{}", stderr(&none));
+    until("a named query is answered", async || {
+        let none = setup.output(&["query", "incidents_between", "-p", "from=now-1d"]).await;
+        (none.status.success() && stderr(&none).contains("no rows")).then_some(())
+    })
+    .await;
     let listed = setup.output(&["incidents", "list", "--url", &service.url("")]).await;
     assert!(listed.status.success() && stderr(&listed).contains("no incident"), "{}", stderr(&listed));
     assert!(service.terminate().await.success());

@@ -78,8 +78,8 @@ fn as_text(dossier: &Dossier) -> String {
     let record = &dossier.record;
     let lasted = record.lasted(Some(dossier.span.ended));
     let ended = record.ended_at.map_or_else(|| "still open".to_owned(), |ended| format!("ended {ended}"));
-    let mut out = format!("{} ({})\n", record.incident, record.severity.as_str());
-    out += &format!("began {}, {ended}, lasted {lasted}\n\n{}\n", record.started_at, record.summary);
+    let mut out = format!("{} ({})\n", plain(&record.incident), record.severity.as_str());
+    out += &format!("began {}, {ended}, lasted {lasted}\n\n{}\n", record.started_at, plain(&record.summary));
     let causes = record.causes.iter().enumerate().map(|(index, cause)| {
         let confidence = json!(cause.confidence);
         let confidence = confidence.as_str().unwrap_or_default();
