@@ -14,6 +14,7 @@ pub mod cli;
 pub mod client_tls;
 pub mod clock;
 pub mod config;
+pub mod dashboards;
 pub mod decode;
 pub mod detect;
 pub mod evaluation;

@@ -70,20 +70,18 @@ WITH
 SELECT
     at, around.kind AS kind, around.name AS service, version, any(around.title) AS title,
     sumIf(minute_requests, is_before) AS requests_before, sumIf(minute_requests, NOT is_before) AS requests_after,
-    round(sumIf(minute_failures, is_before) / greatest(requests_before, 1), 6) AS failure_share_before,
-    round(sumIf(minute_failures, NOT is_before) / greatest(requests_after, 1), 6) AS failure_share_after,
+    round(sumIf(minute_failures, is_before) / nullIf(requests_before, 0), 6) AS failure_share_before,
+    round(sumIf(minute_failures, NOT is_before) / nullIf(requests_after, 0), 6) AS failure_share_after,
     percentile_ms(sumMapIf(durations, is_before), 0.95) AS p95_ms_before,
     percentile_ms(sumMapIf(durations, NOT is_before), 0.95) AS p95_ms_after,
-    round(requests_before / greatest(requests_before - sumIf(minute_resends, is_before), 1),
-        3) AS attempts_per_request_before,
-    round(requests_after / greatest(requests_after - sumIf(minute_resends, NOT is_before), 1),
-        3) AS attempts_per_request_after,
-    round(requests_before / greatest(uniqExactMergeIf(subscriptions, is_before), 1),
-        2) AS requests_per_subscription_before,
-    round(requests_after / greatest(uniqExactMergeIf(subscriptions, NOT is_before), 1),
-        2) AS requests_per_subscription_after,
-    round(requests_per_subscription_after / nullIf(requests_per_subscription_before, 0),
-        3) AS requests_per_subscription_ratio
+    round(requests_before / greatest(nullIf(requests_before, 0) - sumIf(minute_resends, is_before), 1), 3)
+        AS attempts_per_request_before,
+    round(requests_after / greatest(nullIf(requests_after, 0) - sumIf(minute_resends, NOT is_before), 1), 3)
+        AS attempts_per_request_after,
+    round(requests_before / nullIf(uniqExactMergeIf(subscriptions, is_before), 0), 2) AS requests_per_subscription_before,
+    round(requests_after / nullIf(uniqExactMergeIf(subscriptions, NOT is_before), 0), 2)
+        AS requests_per_subscription_after,
+    round(requests_per_subscription_after / requests_per_subscription_before, 3) AS requests_per_subscription_ratio
 FROM around
 LEFT JOIN traffic ON traffic.name = around.name AND traffic.minute = around.minute
 GROUP BY at, kind, around.name, version

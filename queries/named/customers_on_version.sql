@@ -34,7 +34,7 @@ FROM
         sum(failures) AS minute_failures, sum(resends) AS minute_resends
     FROM {database}.requests_by_minute
     WHERE toDate(minute) BETWEEN toDate({from:DateTime64(3, 'UTC')}, 'UTC')
-    AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
+            AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
         AND minute >= toDateTime({from:DateTime64(3, 'UTC')}, 'UTC')
         AND minute < toDateTime({until:DateTime64(3, 'UTC')}, 'UTC')
         AND caller = '' AND requests_by_minute.client = {client:String}

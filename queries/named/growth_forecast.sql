@@ -48,7 +48,7 @@ WITH
             SELECT toString(service) AS subject, minute, sum(requests) AS minute_requests
             FROM {database}.requests_by_minute
             WHERE toDate(minute) BETWEEN toDate({from:DateTime64(3, 'UTC')}, 'UTC')
-            AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
+                    AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
                 AND minute >= toDateTime({from:DateTime64(3, 'UTC')}, 'UTC')
                 AND minute < toDateTime({until:DateTime64(3, 'UTC')}, 'UTC')
                 AND {of:String} = 'load' AND (empty({subject:String}) OR service = {subject:String})
@@ -101,7 +101,11 @@ SELECT
         trend.1 > 0 AND (known_limit / factor - trend.2) / trend.1 <= 3650,
         round(greatest(0, (known_limit / factor - trend.2) / trend.1), 2), NULL
     ) AS days_left,
-    {until:DateTime64(3, 'UTC')} + toIntervalSecond(toUInt32(days_left * 86400)) AS limit_met_at
+    -- Both sides are computed whatever the condition is: without it a number beyond any calendar would fail.
+    if(
+        days_left IS NULL, NULL,
+        {until:DateTime64(3, 'UTC')} + toIntervalSecond(toUInt32(ifNull(days_left, 0) * 86400))
+    ) AS limit_met_at
 FROM fitted
 ORDER BY days_left IS NULL, days_left, used_share DESC, subject
 LIMIT {limit:UInt32}

@@ -36,7 +36,7 @@ FROM
     SELECT subscription, minute, sum(requests) AS minute_requests
     FROM {database}.requests_by_minute
     WHERE toDate(minute) BETWEEN toDate({from:DateTime64(3, 'UTC')}, 'UTC')
-    AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
+            AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
         AND minute >= toDateTime({from:DateTime64(3, 'UTC')}, 'UTC')
         AND minute < toDateTime({until:DateTime64(3, 'UTC')}, 'UTC')
         AND caller = '' AND (empty({routes:String}) OR has(counted, route))

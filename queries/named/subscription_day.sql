@@ -50,7 +50,7 @@ FROM
         sum(response_bytes) AS route_bytes, groupUniqArray(10)(trim(concat(client, ' ', client_version))) AS versions
     FROM {database}.requests_by_minute
     WHERE toDate(minute) BETWEEN toDate({from:DateTime64(3, 'UTC')}, 'UTC')
-    AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
+            AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
         AND minute >= toDateTime({from:DateTime64(3, 'UTC')}, 'UTC')
         AND minute < toDateTime({until:DateTime64(3, 'UTC')}, 'UTC')
         AND requests_by_minute.subscription = {subscription:String}

@@ -30,7 +30,7 @@ FROM
         sumIf(requests, status_class = 5) AS route_server_errors
     FROM {database}.requests_by_minute
     WHERE toDate(minute) BETWEEN toDate({from:DateTime64(3, 'UTC')}, 'UTC')
-    AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
+            AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
         AND minute >= toDateTime({from:DateTime64(3, 'UTC')}, 'UTC')
         AND minute < toDateTime({until:DateTime64(3, 'UTC')}, 'UTC')
         AND caller = ''

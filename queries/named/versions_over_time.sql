@@ -40,7 +40,7 @@ WHERE toDate(minute) BETWEEN toDate({from:DateTime64(3, 'UTC')}, 'UTC') AND toDa
     (
         SELECT client, client_version FROM {database}.requests_by_minute
         WHERE toDate(minute) BETWEEN toDate({from:DateTime64(3, 'UTC')}, 'UTC')
-        AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
+                AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
             AND minute >= toDateTime({from:DateTime64(3, 'UTC')}, 'UTC')
             AND minute < toDateTime({until:DateTime64(3, 'UTC')}, 'UTC')
             AND caller = ''

@@ -43,13 +43,16 @@ WITH
     usage AS
     (
         SELECT
-            subscription, sumIf(requests, has(search_names, route)) AS searches,
-            sumIf(requests, has(start_names, route)) AS starts,
-            sumIf(requests, has(create_names, route)) AS creates, sum(requests_by_minute.requests) AS all_requests,
-            sum(requests_by_minute.resends) AS resends, sum(requests_by_minute.failures) AS failures
+            subscription,
+            -- Repeats are another pattern.
+            toUInt64(sumIf(requests_by_minute.requests - requests_by_minute.resends, has(search_names, route))) AS searches,
+            toUInt64(sumIf(requests_by_minute.requests - requests_by_minute.resends, has(start_names, route))) AS starts,
+            toUInt64(sumIf(requests_by_minute.requests - requests_by_minute.resends, has(create_names, route))) AS creates,
+            sum(requests_by_minute.requests) AS all_requests, sum(requests_by_minute.resends) AS resends,
+            sum(requests_by_minute.failures) AS failures
         FROM {database}.requests_by_minute
         WHERE toDate(minute) BETWEEN toDate({from:DateTime64(3, 'UTC')}, 'UTC')
-        AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
+                AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
             AND minute >= toDateTime({from:DateTime64(3, 'UTC')}, 'UTC')
             AND minute < toDateTime({until:DateTime64(3, 'UTC')}, 'UTC')
             AND caller = ''
@@ -63,7 +66,7 @@ WITH
             SELECT subscription, minute, sum(requests) AS minute_creates
             FROM {database}.requests_by_minute
             WHERE toDate(minute) BETWEEN toDate({from:DateTime64(3, 'UTC')}, 'UTC')
-            AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
+                    AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')
                 AND minute >= toDateTime({from:DateTime64(3, 'UTC')}, 'UTC')
                 AND minute < toDateTime({until:DateTime64(3, 'UTC')}, 'UTC')
                 AND caller = '' AND has(create_names, route)
@@ -97,92 +100,103 @@ WITH
             ROWS BETWEEN 1 PRECEDING AND 1 PRECEDING
         )
     ),
-    polled AS
+    by_route AS
     (
         SELECT
-            subscription, route, count() AS polls,
-            countIf(status = 304 OR status = 200 AND status_before = 200
-                AND response_bytes = response_bytes_before) AS unchanged,
+            subscription, route, countIf(is_get) AS polls, countIf(status_before IN (429, 503)) AS told,
+            countIf(
+                is_get AND (status = 304 OR status = 200 AND status_before = 200 AND response_bytes = response_bytes_before)
+            ) AS unchanged,
+            countIf(status_before IN (429, 503) AND pause_s < told_before_s) AS too_early,
             quantileExactIf(0.5)(pause_s, status_before > 0) AS pause_s_p50,
-            quantileExactIf(0.9)(pause_s, status_before > 0) AS pause_s_p90
+            quantileExactIf(0.9)(pause_s, status_before > 0) AS pause_s_p90,
+            NOT has(search_names, route) AND polls >= {requests_min:UInt32} AND unchanged >= 0.8 * polls
+                AND pause_s_p90 <= 2 * pause_s_p50 AS is_polled
         FROM followed
-        WHERE is_get AND NOT has(search_names, route)
         GROUP BY subscription, route
-        HAVING polls >= {requests_min:UInt32} AND unchanged >= 0.8 * polls AND pause_s_p90 <= 2 * pause_s_p50
     ),
-    early AS
+    by_answers AS
     (
-        SELECT subscription, countIf(status_before IN (429, 503)) AS told,
-        countIf(status_before IN (429, 503) AND pause_s < told_before_s) AS too_early
-        FROM followed
+        SELECT
+            subscription, sumIf(polls, is_polled) AS polled, sumIf(unchanged, is_polled) AS polled_unchanged,
+            argMaxIf(route, (unchanged, route), is_polled) AS polled_route,
+            argMaxIf(pause_s_p50, (unchanged, route), is_polled) AS polled_pause_s, sum(by_route.told) AS all_told,
+            sum(by_route.too_early) AS all_too_early
+        FROM by_route
         GROUP BY subscription
-        HAVING too_early >= {requests_min:UInt32}
     )
 SELECT
-    pattern, subscription, told.requests AS requests, evidence, round(told.measure, 3) AS measure,
+    pattern, subscription, found.requests AS requests, evidence, round(found.measure, 3) AS measure,
     toUInt64(greatest(saved, 0)) AS requests_saved, round(requests_saved / greatest(requests, 1), 4) AS saved_share,
     advice
 FROM
 (
+    -- One scan tells several patterns: each is a tuple, and those that hold are kept.
     SELECT
-        'searches_per_start' AS pattern, subscription, searches AS requests, searches / greatest(starts, 1) AS measure,
-        format('{} searches for {} starts', toString(searches), toString(starts)) AS evidence,
-        searches - greatest(starts, 1) AS saved,
-        'Keep what a search found and start from it: one search for each start is enough.' AS advice
+        subscription,
+        arrayJoin([
+            (
+                'searches_per_start', searches >= {requests_min:UInt32} AND searches >= 2 * starts, searches,
+                searches / greatest(starts, 1), toFloat64(searches) - greatest(starts, 1),
+                format('{} searches for {} starts', toString(searches), toString(starts)),
+                'Keep what a search found and start from it: one search for each start is enough.'
+            ),
+            (
+                'no_reuse', creates >= {requests_min:UInt32} AND starts > 0 AND creates >= 0.8 * starts, creates,
+                creates / greatest(starts, 1), toFloat64(creates) - ceil(creates / uses),
+                format('{} made for {} starts', toString(creates), toString(starts)),
+                'Keep a pool of what is made and start from it again, instead of making a new one for each start.'
+            ),
+            (
+                'repeats_failed',
+                resends >= {requests_min:UInt32} AND all_requests >= 1.5 * (all_requests - resends), all_requests,
+                all_requests / greatest(all_requests - resends, 1), toFloat64(resends),
+                format('{} of {} requests are repeats, {} failed', toString(resends), toString(all_requests),
+                    toString(failures)),
+                'At most 3 attempts, exponential back-off with jitter, and none for errors that stay.'
+            )
+        ]) AS told,
+        told.1 AS pattern, told.2 AS holds, told.3 AS requests, told.4 AS measure, told.5 AS saved, told.6 AS evidence,
+        told.7 AS advice
     FROM usage
-    WHERE searches >= {requests_min:UInt32} AND searches >= 2 * starts
+    WHERE holds
 
     UNION ALL
 
     SELECT
-        'creates_one_by_one', subscription, burst_creates, most,
-        format('{} creates in {} minutes, up to {} in one', toString(burst_creates), toString(burst_minutes),
-            toString(most)),
-        burst_creates - ceil(burst_creates / batch),
-        'Create in batches, or spread creation over the day.'
+        subscription,
+        (
+            'creates_one_by_one', burst_creates >= {requests_min:UInt32}, burst_creates, toFloat64(most),
+            toFloat64(burst_creates) - ceil(burst_creates / batch),
+            format('{} creates in {} minutes, up to {} in one', toString(burst_creates), toString(burst_minutes),
+                toString(most)),
+            'Create in batches, or spread creation over the day.'
+        ) AS told,
+        told.1, told.2, told.3, told.4, told.5, told.6, told.7
     FROM create_bursts
-    WHERE burst_creates >= {requests_min:UInt32}
+    WHERE told.2
 
     UNION ALL
 
     SELECT
-        'no_reuse', subscription, creates, creates / greatest(starts, 1),
-        format('{} made for {} starts', toString(creates), toString(starts)),
-        creates - ceil(creates / uses),
-        'Keep a pool of what is made and start from it again, instead of making a new one for each start.'
-    FROM usage
-    WHERE creates >= {requests_min:UInt32} AND starts > 0 AND creates >= 0.8 * starts
-
-    UNION ALL
-
-    SELECT
-        'polling_unchanged', subscription, sum(polls), sum(unchanged) / sum(polls),
-        format('{} of {} answers of {} unchanged, asked for every {} s', toString(sum(unchanged)), toString(sum(polls)),
-            argMax(route, (unchanged, route)), toString(round(argMax(pause_s_p50, (unchanged, route)), 1))),
-        sum(unchanged),
-        'Ask less often, or subscribe to events; send If-None-Match where the answer has an ETag.'
-    FROM polled
-    GROUP BY subscription
-
-    UNION ALL
-
-    SELECT
-        'before_retry_after', subscription, told, too_early / told,
-        format('{} of {} repeats after a 429 or 503 came too early', toString(too_early), toString(told)),
-        too_early,
-        'Wait as long as Retry-After says, with jitter: what comes earlier is refused again.'
-    FROM early
-
-    UNION ALL
-
-    SELECT
-        'repeats_failed', subscription, all_requests, all_requests / greatest(all_requests - resends, 1),
-        format('{} of {} requests are repeats, {} failed', toString(resends), toString(all_requests),
-            toString(failures)),
-        resends,
-        'At most 3 attempts, exponential back-off with jitter, and none for errors that stay.'
-    FROM usage
-    WHERE resends >= {requests_min:UInt32} AND all_requests >= 1.5 * (all_requests - resends)
-) AS told
+        subscription,
+        arrayJoin([
+            (
+                'polling_unchanged', polled > 0, polled, polled_unchanged / polled, toFloat64(polled_unchanged),
+                format('{} of {} answers of {} unchanged, asked for every {} s', toString(polled_unchanged),
+                    toString(polled), polled_route, toString(round(polled_pause_s, 1))),
+                'Ask less often, or subscribe to events; send If-None-Match where the answer has an ETag.'
+            ),
+            (
+                'before_retry_after', all_too_early >= {requests_min:UInt32} AND all_too_early > 0, all_told,
+                all_too_early / all_told, toFloat64(all_too_early),
+                format('{} of {} repeats after a 429 or 503 came too early', toString(all_too_early), toString(all_told)),
+                'Wait as long as Retry-After says, with jitter: what comes earlier is refused again.'
+            )
+        ]) AS told,
+        told.1, told.2, told.3, told.4, told.5, told.6, told.7
+    FROM by_answers
+    WHERE told.2
+) AS found
 ORDER BY requests_saved DESC, pattern, subscription
 LIMIT {limit:UInt32}

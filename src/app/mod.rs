@@ -86,9 +86,10 @@ impl App {
         let (stream, events) = event_stream(clock::now());
         let state_dir = config.notify_state_dir();
         let surroundings = Surroundings {
-            pace: Pace { retry_for: config.notify.give_up_after.0, ..Pace::default() }.waiting_for(&settings.rules),
+            pace: Pace { retry_for: config.notify.give_up_after.0, ..Pace::default() },
             metrics: &metrics,
             health: &health,
+            rules: Some(&settings.rules),
             kafka,
             state_dir: Some(&state_dir),
             view: Some(view.clone()),

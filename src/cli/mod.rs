@@ -7,6 +7,7 @@ mod attribute;
 mod check;
 mod completions;
 mod config;
+mod dashboards;
 mod dead_letters;
 mod demo;
 mod detect;
@@ -102,6 +103,8 @@ enum Command {
     Check(check::Args),
     /// Show the configuration in force, or what may be written
     Config(config::Args),
+    /// Grafana dashboards over what is stored
+    Dashboards(dashboards::Args),
     /// Write the events of a simulated platform, calm or flooded
     Simulate(simulate::Args),
     /// Keep ClickHouse alive under its own users
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Detect(args) => detect::run(&args),
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
+        Command::Dashboards(args) => dashboards::run(&args),
         Command::Simulate(args) => simulate::run(&args, &cli.globals),
         Command::Guard(args) => guard::run(&args, &cli.globals),
         Command::Evaluate(args) => evaluate::run(&args, &cli.globals),

@@ -146,6 +146,11 @@ impl ClickHouse {
         Self { client, timeout: Duration::from_secs(limits.time_s + LIMIT_GRACE_S), ..self.clone() }
     }
 
+    /// The same client with a setting of ClickHouse.
+    pub(super) fn with_setting(&self, name: &str, value: &str) -> Self {
+        Self { client: self.client.clone().with_setting(name, value), ..self.clone() }
+    }
+
     /// The same client with `times` as much patience for a statement.
     #[must_use]
     pub fn with_patience(&self, times: u32) -> Self {

@@ -16,7 +16,7 @@ mod writer;
 
 pub use client::{ByteStream, ClickHouse, Endpoint};
 pub use error::StoreError;
-pub use migrate::{MigrationError, migrate};
+pub use migrate::{MigrationError, check_schema, migrate};
 pub use plans::answer_plans;
 pub use retention::apply_retention;
 pub use schema::{MIGRATIONS, Migration};

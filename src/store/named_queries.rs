@@ -64,7 +64,9 @@ impl ClickHouse {
     /// See [`StoreError`]; [`StoreError::Protocol`] when a row does not fit `T`.
     pub async fn ask_bound<T: DeserializeOwned>(&self, bound: &Bound<'_>) -> Result<Vec<T>, StoreError> {
         let values: Vec<(&str, &str)> = bound.values.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        self.limited(&bound.query.budget.limits()).fetch(bound.query.sql, &values).await
+        let limited = self.limited(&bound.query.budget.limits());
+        // Moments as RFC 3339, like everywhere outside of ClickHouse.
+        limited.with_setting("date_time_output_format", "iso").fetch(bound.query.sql, &values).await
     }
 }
 

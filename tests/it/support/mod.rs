@@ -12,6 +12,7 @@ pub mod guard_policy;
 pub mod guard_proxy;
 pub mod intake;
 pub mod notifier;
+pub mod platform_day;
 pub mod probes;
 pub mod proxy;
 pub mod questions;
