@@ -37,6 +37,19 @@ pub struct Asker {
     pub subscription: Option<Arc<str>>,
 }
 
+/// A text that is part of this program, with values for its parameters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OwnText<'a> {
+    /// What it is called.
+    pub(crate) name: &'a str,
+    /// The text. `{database}` stands for the database.
+    pub(crate) sql: &'a str,
+    /// Name and value of each parameter.
+    pub(crate) values: &'a [(&'a str, &'a str)],
+    /// What it may take.
+    pub(crate) limits: BudgetLimits,
+}
+
 /// Takes questions. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct QueryDesk(Arc<Inner>);
@@ -94,19 +107,18 @@ impl QueryDesk {
     pub async fn named(&self, bound: &Bound<'_>, asker: &Asker, format: ResultFormat) -> Result<Answer, QueryError> {
         let values: Vec<(&str, &str)> = bound.values.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let limits = bound.query.budget.limits();
-        self.ours(bound.query.name, bound.query.sql, &values, limits, asker, format).await
+        let text = OwnText { name: bound.query.name, sql: bound.query.sql, values: &values, limits };
+        self.ours(text, asker, format).await
     }
 
     /// Runs a text of our own, which needs no fence but for the restriction.
     pub(crate) async fn ours(
         &self,
-        name: &str,
-        sql: &str,
-        values: &[(&str, &str)],
-        limits: BudgetLimits,
+        text: OwnText<'_>,
         asker: &Asker,
         format: ResultFormat,
     ) -> Result<Answer, QueryError> {
+        let OwnText { name, sql, values, limits } = text;
         let Ok(permit) = Arc::clone(&self.0.named).try_acquire_owned() else {
             let most = self.0.config.named_at_once_max;
             return Err(QueryError::Busy(format!("{most} named queries run already, which is the most")));

@@ -16,8 +16,8 @@ mod restriction;
 mod tables;
 
 pub use answer::{Answer, AnswerBroken};
-pub(crate) use desk::rows_of;
 pub use desk::{Asker, QueryDesk, Row};
+pub(crate) use desk::{OwnText, rows_of};
 pub use error::QueryError;
 pub use estimate::{Decision, Estimate, Explanation, TableEstimate};
 pub use fence::FenceError;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use floodmark::config::ByteCount;
 use serde_json::{Value, json};
 
-use crate::support::questions::{Questions, REQUESTS_EACH, problem};
+use crate::support::questions::{Questions, problem};
 use crate::support::service::until;
 
 const NAMED: &str = "/api/v1/queries/traffic_by_minute/results";
@@ -249,8 +249,9 @@ async fn a_question_ends_on_the_server_when_its_client_leaves_and_a_token_has_it
     .await;
     let database = &questions.database;
     let running = async || {
-        let sql = "SELECT count() AS n FROM system.processes WHERE has(splitByChar(',', Settings['log_comment']), '') = 0 \
-                   AND user = 'desk' AND current_database = {database:String}";
+        // What is asked about a text before it runs is not the text.
+        let sql = "SELECT count() AS n FROM system.processes WHERE user = 'desk' AND query NOT LIKE 'EXPLAIN%' \
+                   AND current_database = {database:String}";
         let rows: Vec<Value> = database.admin.fetch(sql, &[("database", &database.name)]).await.unwrap();
         rows[0]["n"].as_u64().unwrap()
     };
@@ -324,7 +325,6 @@ async fn curves_come_as_prometheus_gives_them() {
     assert_eq!(code, "forbidden");
     let listed: Value = questions.get("acme", "/api/v1/series").await.json().await.unwrap();
     assert_eq!(listed["series"][0]["name"], "requests_per_second");
-    assert!(REQUESTS_EACH > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

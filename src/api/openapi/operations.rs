@@ -76,8 +76,7 @@ const fn post(
     tag: &'static str,
     scope: Scope,
     summary: &'static str,
-    takes: Option<Body>,
-    answers: Body,
+    (takes, answers): (Option<Body>, Body),
 ) -> Operation {
     let needs_body = takes.is_some();
     Operation { method: "post", scope: Some(scope), takes, needs_body, ..get(path, id, tag, summary, answers) }
@@ -143,8 +142,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
                 "alerts",
                 Scope::Admin,
                 "Takes a page",
-                Some(Json("NewAcknowledgement")),
-                Json("PageView"),
+                (Some(Json("NewAcknowledgement")), Json("PageView")),
             )
         },
         &[KEY],
@@ -156,8 +154,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             "alerts",
             Scope::Admin,
             "Gives a page back",
-            None,
-            Json("PageView"),
+            (None, Json("PageView")),
         )),
         &[KEY],
     ),
@@ -168,8 +165,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "alerts",
         Scope::Admin,
         "Makes a silence",
-        Some(Json("NewSilence")),
-        Json("Silence"),
+        (Some(Json("NewSilence")), Json("Silence")),
     ),
     with(
         delete(post(
@@ -178,8 +174,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             "alerts",
             Scope::Admin,
             "Ends a silence",
-            None,
-            Json("SilenceEnded"),
+            (None, Json("SilenceEnded")),
         )),
         &[("id", Path, "The silence's id.")],
     ),
@@ -196,8 +191,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "health",
         Scope::Admin,
         "Reads rules, objectives and limits again",
-        None,
-        Json("Reloaded"),
+        (None, Json("Reloaded")),
     ),
     post(
         "/api/v1/events",
@@ -205,10 +199,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "records",
         Scope::Ingest,
         "Takes native events",
-        Some(Body::Records),
-        Json("Taken"),
+        (Some(Body::Records), Json("Taken")),
     ),
-    post("/v1/logs", "send_logs", "records", Scope::Ingest, "Takes OTLP logs", Some(Body::Otlp), Json("OtlpTaken")),
+    post("/v1/logs", "send_logs", "records", Scope::Ingest, "Takes OTLP logs", (Some(Body::Otlp), Json("OtlpTaken"))),
     get("/api/v1/queries", "queries", "queries", "The named queries", Json("NamedQueries")),
     with(
         get("/api/v1/queries/{name}", "query", "queries", "What a named query takes and gives", Json("NamedQuery")),
@@ -224,8 +217,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
                 "queries",
                 Scope::Read,
                 "Runs a named query, its parameters in the body",
-                Some(Body::Parameters),
-                Body::Rows,
+                (Some(Body::Parameters), Body::Rows),
             )
         },
         &[NAME],
@@ -237,8 +229,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             "queries",
             Scope::Query,
             "Runs SQL of one's own, or says what it would cost",
-            Some(Body::Sql),
-            Body::RowsOrExplanation,
+            (Some(Body::Sql), Body::RowsOrExplanation),
         ),
         &[("explain", Query, "`true`: only what it would cost, and whether it would run.")],
     ),

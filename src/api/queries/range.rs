@@ -16,7 +16,7 @@ use super::series::{Curve, SERIES, Source};
 use super::{asker, outcome};
 use crate::clock;
 use crate::model::{BudgetClass, Timestamp};
-use crate::query::{QueryDesk, ResultFormat, rows_of};
+use crate::query::{OwnText, QueryDesk, ResultFormat, rows_of};
 
 /// Points of one curve, as Prometheus has it.
 const POINTS_MAX: u32 = 11_000;
@@ -57,8 +57,8 @@ pub(in super::super) async fn query_range(
     let values = asked.values();
     let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let (asker, limits) = (asker(&bearer), BudgetClass::Interactive.limits());
-    let answer =
-        desk.ours("query_range", asked.curve.source.sql(), &values, limits, &asker, ResultFormat::Ndjson).await;
+    let text = OwnText { name: "query_range", sql: asked.curve.source.sql(), values: &values, limits };
+    let answer = desk.ours(text, &asker, ResultFormat::Ndjson).await;
     let rows = rows_of(answer.map_err(outcome::problem)?).await.map_err(outcome::problem)?;
     let result: Vec<Value> = rows.into_iter().filter_map(|row| asked.matrix(row)).collect();
     Ok(Json(json!({"status": "success", "data": {"resultType": "matrix", "result": result}})).into_response())

@@ -9,9 +9,9 @@ use super::clickhouse::{TestDatabase, fresh_database, shared_engine};
 use super::service::{Service, Setup};
 
 /// Requests of each of the two subscriptions, one a second from [`FIRST`] on in turn.
-pub const REQUESTS_EACH: u64 = 50_000;
+const REQUESTS_EACH: u64 = 50_000;
 /// Time of the first request.
-pub const FIRST: &str = "2026-03-01 10:00:00";
+const FIRST: &str = "2026-03-01 10:00:00";
 
 /// A service, and its database.
 pub struct Questions {
