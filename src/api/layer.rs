@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 
 use super::problem::{Problem, ProblemCode};
-use super::{intake, limits};
+use super::{intake, limits, queries};
 use crate::model::Timestamp;
 
 /// Requests answered at once. All answers come from memory, so more than this is a flood.
@@ -27,6 +27,10 @@ const SENDER_TIMEOUT: Duration = Duration::from_secs(55);
 const REPORTS_MAX: usize = 1;
 /// So long a report may take: whoever waits in a browser gives up about then.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Questions to the tables at once, waiting ones included. What they take of ClickHouse has bounds of its own.
+const QUESTIONS_MAX: usize = 64;
+/// The longest a question waits, is asked and gives its first piece; the rest of the answer has the question's own limit.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(58);
 /// Who was turned away may come again soon: places are free within moments.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Longest request id taken over from the client.
@@ -39,6 +43,7 @@ pub(super) struct Guard {
     readers: Bound,
     senders: Bound,
     reports: Bound,
+    questions: Bound,
     started_at: Timestamp,
     requests: AtomicU64,
 }
@@ -65,7 +70,8 @@ impl Guard {
     fn with_limits(now: Timestamp, requests_max: usize, timeout: Duration) -> Self {
         let (readers, senders) = (Bound::new(requests_max, timeout), Bound::new(SENDERS_MAX, SENDER_TIMEOUT));
         let reports = Bound::new(REPORTS_MAX, REPORT_TIMEOUT);
-        Self { readers, senders, reports, started_at: now, requests: AtomicU64::new(0) }
+        let questions = Bound::new(QUESTIONS_MAX, QUESTION_TIMEOUT);
+        Self { readers, senders, reports, questions, started_at: now, requests: AtomicU64::new(0) }
     }
 
     /// Senders wait, and must not take the places of those who look at what is wrong.
@@ -74,6 +80,8 @@ impl Guard {
             &self.senders
         } else if request.uri().path() == limits::PATH {
             &self.reports
+        } else if queries::asks_clickhouse(request.uri().path()) {
+            &self.questions
         } else {
             &self.readers
         }
@@ -106,6 +114,8 @@ pub(super) async fn around(State(guard): State<Arc<Guard>>, request: Request, ne
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         headers.insert(REQUEST_ID, value);
     }
+    // What is here holds text of others: no browser is to take it for anything but what it is said to be.
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Everything here is the state of this moment.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

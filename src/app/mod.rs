@@ -174,12 +174,13 @@ impl App {
             view: view.clone(),
             readiness: health.subscribe(),
             metrics: Arc::clone(&metrics),
-            tokens: Tokens::new(&config.http.tokens),
+            tokens: Tokens::new(&config.http.tokens).with_host_names(&config.http.host_names),
             ingest: ingest_state,
             reload: Some(reload),
             paging: Some(PagingState { view: pager.view, requests: pager.requests, history: storage.reader() }),
             events: Some(EventReaders::new(events)),
             limits: Some(LimitsState { history: storage.reader() }),
+            queries: Some(storage.desk(config)),
         };
         let stop = tasks.token(Stage::Api);
         tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });

@@ -3,7 +3,7 @@
 mod load;
 mod report;
 mod rows;
-mod when;
+pub(in crate::cli) mod when;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,8 +22,8 @@ pub struct Args {
     /// Ask this named query of the configured ClickHouse instead of reading a file
     #[arg(long, value_name = "NAME")]
     query: Option<String>,
-    /// A parameter of the query; give each of them
-    #[arg(long = "param", value_name = "NAME=VALUE", requires = "query")]
+    /// A value for a parameter of the query; those that are not given have their defaults
+    #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", requires = "query")]
     parameters: Vec<String>,
     /// Column with the time of a row
     #[arg(long, value_name = "T", required_unless_present = "expected", requires = "at")]
@@ -84,8 +84,8 @@ Examples:
   floodmark attribute requests.csv --time-column min --at 1596697740 --measure failures --of requests
   floodmark attribute sales.csv --time-column time --at 2026-03-09T10:05:00Z --measure orders --dimensions city,isp
   floodmark attribute forecast.csv --measure real --expected predict --output table
-  floodmark attribute --query traffic_by_minute --param from=2026-03-09T09:30:00Z --param until=2026-03-09T10:06:00Z \\
-      --param service= --param limit=1000000 --time-column minute --at 2026-03-09T10:05:00Z \\
+  floodmark attribute --query traffic_by_minute -p from=2026-03-09T09:30:00Z -p until=2026-03-09T10:06:00Z \\
+      -p limit=1000000 --time-column minute --at 2026-03-09T10:05:00Z \\
       --measure failures --of requests --ignore resends";
 
 /// Attributes the deviation.

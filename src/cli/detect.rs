@@ -1,5 +1,6 @@
 //! `floodmark detect`: anomalies in one series of numbers, row by row.
 
+mod series;
 mod table;
 mod time;
 
@@ -11,7 +12,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::CliError;
+use super::query::held;
+use super::{CliError, Globals};
 use crate::detect::{SeriesDetector, SeriesOptions, Verdict};
 use crate::ingest::LineReader;
 use table::{Columns, Refusal, Row, Table};
@@ -35,19 +37,32 @@ Examples:
   floodmark detect requests-per-minute.csv
   floodmark detect --timestamp-column minute --value-column p99_ms --delimiter ';' latency.csv
   floodmark detect requests-per-minute.csv | awk -F, '$NF == 1'
-  tail -n +1 -f live.csv | floodmark detect -")]
+  tail -n +1 -f live.csv | floodmark detect -
+  floodmark detect --query traffic_over_time -p from=now-7d -p bucket_s=300 --time time --value requests_per_second
+  floodmark detect --query route_latency_over_time -p from=now-1d --time time --value p95_ms --by route
+
+With --by the first column of the output is the series, and the series follow each other.")]
 pub struct Args {
     /// CSV file with a header; `-` is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Column with the time of a row
-    #[arg(long, value_name = "NAME", default_value = "timestamp")]
-    timestamp_column: String,
-    /// Column with the number to judge
-    #[arg(long, value_name = "NAME", default_value = "value")]
-    value_column: String,
+    #[arg(value_name = "FILE", required_unless_present = "query", conflicts_with = "query")]
+    file: Option<PathBuf>,
+    /// Ask this named query of the configured ClickHouse instead of reading a file
+    #[arg(long, value_name = "NAME", requires_all = ["timestamp_column", "value_column"])]
+    query: Option<String>,
+    /// A value for a parameter of the query; those that are not given have their defaults
+    #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", requires = "query")]
+    parameters: Vec<String>,
+    /// With --query: a series for each value of this column
+    #[arg(long, value_name = "COLUMN", requires = "query")]
+    by: Option<String>,
+    /// Column with the time of a row [default: timestamp]
+    #[arg(long, visible_alias = "time", value_name = "NAME")]
+    timestamp_column: Option<String>,
+    /// Column with the number to judge [default: value]
+    #[arg(long, visible_alias = "value", value_name = "NAME")]
+    value_column: Option<String>,
     /// Character between columns, or `tab`
-    #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = delimiter)]
+    #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = delimiter, conflicts_with = "query")]
     delimiter: u8,
     /// Score from which on a row is an alert, between 0 and 1
     #[arg(long, value_name = "SCORE", default_value_t = SeriesOptions::default().alert_score, value_parser = alert_score)]
@@ -67,17 +82,43 @@ fn alert_score(text: &str) -> Result<f64, String> {
     score.ok_or_else(|| "a number from 0.01 to 0.99".to_owned())
 }
 
-/// Judges the file's rows to stdout.
-pub fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let (input, flush_rows) = open(&args.file)?;
+/// Judges the rows of a file, or of a query's answer, to stdout.
+pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
+    let column = |given: &Option<String>, usual: &str| given.clone().unwrap_or_else(|| usual.to_owned());
+    let (timestamp, value) = (column(&args.timestamp_column, "timestamp"), column(&args.value_column, "value"));
+    let columns = Columns { timestamp: &timestamp, value: &value };
+    match (&args.query, &args.file) {
+        (Some(query), _) => of_query(args, query, &columns, globals),
+        (None, Some(file)) => of_file(args, file, &columns),
+        (None, None) => Err(CliError::Usage("name a FILE or a --query".to_owned())),
+    }
+}
+
+fn of_query(args: &Args, query: &str, columns: &Columns<'_>, globals: &Globals) -> Result<ExitCode, CliError> {
+    let answer = held(query, &args.parameters, globals)?;
+    let series = series::series(&answer, columns, args.by.as_deref())?;
+    let mut out = Output::new(std::io::stdout().lock(), false);
+    out.by = args.by.is_some();
+    let mut written = out.header(args.by.as_deref());
+    for (name, rows) in &series {
+        let mut detector = SeriesDetector::new(SeriesOptions { alert_score: args.alert_score });
+        for row in rows {
+            let verdict = detector.step(row.timestamp_ms, row.value);
+            written = written.and_then(|()| out.row(name, row, verdict));
+        }
+    }
+    finished(written.and_then(|()| out.finish()))
+}
+
+fn of_file(args: &Args, file: &Path, columns: &Columns<'_>) -> Result<ExitCode, CliError> {
+    let (input, flush_rows) = open(file)?;
     let mut lines = LineReader::new(input, ROW_BYTES_MAX);
-    let columns = Columns { timestamp: &args.timestamp_column, value: &args.value_column };
-    let name = args.file.display();
-    let table = header(&mut lines, args.delimiter, &columns).with_context(|| format!("cannot use {name}"))?;
+    let name = file.display();
+    let table = header(&mut lines, args.delimiter, columns).with_context(|| format!("cannot use {name}"))?;
     let mut detector = SeriesDetector::new(SeriesOptions { alert_score: args.alert_score });
     let mut out = Output::new(std::io::stdout().lock(), flush_rows);
     let mut refused: BTreeMap<Refusal, u64> = BTreeMap::new();
-    let mut written = out.header();
+    let mut written = out.header(None);
     while written.is_ok() {
         let Some(line) = lines.next_line().with_context(|| format!("cannot read {name}"))? else { break };
         if line.bytes.iter().all(u8::is_ascii_whitespace) && !line.is_skipped() {
@@ -85,21 +126,25 @@ pub fn run(args: &Args) -> Result<ExitCode, CliError> {
         }
         let row = if line.is_skipped() { Err(Refusal::TooLong) } else { table.row(line.bytes) };
         match row {
-            Ok(row) => written = out.row(&row, detector.step(row.timestamp_ms, row.value)),
+            Ok(row) => written = out.row("", &row, detector.step(row.timestamp_ms, row.value)),
             Err(refusal) => show(&name, line.number + 1, refusal, &mut refused),
         }
     }
-    match written.and_then(|()| out.finish()) {
-        // Whoever reads our output has seen enough.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            return Err(anyhow::Error::new(error).context("cannot write to stdout").into());
-        }
-        _ => {}
-    }
+    finished(written.and_then(|()| out.finish()))?;
     for (refusal, count) in refused {
         eprintln!("rejected {count} × {refusal}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn finished(written: std::io::Result<()>) -> Result<ExitCode, CliError> {
+    match written {
+        // Whoever reads our output has seen enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::new(error).context("cannot write to stdout").into())
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// The input, and whether its rows come one by one, so that each is to be answered at once.
@@ -133,24 +178,28 @@ fn show(name: &impl std::fmt::Display, line: i64, refusal: Refusal, refused: &mu
 struct Output<W: Write> {
     writer: csv::Writer<W>,
     flush_rows: bool,
+    /// Whether a row says of which series it is.
+    by: bool,
 }
 
 impl<W: Write> Output<W> {
     fn new(out: W, flush_rows: bool) -> Self {
-        Self { writer: csv::Writer::from_writer(out), flush_rows }
+        Self { writer: csv::Writer::from_writer(out), flush_rows, by: false }
     }
 
-    fn header(&mut self) -> std::io::Result<()> {
-        self.write(["timestamp", "value", "score", "alert"])
+    fn header(&mut self, by: Option<&str>) -> std::io::Result<()> {
+        self.write(by.unwrap_or_default(), ["timestamp", "value", "score", "alert"])
     }
 
-    fn row(&mut self, row: &Row, verdict: Verdict) -> std::io::Result<()> {
+    fn row(&mut self, series: &str, row: &Row, verdict: Verdict) -> std::io::Result<()> {
         let score = format!("{:.6}", verdict.score);
-        self.write([row.timestamp.as_str(), row.number.as_str(), &score, if verdict.alert { "1" } else { "0" }])
+        let alert = if verdict.alert { "1" } else { "0" };
+        self.write(series, [row.timestamp.as_str(), row.number.as_str(), &score, alert])
     }
 
-    fn write(&mut self, fields: [&str; 4]) -> std::io::Result<()> {
-        self.writer.write_record(fields).map_err(|error| match error.into_kind() {
+    fn write(&mut self, series: &str, fields: [&str; 4]) -> std::io::Result<()> {
+        let series = self.by.then_some(series);
+        self.writer.write_record(series.into_iter().chain(fields)).map_err(|error| match error.into_kind() {
             csv::ErrorKind::Io(error) => error,
             other => std::io::Error::other(format!("{other:?}")),
         })?;

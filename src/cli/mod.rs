@@ -16,10 +16,13 @@ mod error;
 mod evaluate;
 pub mod event_sink;
 mod guard;
+mod incidents;
 mod ingest;
 mod ledger;
 mod limits;
+mod moment;
 pub mod output;
+mod query;
 mod replay;
 mod run;
 mod settings;
@@ -96,6 +99,10 @@ enum Command {
     Replay(replay::Args),
     /// Pages, silences and who hears of them; tests of alert rules, and other rules tried on the past
     Alerts(alerts::Args),
+    /// What is known of an incident: timeline, cause, customers to contact, a post-mortem draft
+    Incidents(incidents::Args),
+    /// Ask a question of what is stored: a named query, or SQL
+    Query(query::Args),
     /// Find the combinations of dimension values that explain why a number deviates
     Attribute(attribute::Args),
     /// Find anomalies in a CSV file with times and numbers, online
@@ -153,8 +160,10 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args, &cli.globals),
         Command::Replay(args) => replay::run(&args, &cli.globals),
         Command::Alerts(args) => alerts::run(&args, &cli.globals),
+        Command::Incidents(args) => incidents::run(&args, &cli.globals),
+        Command::Query(args) => query::run(&args, &cli.globals),
         Command::Attribute(args) => attribute::run(&args, &cli.globals),
-        Command::Detect(args) => detect::run(&args),
+        Command::Detect(args) => detect::run(&args, &cli.globals),
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
         Command::Dashboards(args) => dashboards::run(&args),

@@ -1,21 +1,15 @@
 //! A picture of an incident as SVG: load, amplification, failures, and when alerts fired.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use super::score::Trouble;
+use crate::drawing::{Band, Chart, Line, LineStyle, Mark, Panel, Tone, svg};
 use crate::model::{Event, Output, Severity, Timestamp, TransitionEvent};
 
 /// Longest traced run, in minutes: further ones are not drawn.
 const MINUTES_MAX: i64 = 10_080;
 /// Alerts named in a picture; later ones are left out.
 const ALERTS_MAX: usize = 8;
-const WIDTH: f64 = 860.0;
-const LEFT: f64 = 64.0;
-const RIGHT: f64 = 24.0;
-const TOP: f64 = 58.0;
-const PANEL: f64 = 92.0;
-const GAP: f64 = 30.0;
 
 /// One minute of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,127 +74,48 @@ impl Trace {
     }
 }
 
-/// A line of a picture: what it shows, and its value in each minute.
-struct Panel {
-    title: &'static str,
-    colour: &'static str,
-    values: Vec<(f64, f64)>,
-}
-
-/// The picture. It has a background and colours of its own, for light and dark pages alike.
+/// The picture.
 #[must_use]
 pub fn picture(trace: &Trace) -> String {
-    let panels = panels(trace);
     let minutes = trace.minutes.keys().last().map_or(1.0, |last| *last as f64 + 1.0);
-    let height = TOP + panels.len() as f64 * (PANEL + GAP) + 18.0 + 16.0 * trace.alerts.len() as f64;
-    let x = |minute: f64| LEFT + minute / minutes * (WIDTH - LEFT - RIGHT);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" font-family=\"sans-serif\" \
-         font-size=\"12\">\n<rect width=\"{WIDTH}\" height=\"{height:.0}\" fill=\"#ffffff\"/>\n\
-         <text x=\"{LEFT}\" y=\"22\" font-size=\"14\" fill=\"#1f2933\">{}</text>\n",
-        escaped(&trace.title)
-    );
-    for (index, panel) in panels.iter().enumerate() {
-        let top = TOP + index as f64 * (PANEL + GAP);
-        let (from, to) = (x(trace.trouble.0), x(trace.trouble.1.min(minutes)));
-        line(
-            &mut svg,
-            &format!(
-                "<rect x=\"{from:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"{PANEL}\" fill=\"#fdecea\"/>",
-                to - from
-            ),
-        );
-        draw(&mut svg, panel, top, &x);
-    }
-    let bottom = TOP + panels.len() as f64 * (PANEL + GAP) - GAP;
-    for (index, (minute, label, page)) in trace.alerts.iter().enumerate() {
-        let colour = if *page { "#b42318" } else { "#b54708" };
-        let (at, y) = (x(*minute), bottom + 36.0 + 16.0 * index as f64);
-        line(
-            &mut svg,
-            &format!(
-                "<line x1=\"{at:.1}\" y1=\"{TOP}\" x2=\"{at:.1}\" y2=\"{:.1}\" stroke=\"{colour}\" stroke-dasharray=\"3 3\"/>",
-                y - 4.0
-            ),
-        );
-        let (anchor, from) = if at > WIDTH * 0.6 { ("end", at - 4.0) } else { ("start", at + 4.0) };
-        let text = format!("{} {label}", clock(*minute));
-        line(
-            &mut svg,
-            &format!(
-                "<text x=\"{from:.1}\" y=\"{y:.1}\" fill=\"{colour}\" text-anchor=\"{anchor}\">{}</text>",
-                escaped(&text)
-            ),
-        );
-    }
-    svg.push_str("</svg>\n");
-    svg
+    let mark = |(minute, label, page): &(f64, String, bool)| Mark {
+        at: *minute,
+        label: format!("{} {label}", clock(*minute)),
+        tone: if *page { Tone::Harm } else { Tone::Notice },
+    };
+    svg(&Chart {
+        title: trace.title.clone(),
+        span: (0.0, minutes),
+        bands: vec![Band { span: trace.trouble, label: String::new() }],
+        panels: panels(trace),
+        marks: trace.alerts.iter().map(mark).collect(),
+        ..Chart::default()
+    })
 }
 
 fn panels(trace: &Trace) -> Vec<Panel> {
-    let series = |value: &dyn Fn(&Minute) -> f64| -> Vec<(f64, f64)> {
-        trace.minutes.iter().map(|(minute, counts)| (*minute as f64 + 0.5, value(counts))).collect()
+    let panel = |title: &str, tone: Tone, value: &dyn Fn(&Minute) -> f64| {
+        let points = trace.minutes.iter().map(|(minute, counts)| (*minute as f64 + 0.5, value(counts))).collect();
+        let line = Line { label: String::new(), tone, style: LineStyle::Solid, points };
+        Panel { title: title.to_owned(), lines: vec![line], peak: None }
     };
     let per_second = |count: u64| count as f64 / 60.0;
     let of = |count: u64, whole: u64| count as f64 / whole.max(1) as f64;
     let internal = trace.minutes.values().any(|minute| minute.calls > 0);
-    let mut panels = vec![Panel {
-        title: "requests a second, calls between services included",
-        colour: "#1d4ed8",
-        values: series(&|minute| per_second(minute.edge + minute.calls)),
-    }];
-    if internal {
-        let values = series(&|minute| of(minute.calls, minute.edge));
-        panels.push(Panel { title: "calls between services for each request", colour: "#6d28d9", values });
+    let load = panel("requests a second, calls between services included", Tone::Whole, &|minute| {
+        per_second(minute.edge + minute.calls)
+    });
+    let amplification = if internal {
+        panel("calls between services for each request", Tone::Ratio, &|minute| of(minute.calls, minute.edge))
     } else {
-        let values = series(&|minute| of(minute.edge, minute.first));
-        panels.push(Panel { title: "attempts for each logical request", colour: "#6d28d9", values });
-    }
-    let values = series(&|minute| 100.0 * of(minute.failed, minute.edge));
-    panels.push(Panel { title: "failed requests, %", colour: "#b42318", values });
-    panels
-}
-
-fn draw(svg: &mut String, panel: &Panel, top: f64, x: &dyn Fn(f64) -> f64) {
-    let highest = panel.values.iter().map(|(_, value)| *value).fold(0.0, f64::max).max(1e-9);
-    let bottom = top + PANEL;
-    line(svg, &format!("<text x=\"{LEFT}\" y=\"{:.1}\" fill=\"#52606d\">{}</text>", top - 6.0, panel.title));
-    line(
-        svg,
-        &format!("<line x1=\"{LEFT}\" y1=\"{bottom}\" x2=\"{}\" y2=\"{bottom}\" stroke=\"#9aa5b1\"/>", WIDTH - RIGHT),
-    );
-    for (value, y) in [(highest, top + 10.0), (0.0, bottom)] {
-        line(
-            svg,
-            &format!("<text x=\"{}\" y=\"{y:.1}\" text-anchor=\"end\" fill=\"#52606d\">{value:.1}</text>", LEFT - 6.0),
-        );
-    }
-    let mut points = String::new();
-    for (minute, value) in &panel.values {
-        // Writing to a string does not fail.
-        let _ = write!(points, "{:.1},{:.1} ", x(*minute), bottom - value / highest * (PANEL - 4.0));
-    }
-    line(
-        svg,
-        &format!(
-            "<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\" points=\"{}\"/>",
-            panel.colour,
-            points.trim_end()
-        ),
-    );
-}
-
-fn line(svg: &mut String, text: &str) {
-    svg.push_str(text);
-    svg.push('\n');
+        panel("attempts for each logical request", Tone::Ratio, &|minute| of(minute.edge, minute.first))
+    };
+    let failed = panel("failed requests, %", Tone::Harm, &|minute| 100.0 * of(minute.failed, minute.edge));
+    vec![load, amplification, failed]
 }
 
 /// Minutes since the start as `1:05:30`.
 fn clock(minute: f64) -> String {
     let seconds = (minute * 60.0).round() as i64;
     format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -7,7 +7,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::clickhouse_child::EngineChild;
-use super::clickhouse_files::{EngineDirectory, reader_access};
+use super::clickhouse_files::{EngineDirectory, desk_password, reader_access};
 use super::clickhouse_supervisor::{EngineState, Supervisor};
 use super::{Credentials, LocalError, Users};
 
@@ -118,6 +118,12 @@ impl LocalClickHouse {
     pub fn of_another_process(directory: &std::path::Path) -> Option<(String, Credentials)> {
         let (port, password) = reader_access(directory)?;
         Some((format!("http://127.0.0.1:{port}"), Credentials::reader(password)))
+    }
+
+    /// As whom to ask questions of others there. `None` when none was ever started there by a version that knows that user.
+    #[must_use]
+    pub fn desk_of_another_process(directory: &std::path::Path) -> Option<Credentials> {
+        desk_password(directory).map(Credentials::desk)
     }
 
     /// HTTP interface; stays the same when the engine is restarted.

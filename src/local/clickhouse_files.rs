@@ -63,6 +63,7 @@ impl EngineDirectory {
         }
         write_private(&self.path.join("users.xml"), &users.to_xml(databases))?;
         write_private(&self.path.join("reader"), &users.reader.password)?;
+        write_private(&self.path.join("desk"), &users.desk.password)?;
         write_private(&self.config_path(), &config_xml(memory_bytes_max))
     }
 
@@ -134,6 +135,11 @@ impl EngineDirectory {
             Err(error) => format!("(cannot read {}: {error})", self.stderr_path().display()),
         }
     }
+}
+
+/// The password of the user that questions are asked as, for other processes of the same user.
+pub(super) fn desk_password(directory: &Path) -> Option<String> {
+    fs::read_to_string(directory.join("desk")).ok()
 }
 
 /// Address and password of the engine that a process keeps in `directory`, as far as its files say. They may be left over

@@ -3,6 +3,7 @@
 mod client;
 mod error;
 pub mod history;
+mod incidents;
 pub mod limit_history;
 mod migrate;
 pub mod named_queries;
@@ -15,8 +16,9 @@ mod schema;
 mod task;
 mod writer;
 
-pub use client::{ClickHouse, Endpoint};
+pub use client::{ByteStream, ClickHouse, Endpoint};
 pub use error::StoreError;
+pub use incidents::{incident_alerts, incident_history, incident_records};
 pub use migrate::{MigrationError, check_schema, migrate};
 pub use plans::answer_plans;
 pub use retention::apply_retention;

@@ -97,6 +97,7 @@ async fn serve(history: ClickHouse) -> String {
         paging: None,
         events: None,
         limits: Some(LimitsState { history }),
+        queries: None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/api/v1/limits/what-if", listener.local_addr().unwrap());

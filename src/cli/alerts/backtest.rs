@@ -9,6 +9,7 @@ use anyhow::Context as _;
 
 use super::{backtest_files, backtest_report, backtest_stored};
 use crate::backtest::{Side, diff};
+use crate::cli::moment::moment;
 use crate::cli::output::OutputArgs;
 use crate::cli::{CliError, Globals, settings};
 use crate::clock;
@@ -94,14 +95,4 @@ fn span(args: &Args) -> Result<(Timestamp, Timestamp), CliError> {
         return Err(CliError::Usage(format!("--until ({until}) must be after --since ({from})")));
     }
     Ok((from, until))
-}
-
-/// A time in RFC 3339, or how long before `now`.
-fn moment(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
-    if let Ok(ago) = humantime::parse_duration(text) {
-        return Ok(now.plus(-i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)));
-    }
-    Timestamp::parse_rfc3339(text).map_err(|_| {
-        CliError::Usage(format!("\"{text}\" is neither a time (2026-03-01T00:00:00Z) nor a duration (30d)"))
-    })
 }

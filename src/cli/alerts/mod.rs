@@ -5,7 +5,7 @@ mod backtest;
 mod backtest_files;
 mod backtest_report;
 mod backtest_stored;
-mod client;
+pub(in crate::cli) mod client;
 mod dead_letters;
 mod history;
 mod list;

@@ -1,20 +1,12 @@
 //! Where the rows come from: a file, read twice and never held, or the answer of a named query.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
-use crate::cli::ledger::access::Access;
+use crate::cli::query::held;
 use crate::cli::{CliError, Globals};
-use crate::store::named_queries::{NamedQuery, ParameterKind, Value};
-use crate::telemetry;
-
-/// A query that takes longer than this has failed.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(300);
-/// Rows of a query's answer that are held. A query has a limit of its own; this one keeps memory below a gigabyte.
-pub(super) const QUERY_ROWS_MAX: usize = 2_000_000;
 
 /// A table with a header.
 pub(super) enum Rows {
@@ -33,28 +25,8 @@ impl Rows {
 
     /// Asks a named query.
     pub(super) fn of_query(name: &str, parameters: &[String], globals: &Globals) -> Result<Self, CliError> {
-        let names = || NamedQuery::all().iter().map(|query| query.name).collect::<Vec<_>>().join(", ");
-        let query = NamedQuery::find(name)
-            .ok_or_else(|| CliError::Usage(format!("there is no query {name}; there are {}", names())))?;
-        let values = values(query, parameters)?;
-        let config = globals.load_config()?;
-        telemetry::init(&globals.log, true).map_err(|error| CliError::Usage(error.to_string()))?;
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-        let answer: Vec<Map<String, Json>> = runtime.block_on(async {
-            let access = Access::open(&config, QUERY_TIMEOUT).await?;
-            let access = access.ok_or_else(|| anyhow!("nothing was stored yet: there is nothing to ask"))?;
-            let answer = access.clickhouse.ask(query, values).await;
-            access.close().await?;
-            anyhow::Ok(answer?)
-        })?;
-        if answer.len() > QUERY_ROWS_MAX {
-            return Err(anyhow!("the query gives more than {QUERY_ROWS_MAX} rows; ask for less").into());
-        }
+        let answer = held(name, parameters, globals)?;
         let header: Vec<String> = answer.first().map(|row| row.keys().cloned().collect()).unwrap_or_default();
-        if header.is_empty() {
-            return Err(anyhow!("the query gives no rows").into());
-        }
         let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let rows = answer.iter().map(|row| row.values().map(text).collect()).collect();
         Ok(Self::Held { header, rows })
@@ -98,46 +70,4 @@ impl Rows {
 fn open(path: &Path) -> anyhow::Result<csv::Reader<std::fs::File>> {
     let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     Ok(csv::ReaderBuilder::new().flexible(true).from_reader(file))
-}
-
-fn values(query: &'static NamedQuery, given: &[String]) -> Result<Vec<(&'static str, Value)>, CliError> {
-    let usage = |text: String| CliError::Usage(format!("query {}: {text}", query.name));
-    let mut values: Vec<(&'static str, Value)> = Vec::new();
-    for given in given {
-        let (name, text) = given.split_once('=').ok_or_else(|| usage(format!("--param {given} is not NAME=VALUE")))?;
-        let parameter = query.parameters.iter().find(|parameter| parameter.name == name);
-        let parameter = parameter.ok_or_else(|| usage(format!("there is no parameter {name}")))?;
-        let wrong = || usage(format!("{name}={text} is not what it takes: {}", what(parameter.kind)));
-        let value = match parameter.kind {
-            ParameterKind::Text => Value::Text(text.to_owned()),
-            ParameterKind::Count => Value::Count(text.parse().map_err(|_| wrong())?),
-            ParameterKind::Number => {
-                Value::Number(text.parse().ok().filter(|n: &f64| n.is_finite()).ok_or_else(wrong)?)
-            }
-            ParameterKind::Moment => Value::Moment(moment(text).ok_or_else(wrong)?),
-        };
-        values.push((parameter.name.as_str(), value));
-    }
-    for parameter in &query.parameters {
-        if !values.iter().any(|(name, _)| *name == parameter.name) {
-            let kind = what(parameter.kind);
-            return Err(usage(format!("--param {}=… is missing ({kind})", parameter.name)));
-        }
-    }
-    Ok(values)
-}
-
-fn what(kind: ParameterKind) -> &'static str {
-    match kind {
-        ParameterKind::Text => "a text",
-        ParameterKind::Count => "a whole number",
-        ParameterKind::Number => "a number",
-        ParameterKind::Moment => "a time",
-    }
-}
-
-/// A time as ClickHouse takes it.
-fn moment(text: &str) -> Option<String> {
-    let moment = jiff::Timestamp::from_millisecond(super::when::epoch_ms(text)?).ok()?;
-    Some(moment.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string())
 }

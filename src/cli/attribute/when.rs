@@ -2,7 +2,7 @@
 
 /// Epoch milliseconds of a time: a number of seconds, milli-, micro- or nanoseconds, told apart by size; RFC 3339; a date
 /// and time without a zone (UTC); a date.
-pub(super) fn epoch_ms(text: &str) -> Option<i64> {
+pub(in crate::cli) fn epoch_ms(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
         return of_number(number);

@@ -85,7 +85,8 @@ impl Table {
     }
 }
 
-fn value(text: &str) -> Option<f64> {
+/// A number; NaN where it is missing, none where it is no number.
+pub(super) fn value(text: &str) -> Option<f64> {
     if text.is_empty() || MISSING.iter().any(|missing| text.eq_ignore_ascii_case(missing)) {
         return Some(f64::NAN);
     }

@@ -14,6 +14,8 @@ const LOCAL_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client, and the engine that was started for it.
 pub(in crate::cli) struct Access {
     pub(in crate::cli) clickhouse: ClickHouse,
+    /// Where questions of others are asked, with `readonly` beside each.
+    pub(in crate::cli) desk: Endpoint,
     engine: Option<LocalClickHouse>,
 }
 
@@ -24,7 +26,8 @@ impl Access {
             let endpoint = Endpoint::from_config(&config.clickhouse, url)
                 .context("cannot read clickhouse.password_file")
                 .map(|endpoint| Endpoint { timeout, ..endpoint })?;
-            return Ok(Some(Self { clickhouse: ClickHouse::new(&endpoint), engine: None }));
+            let desk = desk_elsewhere(config, &endpoint)?;
+            return Ok(Some(Self { clickhouse: ClickHouse::new(&endpoint), desk, engine: None }));
         }
         let program = std::env::current_exe().context("cannot find the path of this program")?;
         let options = LocalClickHouseOptions::new(program, &config.local, &config.clickhouse.database);
@@ -39,16 +42,20 @@ impl Access {
         if let Some((url, reader)) = LocalClickHouse::of_another_process(&options.directory) {
             let probe = ClickHouse::new(&endpoint(&url, &reader, LOCAL_ANSWER_TIMEOUT));
             if answers(&probe).await {
-                let clickhouse = ClickHouse::new(&endpoint(&url, &reader, timeout));
-                return Ok(Some(Self { clickhouse, engine: None }));
+                let reader = endpoint(&url, &reader, timeout);
+                let desk = LocalClickHouse::desk_of_another_process(&options.directory);
+                let desk = desk.map_or_else(|| reader.clone(), |desk| endpoint(&url, &desk, timeout));
+                return Ok(Some(Self { clickhouse: ClickHouse::new(&reader), desk, engine: None }));
             }
         }
         if !options.directory.join("data").exists() {
             return Ok(None);
         }
         let engine = LocalClickHouse::start(options).await.context("the local clickhouse is not running")?;
-        let clickhouse = ClickHouse::new(&endpoint(engine.url(), &engine.users().reader, timeout));
-        Ok(Some(Self { clickhouse, engine: Some(engine) }))
+        let users = engine.users();
+        let clickhouse = ClickHouse::new(&endpoint(engine.url(), &users.reader, timeout));
+        let desk = endpoint(engine.url(), &users.desk, timeout);
+        Ok(Some(Self { clickhouse, desk, engine: Some(engine) }))
     }
 
     /// Ends the engine that was started for it, if one was.
@@ -58,6 +65,13 @@ impl Access {
             None => Ok(()),
         }
     }
+}
+
+/// The configured user for questions, else the one for everything.
+fn desk_elsewhere(config: &Config, endpoint: &Endpoint) -> anyhow::Result<Endpoint> {
+    let Some(user) = &config.query.user else { return Ok(endpoint.clone()) };
+    let password = config.query.secret().context("cannot read query.password_file")?.unwrap_or_default();
+    Ok(Endpoint { user: user.clone(), password, ..endpoint.clone() })
 }
 
 /// The files may be left over from a service that has ended, and its port taken by something else since.

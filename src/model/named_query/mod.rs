@@ -178,6 +178,10 @@ macro_rules! known {
 }
 
 known! {
+    /// What alerts did.
+    ALERTS_BETWEEN = alerts_between;
+    /// Reports of incidents.
+    INCIDENTS_BETWEEN = incidents_between;
     /// Which offset ranges are not accounted for exactly once.
     LEDGER_PROOF = ledger_proof;
     /// What the ledger says of each partition.
@@ -224,6 +228,8 @@ mod tests {
     #[test]
     fn what_code_asks_for_is_there() {
         for (known, name) in [
+            (&ALERTS_BETWEEN, "alerts_between"),
+            (&INCIDENTS_BETWEEN, "incidents_between"),
             (&LEDGER_PROOF, "ledger_proof"),
             (&LEDGER_TOTALS, "ledger_totals"),
             (&PAGES_SAID, "pages_said"),

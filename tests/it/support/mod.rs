@@ -15,6 +15,7 @@ pub mod notifier;
 pub mod platform_day;
 pub mod probes;
 pub mod proxy;
+pub mod questions;
 pub mod redis;
 pub mod service;
 pub mod set_score;
