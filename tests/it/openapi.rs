@@ -86,6 +86,18 @@ async fn the_document_is_valid_and_answers_are_what_it_says() {
             "/api/v1/query_range?series=requests_per_second&start=1772359200&end=1772362800",
             "",
         ),
+        (
+            "get",
+            "/api/v1/limits/what-if",
+            "/api/v1/limits/what-if?limit=100/min&sweep=10/min..1000/min&since=2026-03-01T10:00:00Z&until=2026-03-01T14:00:00Z",
+            "",
+        ),
+        (
+            "post",
+            "/api/v1/limits/what-if",
+            "/api/v1/limits/what-if",
+            r#"{"limit": "10/s", "since": "2026-03-01T10:00:00Z", "until": "2026-03-01T14:00:00Z", "plans": {"free": ["acme"]}}"#,
+        ),
         ("get", "/api/v1/incidents/{id}", "/api/v1/incidents/never", ""),
         ("post", "/api/v1/sql", "/api/v1/sql", "SELECT * FROM system.processes"),
     ];
