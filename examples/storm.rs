@@ -1,6 +1,7 @@
 //! `cargo run --release --example storm`: fifty thousand subscriptions at once, through the pager alone and through the
 //! whole core: how many pages, how long, how much memory.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use floodmark::alert::Rules;
@@ -20,7 +21,7 @@ const START: Timestamp = Timestamp::from_millis(1_772_360_105_000);
 const LIMITS: &str = "[[limits]]\nname = \"storm\"\nrequests = 9\nper = \"10s\"\n";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let rules = Rules::shipped()?;
+    let rules = Arc::new(Rules::shipped()?);
     pager_alone(&rules);
     whole_core(&rules)
 }
@@ -65,7 +66,7 @@ fn transition(number: usize, event: TransitionEvent) -> Output {
     })
 }
 
-fn pager_alone(rules: &Rules) {
+fn pager_alone(rules: &Arc<Rules>) {
     let mut pager = Pager::new(PagerSettings::new(&PagingConfig::default(), rules));
     for event in [TransitionEvent::Firing, TransitionEvent::Resolved] {
         let outputs: Vec<Output> = (0..SUBSCRIPTIONS).map(|number| transition(number, event)).collect();
@@ -78,10 +79,10 @@ fn pager_alone(rules: &Rules) {
     }
 }
 
-fn whole_core(rules: &Rules) -> Result<(), Box<dyn std::error::Error>> {
+fn whole_core(rules: &Arc<Rules>) -> Result<(), Box<dyn std::error::Error>> {
     let limits = Limits::parse(LIMITS, "limits")?;
     let flow = FlowConfig { cells_max: 200_000, ..FlowConfig::default() };
-    let mut pipeline = Pipeline::new(&Settings { flow, rules: rules.clone(), limits });
+    let mut pipeline = Pipeline::new(&Settings { flow, rules: Rules::clone(rules), limits });
     let mut pager = Pager::new(PagerSettings::new(&PagingConfig::default(), rules));
     for second in 0..40_i64 {
         let mut outputs = Vec::new();

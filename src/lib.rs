@@ -23,6 +23,7 @@ pub mod guard;
 pub mod incident;
 pub mod ingest;
 mod kafka_client;
+pub mod limits;
 pub mod local;
 pub mod metrics;
 pub mod model;

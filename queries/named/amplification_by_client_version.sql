@@ -2,8 +2,7 @@
 -- owner: on-call
 -- budget: interactive
 -- How many attempts each client version makes for one request, and how many subscriptions use it. A version far above
---     the others
--- repeats failed requests without end: `customers_on_version` lists who runs it.
+-- the others repeats failed requests without end: `customers_on_version` lists who runs it.
 -- `upstream_tries_per_request` is what proxies add behind the edge: what reaches a service is the product.
 -- Cost: the days of the range in the rollup.
 -- parameter from DateTime64(3, 'UTC') = now-1h: the beginning

@@ -2,12 +2,9 @@
 -- owner: on-call
 -- budget: report
 -- What each change of the range was followed by: `window_minutes` before it beside as long after it, over the requests
---     of its service or
--- client. `requests_per_subscription_ratio` far above 1 is a release whose clients ask more for the same. Traffic of
---     another hour
--- of the day differs as well: take small windows, and look at `traffic_over_time` before blaming a change. The minute
---     of the change
--- itself is in neither window.
+-- of its service or client. `requests_per_subscription_ratio` far above 1 is a release whose clients ask more for the
+-- same. Traffic of another hour of the day differs as well: take small windows, and look at `traffic_over_time` before
+-- blaming a change. The minute of the change itself is in neither window.
 -- Cost: the days of the newest 50 changes (or `limit`) in the rollup.
 -- parameter from DateTime64(3, 'UTC') = now-7d: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

@@ -2,8 +2,7 @@
 -- owner: support
 -- budget: interactive
 -- Whom to write to about a client version: who runs it, since when, how hard, and their share of its harm (repeats and
---     failures). Start
--- with the first rows; a version that is empty stands for clients that do not say.
+-- failures). Start with the first rows; a version that is empty stands for clients that do not say.
 -- Cost: the days of the range in the rollup; it is also what `floodmark incidents export --csv` is made of.
 -- parameter client String: the client
 -- parameter client_version String = : only this version; empty for all

@@ -2,8 +2,8 @@
 -- owner: on-call
 -- budget: report
 -- How much of each service's error budget is used. A failure is a 5xx; 429 is the platform doing what it promised.
---     `burn_rate_1h` and
--- `burn_rate_6h` are how many times faster than allowed it burns now: 1 lasts exactly for the range.
+-- `burn_rate_1h` and `burn_rate_6h` are how many times faster than allowed it burns now: 1 lasts exactly for the
+-- range.
 -- Cost: the days of the range in the rollup, three columns.
 -- parameter from DateTime64(3, 'UTC') = now-30d: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

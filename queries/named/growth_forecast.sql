@@ -2,10 +2,9 @@
 -- owner: capacity
 -- budget: report
 -- Daily peaks of memory (of each source) or of load (of each service, requests in its busiest minute), a line through
---     them, and the day on
--- which the line meets the limit on the worst weekday. Only whole days count, three at least; from fourteen days on
---     weekdays are
--- told apart. A fit below 0.5 is no trend. Nothing here knows what you are going to release.
+-- them, and the day on which the line meets the limit on the worst weekday. Only whole days count, three at least;
+-- from fourteen days on weekdays are told apart. A fit below 0.5 is no trend. Nothing here knows what you are going to
+-- release.
 -- Cost: the days of the range: two metrics of the raw signals, or the rollup.
 -- parameter from DateTime64(3, 'UTC') = now-28d: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

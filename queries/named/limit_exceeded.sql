@@ -2,9 +2,8 @@
 -- owner: on-call
 -- budget: interactive
 -- Which subscriptions made more than `limit_per_minute` requests to `routes` in a minute of the clock, how often, and
---     by how much.
--- A gateway that counts in sliding spans may differ at the edges of minutes. To try another limit, see `floodmark
---     limits what-if`.
+-- by how much. A gateway that counts in sliding spans may differ at the edges of minutes. To try another limit, see
+-- `floodmark limits what-if`.
 -- Cost: the days of the range in the rollup.
 -- parameter from DateTime64(3, 'UTC') = now-24h: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

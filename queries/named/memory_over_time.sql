@@ -2,7 +2,7 @@
 -- owner: on-call
 -- budget: interactive
 -- Memory of each source beside its limit. A straight climb that restarts do not end is a leak; `growth_forecast` says
---     when it is full.
+-- when it is full.
 -- Cost: two metrics of the raw signals, nothing else of them.
 -- parameter from DateTime64(3, 'UTC') = now-6h: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

@@ -2,8 +2,7 @@
 -- owner: on-call
 -- budget: interactive
 -- How full each pool is. `in_use` that never falls while the load does is a leak; `in_use` at `size` is exhaustion.
---     `outstanding` is what was
--- taken and not given back, by the counters: it should come back to where it was.
+-- `outstanding` is what was taken and not given back, by the counters: it should come back to where it was.
 -- Cost: five metrics of the raw signals, nothing else of them.
 -- parameter from DateTime64(3, 'UTC') = now-6h: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

@@ -2,8 +2,7 @@
 -- owner: on-call
 -- budget: interactive
 -- Which ClickHouse queries take most memory and read most. The first rows are what an incident of memory is made of:
---     give them a
--- budget in CI (`floodmark guard preflight`) or a limit in the guard's policy.
+-- give them a budget in CI (`floodmark guard preflight`) or a limit in the guard's policy.
 -- Cost: the days of the range in the raw query runs.
 -- parameter from DateTime64(3, 'UTC') = now-24h: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

@@ -2,7 +2,7 @@
 -- owner: on-call
 -- budget: interactive
 -- Which ClickHouse queries take longest. A query that became slow on a day belongs to a release of that day
---     (`change_impact`).
+-- (`change_impact`).
 -- Cost: the days of the range in the raw query runs; no text of a query but one for each fingerprint is kept.
 -- parameter from DateTime64(3, 'UTC') = now-24h: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

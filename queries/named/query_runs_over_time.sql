@@ -2,7 +2,7 @@
 -- owner: on-call
 -- budget: interactive
 -- What the watched ClickHouse servers do: queries that ended, failed and were killed, their memory, what they read,
---     how long they took.
+-- how long they took.
 -- Cost: the days of the range in the raw query runs, without their texts.
 -- parameter from DateTime64(3, 'UTC') = now-6h: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

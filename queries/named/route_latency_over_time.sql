@@ -2,8 +2,7 @@
 -- owner: on-call
 -- budget: interactive
 -- How long each route takes, step by step. Routes that slow down together share what is behind them; one alone has
---     changed itself.
--- Durations are in buckets of 9 %, so neighbours may be equal.
+-- changed itself. Durations are in buckets of 9 %, so neighbours may be equal.
 -- Cost: the days of the range in the rollup, with durations.
 -- parameter from DateTime64(3, 'UTC') = now-6h: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

@@ -2,8 +2,7 @@
 -- owner: support
 -- budget: interactive
 -- What a subscription did, step by step: load, failures, repeats, how long it waited, what it mostly asked for. For
---     the talk with a
--- customer who asks why, and for support before the talk.
+-- the talk with a customer who asks why, and for support before the talk.
 -- Cost: the subscription's own rows of the rollup, a few granules a day.
 -- parameter subscription String: whose day
 -- parameter from DateTime64(3, 'UTC') = now-24h: the beginning

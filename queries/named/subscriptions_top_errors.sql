@@ -2,8 +2,7 @@
 -- owner: on-call
 -- budget: interactive
 -- Whose requests fail most, and on which route. Many subscriptions with the same worst route are a fault of ours; one
---     that fails
--- alone is usually its own doing (a wrong argument gives 4xx, which are not counted here; 429 are).
+-- that fails alone is usually its own doing (a wrong argument gives 4xx, which are not counted here; 429 are).
 -- Cost: the days of the range in the rollup.
 -- parameter from DateTime64(3, 'UTC') = now-1h: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

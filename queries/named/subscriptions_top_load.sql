@@ -2,8 +2,7 @@
 -- owner: on-call
 -- budget: interactive
 -- Who asks most at the edge (calls between services are not counted), with how much of it fails and is repeated. Look
---     at the
--- first rows when load is high and nothing else is known: one customer far above the rest is the usual answer.
+-- at the first rows when load is high and nothing else is known: one customer far above the rest is the usual answer.
 -- Cost: the days of the range in the rollup, whatever their hours.
 -- parameter from DateTime64(3, 'UTC') = now-1h: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

@@ -2,8 +2,7 @@
 -- owner: on-call
 -- budget: interactive
 -- Who repeats requests most, and with which client. With one client version on top, look at
---     `amplification_by_client_version`;
--- then `customers_on_version` tells whom to write to.
+-- `amplification_by_client_version`; then `customers_on_version` tells whom to write to.
 -- Cost: the days of the range in the rollup.
 -- parameter from DateTime64(3, 'UTC') = now-1h: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

@@ -2,8 +2,7 @@
 -- owner: on-call
 -- budget: interactive
 -- The edge as a curve: load, failures, repeats, how long requests took, how many subscriptions were there. All filters
---     are
--- optional; with a subscription or a client version this is its own curve.
+-- are optional; with a subscription or a client version this is its own curve.
 -- Cost: the days of the range in the rollup.
 -- parameter from DateTime64(3, 'UTC') = now-6h: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

@@ -2,8 +2,7 @@
 -- owner: on-call
 -- budget: interactive
 -- Load and attempts per request of each client version as curves; the eight with most requests in the range. The
---     picture of a
--- retry storm: one version leaves the others.
+-- picture of a retry storm: one version leaves the others.
 -- Cost: the days of the range in the rollup, read twice.
 -- parameter from DateTime64(3, 'UTC') = now-6h: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

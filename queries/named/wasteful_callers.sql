@@ -2,8 +2,7 @@
 -- owner: support
 -- budget: report
 -- Patterns that a customer could have cheaper, a row for each subscription and pattern: numbers, what to tell them,
---     and how many
--- requests it would save. Patterns may overlap, so their savings do not add up.
+-- and how many requests it would save. Patterns may overlap, so their savings do not add up.
 -- searches_per_start: more searches than starts, where one search for each start would do.
 -- creates_one_by_one: many creates in a minute, where a batch would do.
 -- no_reuse: something is made for almost every start, where it could be kept and used again.
@@ -11,7 +10,7 @@
 --     (newest `raw_minutes`).
 -- before_retry_after: the same again sooner than a 429 or 503 said, by the attribute `retry_after` (s) or else
 --     `retry_after_s` (newest `raw_minutes`).
--- repeats_failed: more than one attempt for two requests on average.
+-- repeats_failed: three attempts for two requests, or more.
 -- Cost: the days of the range in the rollup twice, and `raw_minutes` of the raw requests, sorted in memory.
 -- parameter from DateTime64(3, 'UTC') = now-24h: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it

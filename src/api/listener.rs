@@ -254,7 +254,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_drips_a_head_is_closed_and_one_that_sent_it_is_not() {
-        let address = start(8, Duration::from_millis(200), LONG).await;
+        let address = start(8, Duration::from_millis(500), LONG).await;
         let mut patient = TcpStream::connect(address).await.unwrap();
         assert_eq!(ask(&mut patient).await, ANSWER);
         rest(&mut patient).await;

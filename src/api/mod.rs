@@ -12,6 +12,7 @@
 //! | `POST` and `DELETE /api/v1/pages/{key}/acknowledge` | somebody takes a page, or gives it back |
 //! | `/api/v1/silences`, `DELETE /api/v1/silences/{id}` | silences; `POST` makes one |
 //! | `/api/v1/alerts/history` | what was said of pages, from ClickHouse; `since`, `until`, `key`, `limit` |
+//! | `/api/v1/limits/what-if` (also `POST`) | what a request limit would have done, see [`limits`] |
 //! | `/api/v1/events` | pages and transitions as they come (server-sent events), see [`events`] |
 //! | `/api/v1/queries`, `/api/v1/queries/{name}` | the named queries: what they take and give |
 //! | `/api/v1/queries/{name}/results` | runs one; parameters in the address, or in the body of a POST |
@@ -31,6 +32,7 @@ mod events;
 mod handlers;
 mod intake;
 mod layer;
+mod limits;
 mod listener;
 pub mod openapi;
 mod origin;
@@ -47,6 +49,7 @@ use auth::Shows;
 pub use auth::{Tokens, hash};
 pub use events::EventReaders;
 pub use intake::{IngestState, RecordRejection};
+pub use limits::LimitsState;
 pub use readiness::{Component, ComponentReport, ComponentStatus, Health, Overall, Readiness};
 pub use reload::{RELOADS_BOUND, ReloadDesk, ReloadError, ReloadRequest};
 pub use transport::{TlsError, tls_acceptor};
@@ -97,6 +100,8 @@ pub struct ApiState {
     pub events: Option<EventReaders>,
     /// Who asks questions to the tables; absent: nobody.
     pub queries: Option<QueryDesk>,
+    /// Limits tried on the past; absent: there is none.
+    pub limits: Option<LimitsState>,
 }
 
 /// All routes. Health is open to all; reading and sending may need a token.
@@ -155,6 +160,11 @@ pub fn router(state: ApiState) -> Router {
     }
     let described = Router::new().route("/api/v1/openapi.json", get(openapi::document));
     router = router.merge(described);
+    if let Some(state) = state.limits {
+        let asked = get(limits::by_parameters).post(limits::by_body);
+        let trying = Router::new().route(limits::PATH, asked).route_layer(may(Scope::Read));
+        router = router.merge(trying.layer(DefaultBodyLimit::max(limits::QUESTION_BYTES_MAX)).with_state(state));
+    }
     router
         .fallback(handlers::not_found)
         .method_not_allowed_fallback(handlers::method_not_allowed)

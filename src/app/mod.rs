@@ -22,7 +22,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::alert::notify::{self, Notifier, Pace, Surroundings, event_stream};
 use crate::api::{
-    self, ApiState, Component, ComponentStatus, EventReaders, Health, IngestState, PagingState, Tokens, View,
+    self, ApiState, Component, ComponentStatus, EventReaders, Health, IngestState, LimitsState, PagingState, Tokens,
+    View,
 };
 use crate::clock;
 use crate::config::{Config, KafkaConfig, TopicsConfig};
@@ -81,6 +82,7 @@ impl App {
 
         let (view_sender, view) = watch::channel(Arc::new(View::default()));
 
+        let (rules_in_force, rules) = watch::channel(Arc::new(settings.rules.clone()));
         let (pages, transitions) = mpsc::channel(notify::CHANNEL_BOUND);
         let (told, pages_of_incidents) = mpsc::channel(paging::PAGES_BOUND);
         let (stream, events) = event_stream(clock::now());
@@ -89,7 +91,7 @@ impl App {
             pace: Pace { retry_for: config.notify.give_up_after.0, ..Pace::default() },
             metrics: &metrics,
             health: &health,
-            rules: Some(&settings.rules),
+            rules: rules.clone(),
             kafka,
             state_dir: Some(&state_dir),
             view: Some(view.clone()),
@@ -106,7 +108,6 @@ impl App {
         let (outputs, outputs_receiver) = mpsc::channel(OUTPUTS_BOUND);
         let (records, records_receiver) = mpsc::channel(paging::RECORDS_BOUND);
         let paging_outlets = paging::Outlets { pages: told, records };
-        let (rules_in_force, rules) = watch::channel(Arc::new(settings.rules.clone()));
         let pager = paging::spawn(config, rules.clone(), paging_outlets, &mut tasks, &metrics, &health)?;
         let (stored, stored_receiver) = mpsc::channel(STORED_BOUND);
         let (inputs, inputs_receiver) = mpsc::channel(DETECT_BOUND);
@@ -179,6 +180,7 @@ impl App {
             paging: Some(PagingState { view: pager.view, requests: pager.requests, history: storage.reader() }),
             events: Some(EventReaders::new(events)),
             queries: Some(storage.desk(config)),
+            limits: Some(LimitsState { history: storage.reader() }),
         };
         let stop = tasks.token(Stage::Api);
         tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });

@@ -18,6 +18,7 @@ pub mod event_sink;
 mod guard;
 mod ingest;
 mod ledger;
+mod limits;
 pub mod output;
 mod replay;
 mod run;
@@ -122,6 +123,8 @@ enum Command {
     Ingest(ingest::Args),
     /// Prove that every record is accounted for exactly once
     Ledger(ledger::Args),
+    /// Request limits: what one would have done in the past, and those there are as a gateway reads them
+    Limits(limits::Args),
     /// Look at refused records, and send them again after a fix
     DeadLetters(dead_letters::Args),
 }
@@ -163,6 +166,7 @@ pub fn main() -> ExitCode {
         Command::EngineClickhouse(args) => engine::run(&args),
         Command::Ingest(args) => ingest::run(&args, &cli.globals),
         Command::Ledger(args) => ledger::run(&args, &cli.globals),
+        Command::Limits(args) => limits::run(&args, &cli.globals),
         Command::DeadLetters(args) => dead_letters::run(&args, &cli.globals),
     };
     result.unwrap_or_else(|error| error.report())

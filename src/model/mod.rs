@@ -39,7 +39,10 @@ pub use named_query::{
     LEDGER_TOTALS, NamedQuery, PAGES_SAID, PARAMETER_BYTES_MAX, Parameter, ParameterKind, SERVER_TIME, Unit,
     read_header,
 };
-pub use page::{Contributor, PAGE_ROWS_MAX, Page, PageAlert, PageEvent, PageLinks, TITLE_CHARS_MAX};
+pub use page::{
+    Contributor, PAGE_ROWS_MAX, Page, PageAlert, PageEvent, PageLinks, RULE_DESCRIPTION_CHARS_MAX,
+    RULE_SUMMARY_CHARS_MAX, RuleWords, TITLE_CHARS_MAX,
+};
 pub use paging_record::{PageRecord, PagingRecord, SilenceRecord};
 pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};

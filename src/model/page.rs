@@ -7,6 +7,10 @@ use super::{Affected, AlertName, Cause, Customer, Dimensions, RuledOut, Severity
 
 /// Longest title, in characters: what a phone shows of it.
 pub const TITLE_CHARS_MAX: usize = 79;
+/// Longest summary and description of a rule on a page, in characters; what is longer is cut.
+pub const RULE_SUMMARY_CHARS_MAX: usize = 300;
+/// See [`RULE_SUMMARY_CHARS_MAX`].
+pub const RULE_DESCRIPTION_CHARS_MAX: usize = 2_000;
 /// Contributors, causes and alerts that a page names; what is left out is counted beside them.
 pub const PAGE_ROWS_MAX: usize = 10;
 
@@ -47,6 +51,34 @@ pub struct PageAlert {
     pub summary: String,
     /// What to do: a path of this project (below `paging.runbook_url` when there is one), or a URL.
     pub runbook: Text,
+}
+
+/// What the rule of an alert says, for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RuleWords {
+    /// Its `annotations.summary`; at most [`RULE_SUMMARY_CHARS_MAX`] characters.
+    pub summary: String,
+    /// Its `annotations.description`; empty where it has none. At most [`RULE_DESCRIPTION_CHARS_MAX`] characters.
+    pub description: String,
+}
+
+impl RuleWords {
+    /// Takes texts of a rule file: cut, and without what would only disturb (control characters but line ends).
+    #[must_use]
+    pub fn new(summary: &str, description: &str) -> Self {
+        let clean = |text: &str, chars_max: usize| {
+            let shown = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
+            let mut kept: String = text.trim().chars().map(shown).take(chars_max + 1).collect();
+            if kept.chars().count() > chars_max {
+                kept = kept.chars().take(chars_max - 1).chain(['…']).collect();
+            }
+            kept
+        };
+        Self {
+            summary: clean(summary, RULE_SUMMARY_CHARS_MAX),
+            description: clean(description, RULE_DESCRIPTION_CHARS_MAX),
+        }
+    }
 }
 
 /// Who makes up how much of it.
@@ -95,6 +127,9 @@ pub struct Page {
     pub impact: String,
     /// What leads: the first alert of the worst severity, with the number and its baseline.
     pub lead: PageAlert,
+    /// What the rule says that has raised it.
+    #[serde(default)]
+    pub rule: RuleWords,
     /// The other alerts, worst first, at most [`PAGE_ROWS_MAX`].
     pub alerts: Vec<PageAlert>,
     /// Further alerts that are not named.

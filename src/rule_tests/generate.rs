@@ -11,7 +11,7 @@ use serde_saphyr::Spanned;
 use super::vary::{Place, Scalar, Vary, scatter};
 use crate::config::{DecodeConfig, Format, Span};
 use crate::decode::Decoder;
-use crate::model::{Event, Timestamp, is_field_name};
+use crate::model::{DurationMs, Event, Timestamp, is_field_name};
 
 /// Events of one case: a test must stay quick.
 pub const EVENTS_MAX: usize = 2_000_000;
@@ -53,6 +53,11 @@ impl Entry {
 
     pub(super) fn is_silence(&self) -> bool {
         self.kind == "watermark"
+    }
+
+    /// When its last event is, about: what comes later than that goes on without it.
+    pub(super) fn ends_ms(&self) -> DurationMs {
+        self.until.map_or(self.from.0, Span::as_millis)
     }
 }
 

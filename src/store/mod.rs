@@ -3,6 +3,7 @@
 mod client;
 mod error;
 pub mod history;
+pub mod limit_history;
 mod migrate;
 pub mod named_queries;
 pub mod native_format;

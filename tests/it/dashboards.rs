@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use floodmark::model::Timestamp;
 use serde_json::Value;
 
 use crate::named_queries::{Row, seeded};
@@ -40,9 +41,18 @@ fn percent_encoded(text: &str) -> String {
     })
 }
 
+/// A query that a dashboard asks.
+struct Asked {
+    /// The title of its panel.
+    of: String,
+    sql: String,
+    /// Where its range begins.
+    from: Timestamp,
+}
+
 /// What is sent for a raw query: variables first, as the browser does it, then the macros of the data source.
-fn sent(sql: &str, database: &str, variable: impl Fn(&str) -> String) -> String {
-    let mut pieces = sql.split("${");
+fn sent(query: &Asked, database: &str, variable: impl Fn(&str) -> String) -> String {
+    let mut pieces = query.sql.split("${");
     let mut sql = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         let (name, rest) = piece.split_once('}').unwrap();
@@ -55,8 +65,8 @@ fn sent(sql: &str, database: &str, variable: impl Fn(&str) -> String) -> String 
         }
         sql.push_str(rest);
     }
-    let moment = |at: floodmark::model::Timestamp| format!("toDateTime({})", at.as_millis() / 1_000);
-    let sql = sql.replace("$__fromTime", &moment(START)).replace("$__toTime", &moment(END));
+    let moment = |at: Timestamp| format!("toDateTime({})", at.as_millis() / 1_000);
+    let sql = sql.replace("$__fromTime", &moment(query.from)).replace("$__toTime", &moment(END));
     sql.replace("$__interval_s", "600")
 }
 
@@ -73,22 +83,23 @@ fn usual(name: &str) -> String {
     .to_owned()
 }
 
-/// Every SQL of a dashboard, with what it is of.
-fn queries(dashboard: &Value) -> Vec<(String, String)> {
+/// Every SQL of a dashboard.
+fn queries(dashboard: &Value) -> Vec<Asked> {
     let mut all = Vec::new();
     for panel in list(dashboard, "/panels") {
         for target in list(panel, "/targets").into_iter().filter(|target| target["rawSql"].is_string()) {
-            all.push((text(panel, "title").to_owned(), text(target, "rawSql").to_owned()));
+            let days = text(panel, "timeFrom").strip_suffix('d').map(|days| days.parse::<i64>().unwrap());
+            let from = days.map_or(START, |days| END.plus(-days * 86_400_000));
+            all.push(Asked { of: text(panel, "title").to_owned(), sql: text(target, "rawSql").to_owned(), from });
         }
     }
     for annotation in list(dashboard, "/annotations/list") {
-        all.push((
-            format!("annotation {}", text(annotation, "name")),
-            text(&annotation["target"], "rawSql").to_owned(),
-        ));
+        let of = format!("annotation {}", text(annotation, "name"));
+        all.push(Asked { of, sql: text(&annotation["target"], "rawSql").to_owned(), from: START });
     }
     for variable in list(dashboard, "/templating/list").into_iter().filter(|variable| variable["type"] == "query") {
-        all.push((format!("variable {}", text(variable, "name")), text(variable, "query").to_owned()));
+        let of = format!("variable {}", text(variable, "name"));
+        all.push(Asked { of, sql: text(variable, "query").to_owned(), from: START });
     }
     all
 }
@@ -102,8 +113,9 @@ async fn ask(database: &TestDatabase, of: &str, sql: &str) -> Vec<Row> {
 async fn every_panel_has_an_answer() {
     let database = seeded().await;
     for dashboard in dashboards() {
-        for (of, sql) in queries(&dashboard) {
-            let rows = ask(&database, &of, &sent(&sql, &database.name, usual)).await;
+        for asked in queries(&dashboard) {
+            let of = &asked.of;
+            let rows = ask(&database, of, &sent(&asked, &database.name, usual)).await;
             let may_be_empty = EMPTY.contains(&of.as_str()) || of.starts_with("annotation Alerts");
             assert!(!rows.is_empty() || may_be_empty, "{}: {of} is empty", dashboard["title"]);
         }
@@ -114,8 +126,9 @@ async fn every_panel_has_an_answer() {
 async fn variables_are_data_whatever_they_hold() {
     let database = seeded().await;
     for dashboard in dashboards() {
-        for (of, sql) in queries(&dashboard).into_iter().filter(|(_, sql)| sql.contains(":percentencode")) {
-            let rows = ask(&database, &of, &sent(&sql, &database.name, |_| HOSTILE.to_owned())).await;
+        for asked in queries(&dashboard).iter().filter(|asked| asked.sql.contains(":percentencode")) {
+            let of = &asked.of;
+            let rows = ask(&database, of, &sent(asked, &database.name, |_| HOSTILE.to_owned())).await;
             // A limit of 0 and an objective of 0 have answers; nobody is called like that.
             let is_number = ["Above the limit", "Error budgets"].contains(&of.as_str());
             assert!(rows.is_empty() || is_number, "{of}: {rows:?}");
@@ -148,7 +161,7 @@ fn every_panel_says_what_it_is_and_asks_a_chosen_source() {
                 assert!(variables.contains(variable), "{name}: {title} asks {source}");
             }
         }
-        for (of, sql) in queries(&dashboard) {
+        for Asked { of, sql, .. } in queries(&dashboard) {
             for variable in sql.split("${").skip(1).filter_map(|rest| rest.split(['}', ':']).next()) {
                 assert!(variables.contains(variable), "{name}: {of} uses {variable}");
             }

@@ -36,6 +36,7 @@ impl Server {
             paging: None,
             events: Some(EventReaders::new(stream)),
             queries: None,
+            limits: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/api/v1/events", listener.local_addr().unwrap());

@@ -49,6 +49,7 @@ impl Service {
             paging: None,
             events: None,
             queries: None,
+            limits: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

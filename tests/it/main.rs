@@ -37,6 +37,8 @@ mod intake_kafka;
 mod intake_otlp;
 mod kafka_ingest;
 mod ledger;
+mod limits;
+mod limits_gateways;
 mod nab_scorer;
 mod named_queries;
 mod named_query_numbers;

@@ -135,6 +135,29 @@ async fn columns_are_those_of_the_header_in_its_order() {
     }
 }
 
+#[test]
+fn the_document_lists_every_query_with_its_class_and_its_own_parameters() {
+    let document = std::fs::read_to_string("docs/queries.md").unwrap();
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `")).filter(|line| line.contains("` | "));
+    let listed: BTreeMap<&str, &str> = rows.filter_map(|line| line.split_once("` | ")).collect();
+    for query in NamedQuery::all() {
+        let row = listed.get(query.name).unwrap_or_else(|| panic!("docs/queries.md does not list {}", query.name));
+        let range = ["from", "until", "limit"];
+        let own = query.parameters.iter().filter(|parameter| !range.contains(&parameter.name.as_str()));
+        let own: Vec<String> = own.map(|parameter| format!("`{}`", parameter.name)).collect();
+        let own = if own.is_empty() { "–".to_owned() } else { own.join(", ") };
+        assert_eq!(*row, format!("{} | {} | {own} |", query.budget.as_str(), query.title), "{}", query.name);
+    }
+    for class in floodmark::model::BudgetClass::ALL {
+        let limits = class.limits();
+        let row = document.lines().find(|line| line.starts_with(&format!("| `{}` | ", class.as_str()))).unwrap();
+        assert!(
+            row.contains(&format!(" {} s ", limits.time_s))
+                && row.contains(&format!(" {} GiB ", limits.memory_bytes >> 30))
+        );
+    }
+}
+
 #[tokio::test]
 async fn hostile_texts_are_data() {
     let database = seeded().await;

@@ -102,7 +102,7 @@ impl Running {
             pace,
             metrics: &metrics,
             health: &health,
-            rules: None,
+            rules: watch::channel(Arc::default()).1,
             kafka: None,
             state_dir: None,
             view: None,

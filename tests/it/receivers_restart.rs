@@ -198,7 +198,7 @@ async fn two_processes_do_not_share_a_state_directory() {
         pace: pace(),
         metrics: &metrics,
         health: &health,
-        rules: None,
+        rules: watch::channel(Arc::default()).1,
         kafka: None,
         state_dir: Some(directory.path()),
         view: None,

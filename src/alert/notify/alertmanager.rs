@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AlertName, Dimensions, Severity, Timestamp, Transition};
+use crate::model::{AlertName, Dimensions, RuleWords, Severity, Timestamp, Transition};
 
 /// How many resend intervals `endsAt` lies ahead: three may be lost before a firing alert ends.
 const ENDS_AFTER_RESENDS: i64 = 4;
@@ -32,6 +32,16 @@ pub(super) struct HeldAlert {
 }
 
 impl HeldAlert {
+    /// The same, with what its rule says.
+    pub fn told_with(mut self, words: &RuleWords) -> Self {
+        for (name, text) in [("rule_summary", &words.summary), ("rule_description", &words.description)] {
+            if !text.is_empty() {
+                self.annotations.insert(name.to_owned(), text.clone());
+            }
+        }
+        self
+    }
+
     /// The alert of a transition, firing.
     pub fn new(transition: &Transition, severity: Severity) -> Self {
         let annotations = [

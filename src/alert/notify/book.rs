@@ -8,13 +8,14 @@ mod entries;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::alertmanager::{HeldAlert, wire_alert};
 use super::delivery::Message;
 use super::journal::{AlertId, Record};
 use super::moment::Moment;
-use crate::alert::RuleWaits;
+use crate::alert::Rules;
 use crate::model::{DurationMs, Severity, Timestamp, Transition, TransitionEvent};
 use entries::Entries;
 
@@ -46,17 +47,15 @@ struct Entry {
 }
 
 /// How long what is told.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct BookTimes {
     /// Firing alerts are sent again this often.
     pub resend_interval: Duration,
     /// Resolved alerts are told for this long.
     pub resolved_for: Duration,
     /// After a restart a firing alert is over that is not heard of while the log moves on by this much (event time), from
-    /// where it was before.
+    /// where it was before, or by as much as its rule takes to fire and stays.
     pub restored_for: Duration,
-    /// Or by this much, where that is longer.
-    pub rule_waits: Arc<RuleWaits>,
 }
 
 /// The alerts of one replica.
@@ -65,6 +64,8 @@ pub(super) struct Book {
     entries: Entries,
     sending: Vec<(Arc<Key>, u64)>,
     times: BookTimes,
+    /// The rules in force.
+    rules: watch::Receiver<Arc<Rules>>,
     revisions: u64,
     /// How far the log was read, as the file knows it.
     read_to: Option<Timestamp>,
@@ -79,11 +80,12 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub fn new(times: BookTimes) -> Self {
+    pub fn new(times: BookTimes, rules: watch::Receiver<Arc<Rules>>) -> Self {
         Self {
             entries: Entries::default(),
             sending: Vec::new(),
             times,
+            rules,
             revisions: 0,
             read_to: None,
             awaited_from: None,
@@ -127,7 +129,8 @@ impl Book {
     }
 
     fn entry(&self, transition: &Transition, severity: Severity, firing: bool, moment: Moment) -> Entry {
-        let mut held = HeldAlert::new(transition, severity);
+        let words = self.rules.borrow().words_of(transition.alert, severity, &transition.labels);
+        let mut held = HeldAlert::new(transition, severity).told_with(&words);
         let resolved_for = self.times.resolved_for;
         if !firing {
             held.resolved_at = Some(transition.at);
@@ -230,9 +233,9 @@ impl Book {
         if passed_ms < least_ms {
             return;
         }
-        let waits = Arc::clone(&self.times.rule_waits);
+        let rules = Arc::clone(&self.rules.borrow());
         let resolved_for = self.times.resolved_for;
-        let lapsed = |key: &Arc<Key>| passed_ms >= waits.of_ms(key.0, key.2);
+        let lapsed = |key: &Arc<Key>| passed_ms >= rules.wait_ms(Some(key.0), key.2);
         for key in self.entries.restored().into_iter().filter(lapsed) {
             self.revisions += 1;
             let (revision, changes) = (self.revisions, &mut self.changes);

@@ -205,7 +205,7 @@ mod tests {
     }
 
     /// Files that versions up to now have written, one for each change of a record; the newest is of this one.
-    const WRITTEN: [&str; 1] = ["outbox-1.log"];
+    const WRITTEN: [&str; 2] = ["outbox-1.log", "outbox-2.log"];
 
     #[test]
     fn files_of_every_version_are_read_back_whole() {
@@ -217,7 +217,7 @@ mod tests {
         }
         assert!(
             std::fs::read(&newest).unwrap_or_default() == today,
-            "what outboxes hold has changed: keep the fixtures, name a further one and let it be written (INSTA_UPDATE=always)"
+            "what outboxes hold has changed: keep the fixtures, name a further one, let it be written (INSTA_UPDATE=always)"
         );
         for name in WRITTEN {
             let restored = read(&directory.join(name)).unwrap();

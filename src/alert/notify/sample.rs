@@ -2,7 +2,7 @@
 
 use crate::model::{
     Affected, AlertName, Cause, Confidence, Contributor, Customer, Dimension, Dimensions, Page, PageAlert, PageEvent,
-    PageLinks, RuledOut, Severity, Timestamp, Transition, TransitionEvent,
+    PageLinks, RuleWords, RuledOut, Severity, Timestamp, Transition, TransitionEvent,
 };
 
 /// 2026-03-01T10:10:00Z.
@@ -24,6 +24,7 @@ pub fn page() -> Page {
         resolved_at: None,
         impact: "12 % of all requests fail; 41 customers with 37 % of the traffic feel it".to_owned(),
         lead: alert(AlertName::RetryAmplification, Severity::Critical, &culprit(), 9.8, 1.05, "attempts per request"),
+        rule: RuleWords::new("A client repeats failed requests without limit and floods the platform", ""),
         alerts: vec![alert(AlertName::ErrorBudgetBurn, Severity::Critical, &service(), 0.12, 0.001, "ratio")],
         alerts_more: 2,
         contributors: vec![contributor("sub-1003", 0.31), contributor("sub-1001", 0.22)],
@@ -155,12 +156,16 @@ fn cause() -> Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
+    use crate::alert::Rules;
     use crate::alert::paging::{Decided, Pager, PagerSettings};
     use crate::model::{Output, Transition, samples};
 
     #[test]
     fn the_sample_has_the_links_that_pages_have() {
         let settings = PagerSettings {
+            rules: Arc::new(Rules::shipped().unwrap()),
             opened_per_minute_max: 5,
             flaps_max: 3,
             external_url: Some("https://floodmark.example.com".to_owned()),
@@ -175,6 +180,7 @@ mod tests {
         let decided = Decided { outputs: &outputs, watermark: Some(at), reports: &[] };
         let told = Pager::new(settings).step(&decided, at)[0].page.clone();
         let sample = page();
+        assert_eq!(told.rule, sample.rule);
         assert_eq!(told.dedup_key, sample.dedup_key);
         assert_eq!(told.lead.runbook, sample.lead.runbook);
         assert_eq!(told.links, sample.links);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::delivery::{Message, Outcome};
@@ -54,7 +55,8 @@ impl Trial {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let metrics = Arc::new(Metrics::new());
         let receivers =
-            Making { kafka, pace: Pace::default(), rule_waits: Arc::default(), metrics: &metrics }.named(config)?;
+            Making { kafka, pace: Pace::default(), rules: watch::channel(Arc::default()).1, metrics: &metrics }
+                .named(config)?;
         let has_end = matches!(config.kind, ReceiverType::Pagerduty | ReceiverType::Alertmanager);
         Ok(Self { receivers, has_end })
     }

@@ -1,6 +1,7 @@
 //! The pager: outputs of the core in, pages out. One owner, no clock, no I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
@@ -61,8 +62,9 @@ impl Pager {
         Self::with_state(settings, PagerState::default())
     }
 
-    /// Other rules are in force: restored alerts are waited for as long as theirs say.
-    pub fn set_rules(&mut self, rules: &Rules) {
+    /// Other rules are in force: their words are on pages from now on, and restored alerts are waited for as long as theirs
+    /// say.
+    pub fn set_rules(&mut self, rules: &Arc<Rules>) {
         self.settings.set_rules(rules);
     }
 

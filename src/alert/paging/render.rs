@@ -30,6 +30,7 @@ impl PageState {
             since: self.since,
             resolved_at: self.resolved_at,
             impact: words::impact(self),
+            rule: settings.rules.words_of(lead.alert, lead.severity, &lead.labels),
             lead,
             alerts,
             alerts_more,

@@ -1,6 +1,8 @@
 //! What the pager is told at the start.
 
-use crate::alert::{RuleWaits, Rules};
+use std::sync::Arc;
+
+use crate::alert::Rules;
 use crate::config::PagingConfig;
 use crate::model::{AlertName, DurationMs, Severity};
 
@@ -17,8 +19,8 @@ pub struct PagerSettings {
     pub flap_quiet_ms: DurationMs,
     /// How long a restored page waits for its alerts to fire again, at least.
     pub restore_grace_ms: DurationMs,
-    /// A restored alert is waited for at least as long.
-    pub rule_waits: RuleWaits,
+    /// The rules in force: their words are on pages, and restored alerts are waited for as long as theirs say.
+    pub rules: Arc<Rules>,
     /// Where Floodmark is reached by people, without a slash at the end.
     pub external_url: Option<String>,
     /// A dashboard that takes `from` and `to` in epoch milliseconds.
@@ -30,14 +32,14 @@ pub struct PagerSettings {
 impl PagerSettings {
     /// As configured, with the times of the rules in force.
     #[must_use]
-    pub fn new(config: &PagingConfig, rules: &Rules) -> Self {
+    pub fn new(config: &PagingConfig, rules: &Arc<Rules>) -> Self {
         Self {
             opened_per_minute_max: config.opened_per_minute_max,
             update_interval_ms: config.update_interval.as_millis(),
             flaps_max: config.flaps_max,
             flap_quiet_ms: config.flap_quiet.as_millis(),
             restore_grace_ms: config.restore_grace.as_millis(),
-            rule_waits: RuleWaits::new(rules),
+            rules: Arc::clone(rules),
             external_url: config.external_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
             dashboard_url: config.dashboard_url.clone(),
             runbook_url: config.runbook_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
@@ -45,15 +47,13 @@ impl PagerSettings {
     }
 
     /// Other rules are in force.
-    pub(super) fn set_rules(&mut self, rules: &Rules) {
-        self.rule_waits = RuleWaits::new(rules);
+    pub(super) fn set_rules(&mut self, rules: &Arc<Rules>) {
+        self.rules = Arc::clone(rules);
     }
 
     /// How long a restored alert is waited for once the watermark has come to the restart.
     pub(super) fn grace_ms(&self, alert: Option<AlertName>, severity: Severity) -> DurationMs {
         // An alert of which only the identity is kept: as long as any.
-        let of_rule =
-            alert.map_or_else(|| self.rule_waits.longest_ms(), |alert| self.rule_waits.of_ms(alert, severity));
-        of_rule.max(self.restore_grace_ms)
+        self.rules.wait_ms(alert, severity).max(self.restore_grace_ms)
     }
 }

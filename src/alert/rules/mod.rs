@@ -4,6 +4,7 @@ mod check;
 mod detect;
 mod file;
 mod load;
+mod lookup;
 mod parameters;
 mod rule;
 mod shipped;

@@ -233,6 +233,24 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ),
         &[("explain", Query, "`true`: only what it would cost, and whether it would run.")],
     ),
+    with(
+        get(
+            "/api/v1/limits/what-if",
+            "limits_what_if",
+            "queries",
+            "What a request limit would have done",
+            Json("WhatIf"),
+        ),
+        &[("limit", Query, "Like 1200/min; this and all other parameters: docs/limits.md.")],
+    ),
+    post(
+        "/api/v1/limits/what-if",
+        "limits_what_if_posted",
+        "queries",
+        Scope::Read,
+        "What a request limit would have done, the question in the body",
+        (Some(Json("WhatIf")), Json("WhatIf")),
+    ),
     get("/api/v1/series", "series", "queries", "The curves there are", Json("Series")),
     with(
         get("/api/v1/query_range", "query_range", "queries", "Curves, as Prometheus gives them", Json("Matrix")),

@@ -119,7 +119,7 @@ fn one_service_at_a_time_and_no_file_of_somebody_else() {
 }
 
 /// Journals that versions up to now have written, one for each change of the format; the newest is of this one.
-const WRITTEN: [&str; 1] = ["pages-1.journal"];
+const WRITTEN: [&str; 2] = ["pages-1.journal", "pages-2.journal"];
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journals").join(name)
@@ -184,7 +184,8 @@ fn remembered(path: &Path) -> String {
         let (key, revision, title) = (&page.page.dedup_key, page.page.revision, &page.page.title);
         let taken = page.acknowledgement.as_ref().map(|taken| taken.author.clone());
         let (silenced, inhibited) = (page.silenced_by.is_some(), &page.inhibited);
-        format!("{key} r{revision} {:?}, {} firing, taken by {taken:?}, silenced {silenced}, inhibited {inhibited:?}: {title}", page.standing, page.firing)
+        let state = format!("{:?}, {} firing, taken by {taken:?}", page.standing, page.firing);
+        format!("{key} r{revision} {state}, silenced {silenced}, inhibited {inhibited:?}: {title}")
     });
     let silences =
         view.silences.iter().map(|silence| format!("silence of {}: {}", silence.matchers[0], silence.reason));

@@ -33,11 +33,11 @@ impl Worker {
         let before = std::mem::replace(&mut self.coverage.not_ours, not_ours);
         let elsewhere = not_ours.min(before);
         if elsewhere > 0 && self.status.partitions_elsewhere == 0 {
-            tracing::error!(
+            tracing::warn!(
                 elsewhere,
                 of = all,
-                "another member of the consumer group reads some of the partitions: \
-                detection here does not see them, and both may page for the same. Run one instance in a group"
+                "another member of the consumer group has some of the partitions (after a crash: the one before, until \
+                 its session ends); detection here does not see them, and both may page for the same"
             );
         } else if elsewhere == 0 && self.status.partitions_elsewhere > 0 {
             tracing::info!("all partitions are read here");

@@ -11,12 +11,12 @@ const RESOLVED_FOR: Duration = Duration::from_secs(300);
 const RESTORED_FOR: Duration = Duration::from_secs(900);
 
 fn book() -> Book {
-    book_with(RuleWaits::default())
+    book_with(Rules::default())
 }
 
-fn book_with(rule_waits: RuleWaits) -> Book {
-    let rule_waits = Arc::new(rule_waits);
-    Book::new(BookTimes { resend_interval: RESEND, resolved_for: RESOLVED_FOR, restored_for: RESTORED_FOR, rule_waits })
+fn book_with(rules: Rules) -> Book {
+    let times = BookTimes { resend_interval: RESEND, resolved_for: RESOLVED_FOR, restored_for: RESTORED_FOR };
+    Book::new(times, watch::channel(Arc::new(rules)).1)
 }
 
 /// The wall clock stands still: what it decides is tested with the wire format.
@@ -159,7 +159,7 @@ fn each_restored_alert_is_waited_for_as_long_as_its_own_rule_takes() {
     let is_own = |rule: &Rule| (rule.alert, rule.labels.severity) == (firing("4").alert, Severity::Critical);
     let rule = rules.rules.iter_mut().find(|rule| is_own(rule)).unwrap();
     (rule.r#for, rule.keep_firing_for) = (Span::from_secs(60), Span::from_secs(3_600));
-    let (mut book, now) = (book_with(RuleWaits::new(&rules)), Instant::now());
+    let (mut book, now) = (book_with(rules), Instant::now());
     let of = |severity| HeldAlert::new(&transition("4", TransitionEvent::Firing, severity), severity);
     book.restore(of(Severity::Critical), moment(now));
     book.restore(of(Severity::Warning), moment(now));
@@ -230,4 +230,21 @@ fn at_the_bound_an_alert_more_costs_no_more_than_below_it() {
     assert!(beyond_took < 3 * below_took, "{below_took:?} below, {beyond_took:?} beyond");
     // Looking at all of 10,000 entries 10,000 times takes minutes here, not seconds.
     assert!(below_took < Duration::from_secs(20), "{below_took:?}");
+}
+
+#[test]
+fn what_is_told_has_the_words_of_its_rule_and_not_more_than_a_person_reads() {
+    let mut rules = Rules::shipped().unwrap();
+    let is_own = |rule: &Rule| (rule.alert, rule.labels.severity) == (firing("4").alert, Severity::Critical);
+    let rule = rules.rules.iter_mut().find(|rule| is_own(rule)).unwrap();
+    rule.annotations.summary = "One \u{7} client repeats".to_owned();
+    rule.annotations.description = Some("é".repeat(10_000));
+    let (mut book, now) = (book_with(rules), Instant::now());
+    book.accept(&firing("4"), moment(now));
+    let message = book.start(moment(now)).unwrap();
+    let alerts: serde_json::Value = serde_json::from_slice(&message.body).unwrap();
+    let annotations = &alerts[0]["annotations"];
+    assert_eq!(annotations["rule_summary"], "One   client repeats");
+    assert_eq!(annotations["rule_description"].as_str().unwrap().chars().count(), 2_000);
+    assert_eq!(annotations["summary"], firing("4").summary.as_str(), "what happened stays what it was");
 }

@@ -24,12 +24,15 @@ pub(super) fn parts(page: &Page) -> Vec<Part> {
     let customers: Vec<&str> = page.customers.iter().map(|customer| customer.subscription.as_str()).collect();
     // A path is no link, but it says where to look.
     let runbook = Some(page.lead.runbook.as_str()).filter(|path| page.links.runbook.is_none() && !path.is_empty());
+    let rule = [&page.rule.summary, &page.rule.description];
+    let rule: Vec<String> = rule.into_iter().filter(|text| !text.is_empty()).cloned().collect();
     let list = |items: &[&str]| if items.is_empty() { Vec::new() } else { vec![items.join(", ")] };
     let all = [
         state,
         Part { heading: "Taken by", lines: page.acknowledged_by.iter().map(ToString::to_string).collect() },
         Part { heading: "Number", lines: vec![number(&page.lead)] },
         Part { heading: "Since", lines: vec![since] },
+        Part { heading: "Rule", lines: rule },
         Part {
             heading: "Likely cause (inferred)",
             lines: page.causes.iter().take(CAUSES_SAID_MAX).map(cause).collect(),
