@@ -41,7 +41,7 @@ impl Tokens {
     }
 
     /// Whether a token is asked for: to send or to administer, as soon as there is any; to read, as soon as there is one that may read.
-    fn are_needed_for(&self, scope: Scope) -> bool {
+    pub(super) fn are_needed_for(&self, scope: Scope) -> bool {
         match scope {
             Scope::Ingest | Scope::Admin => !self.0.is_empty(),
             Scope::Read => self.0.iter().any(|token| token.scopes.contains(&Scope::Read)),
@@ -60,15 +60,7 @@ impl Tokens {
             let problem = Problem::new(ProblemCode::Unauthorized, "a bearer token is needed here");
             return Err(problem.challenge("Bearer realm=\"floodmark\""));
         };
-        let hash = hash(token);
-        // All are compared, each to its end: how long it takes tells nothing about any of them.
-        let mut found = None;
-        for known in self.0.iter() {
-            if bool::from(known.sha256.ct_eq(&hash)) {
-                found = Some(known);
-            }
-        }
-        let Some(known) = found else {
+        let Some(known) = self.find(token) else {
             let problem = Problem::new(ProblemCode::Unauthorized, "this bearer token is not known");
             return Err(problem.challenge("Bearer realm=\"floodmark\", error=\"invalid_token\""));
         };
@@ -78,6 +70,23 @@ impl Tokens {
             return Err(problem.challenge("Bearer realm=\"floodmark\", error=\"insufficient_scope\""));
         }
         Ok(Bearer(Arc::clone(&known.name)))
+    }
+
+    /// Whose a token is, and what it may do.
+    pub(super) fn bearer(&self, token: &str) -> Option<(Arc<str>, Vec<Scope>)> {
+        self.find(token).map(|known| (Arc::clone(&known.name), known.scopes.clone()))
+    }
+
+    fn find(&self, token: &str) -> Option<&Known> {
+        let hash = hash(token);
+        // All are compared, each to its end: how long it takes tells nothing about any of them.
+        let mut found = None;
+        for known in self.0.iter() {
+            if bool::from(known.sha256.ct_eq(&hash)) {
+                found = Some(known);
+            }
+        }
+        found
     }
 }
 

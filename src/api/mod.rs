@@ -2,6 +2,7 @@
 //!
 //! | path | answer |
 //! |---|---|
+//! | `/` and what it links to | the console: pages for people, see [`console`] |
 //! | `/livez` | 200 while the process answers |
 //! | `/readyz` | 200 `ok`; 200 `degraded` while detection works and something else (ClickHouse, a receiver) does not; 503 `unavailable` while nothing can be detected: Kafka has not assigned partitions, or detection is down |
 //! | `/metrics` | OpenMetrics 1.0 |
@@ -22,6 +23,7 @@ mod alerts_history;
 mod alerts_pages;
 mod alerts_silences;
 mod auth;
+mod console;
 mod events;
 mod handlers;
 mod intake;
@@ -86,6 +88,8 @@ pub struct ApiState {
     pub paging: Option<PagingState>,
     /// What is told, as it comes; absent: nobody says.
     pub events: Option<EventReaders>,
+    /// Whether all of this is served over TLS: cookies of the console are for TLS only then.
+    pub is_tls: bool,
 }
 
 /// All routes. Health is open to all; reading and sending may need a token.
@@ -101,7 +105,7 @@ pub fn router(state: ApiState) -> Router {
         .route_layer(may(Scope::Read));
     let mut router = Router::new().route("/livez", get(handlers::livez)).route("/readyz", get(handlers::readyz));
     router = router.merge(reading);
-    let mut router: Router = router.with_state(state.clone());
+    let mut router: Router = router.with_state(state.clone()).merge(console::router(&state));
     if let Some(ingest) = state.ingest {
         let [events, logs] = intake::PATHS;
         let sending = Router::new().route(events, post(intake::events)).route(logs, post(intake::logs));

@@ -177,6 +177,7 @@ impl App {
             reload: Some(reload),
             paging: Some(PagingState { view: pager.view, requests: pager.requests, history: storage.reader() }),
             events: Some(EventReaders::new(events)),
+            is_tls: tls.is_some(),
         };
         let stop = tasks.token(Stage::Api);
         tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });

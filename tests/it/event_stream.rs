@@ -35,6 +35,7 @@ impl Server {
             reload: None,
             paging: None,
             events: Some(EventReaders::new(stream)),
+            is_tls: false,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/api/v1/events", listener.local_addr().unwrap());

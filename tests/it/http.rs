@@ -48,6 +48,7 @@ impl Service {
             reload: None,
             paging: None,
             events: None,
+            is_tls: false,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
