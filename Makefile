@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help preflight engines engine-kafka build demo evaluate test test-kafka bench bench-guard lint docs audit fuzz ci clean check-cargo check-redis nab attribution bench-core
+.PHONY: help preflight engines engine-kafka build demo evaluate test test-kafka bench bench-guard lint docs audit fuzz ci clean check-cargo check-redis check-chromium check-nginx nab attribution bench-core bench-queries
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -30,7 +30,7 @@ demo: engines build ## Run the demo; ARGS='quiet-day --exit --speed 60' are pass
 evaluate: build ## Measure recall, precision, delay and false pages on all scenarios; writes docs/evaluation.md; ARGS are passed on
 	target/release/floodmark evaluate --report docs/evaluation.md $(ARGS)
 
-test: check-cargo check-redis engines ## Run all tests against real engines; ARGS are passed to cargo test
+test: check-cargo check-redis check-chromium check-nginx engines ## Run all tests against real engines; ARGS are passed to cargo test
 	cargo test --locked $(ARGS)
 
 test-kafka: check-cargo engine-kafka ## Run the delivery tests on Apache Kafka, 20 seeds of faults; FLOODMARK_DELIVERY_SEEDS=n
@@ -46,6 +46,10 @@ bench-guard: check-cargo engines ## Measure what the guard's proxy adds; FLOODMA
 
 bench-core: check-cargo ## Measure the core alone: ns an event, time a window and bytes a subscription; ARGS='1000000' for the larger only
 	@cargo bench --locked --profile release --bench core -- $(ARGS)
+
+bench-queries: check-cargo engines ## Measure every named query on 100 million rows (8 GB of disk); ARGS='10_000_000' for fewer
+	cargo build --quiet --locked
+	cargo run --quiet --locked --example query_bench -- $(ARGS)
 
 nab: check-cargo ## Score `floodmark detect`; DATA=checkout of numenta/NAB, CLOUD=of microsoft/cloud-monitoring-dataset
 	@cargo bench --locked --profile dev --bench nab -- $(if $(DATA),'$(DATA)') $(if $(CLOUD),'$(CLOUD)')
@@ -83,6 +87,12 @@ $(CARGO_FUZZ): | check-cargo
 
 check-redis:
 	@command -v redis-server >/dev/null || { echo "floodmark: 'redis-server' is missing: the tests start one; on Debian 'apt-get install redis-server'" >&2; exit 1; }
+
+check-chromium:
+	@command -v chromium >/dev/null || { echo "floodmark: 'chromium' is missing: the tests look at the console with it; on Debian 'apt-get install chromium'" >&2; exit 1; }
+
+check-nginx:
+	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || { echo "floodmark: 'nginx' is missing: the tests start one; on Debian 'apt-get install nginx-light'" >&2; exit 1; }
 
 $(CARGO_DENY): | check-cargo
 	cargo install --locked --root .local/tools --version $(CARGO_DENY_VERSION) cargo-deny

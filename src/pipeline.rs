@@ -3,7 +3,7 @@
 //! `apply` takes one event at a time; how events are batched, and the order of events inside the allowed lateness, never
 //! shows in what comes out.
 
-use crate::alert::{AlertChange, AlertStates, Judgement, Rule, RuleChanges, RuleSet, Rules};
+use crate::alert::{AlertChange, AlertKey, AlertStates, Judgement, Rule, RuleChanges, RuleSet, Rules};
 use crate::config::FlowConfig;
 use crate::detect::{Detector, Limits, Role, Scene};
 use crate::flow::{
@@ -12,7 +12,7 @@ use crate::flow::{
 };
 use crate::incident::Incidents;
 use crate::model::{
-    Dimension, Dimensions, Event, IncidentReport, Output, Summary, Timestamp, Transition, TransitionEvent,
+    AlertName, Dimension, Dimensions, Event, IncidentReport, Output, Summary, Timestamp, Transition, TransitionEvent,
 };
 
 /// Everything the core is told at the start.
@@ -145,12 +145,12 @@ impl Pipeline {
             names,
         };
         self.incidents.push(&scene);
-        let judge = |labels: &Dimensions, role: Role| judge(labels, role, &scene);
+        let judge = |key: &AlertKey, role: Role| judge(key, role, &scene);
         for (rule, detector) in self.rules.iter_mut() {
             let findings = detector.observe(&scene);
             let known = |gone| if gone { Judgement::Gone } else { Judgement::Unknown };
-            let judge = |labels: &Dimensions, role: Role| {
-                detector.judged(labels, &scene).map_or_else(|| judge(labels, role), known)
+            let judge = |key: &AlertKey, role: Role| {
+                detector.judged(&key.labels, &scene).map_or_else(|| judge(key, role), known)
             };
             let changes = self.states.step(rule, at, findings, &judge);
             for change in changes {
@@ -225,7 +225,8 @@ impl Pipeline {
 }
 
 /// What the window says of an alert whose condition was not found in it: absent data is not zero.
-fn judge(labels: &Dimensions, role: Role, scene: &Scene<'_>) -> Judgement {
+fn judge(key: &AlertKey, role: Role, scene: &Scene<'_>) -> Judgement {
+    let labels = &key.labels;
     let gone_if = |known: bool| if known { Judgement::Gone } else { Judgement::Unknown };
     if labels.get(Dimension::Fingerprint).or(labels.get(Dimension::Node)).is_some() {
         // Queries come when they come: their detectors remember for how long one counts.
@@ -239,8 +240,9 @@ fn judge(labels: &Dimensions, role: Role, scene: &Scene<'_>) -> Judgement {
     if scene.window.total.requests == 0 {
         return Judgement::Unknown;
     }
-    // Who stops doing harm has stopped. Who stops answering is not well.
-    if role == Role::Symptom && !has_requests(labels, scene) { Judgement::Silent } else { Judgement::Gone }
+    // Who stops doing harm has stopped. Who stops answering is not well, whether it failed fast or slowly.
+    let is_symptom = role == Role::Symptom || key.alert == AlertName::ErrorBudgetBurn;
+    if is_symptom && !has_requests(labels, scene) { Judgement::Silent } else { Judgement::Gone }
 }
 
 /// What a dimension is of a request's key.

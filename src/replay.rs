@@ -103,15 +103,41 @@ pub struct Replayed {
 /// An input that cannot be read, or whatever `on_output` says.
 pub fn replay<R: BufRead, E: From<ReplayError>>(
     settings: &Settings,
-    mut sources: Vec<Source<R>>,
+    sources: Vec<Source<R>>,
     on_output: &mut dyn FnMut(&Output) -> Result<(), E>,
     on_rejection: &mut dyn FnMut(&RejectedRecord<'_>),
     on_progress: &mut dyn FnMut(u64),
 ) -> Result<Replayed, E> {
-    const EVENTS_A_PROGRESS: u64 = 8_192;
     let mut pipeline = Pipeline::new(settings);
-    let mut events = 0_u64;
     let (mut newest, mut out_of_order_ms_max) = (None, 0);
+    let mut on_event = |event: &Event| {
+        for output in pipeline.apply(StreamId(0), event) {
+            on_output(&output)?;
+        }
+        newest = newest.max(Some(event.timestamp()));
+        let behind_ms = newest.map_or(0, |newest: Timestamp| newest.since(event.timestamp()));
+        out_of_order_ms_max = behind_ms.max(out_of_order_ms_max);
+        Ok::<(), E>(())
+    };
+    let rejected = merge(sources, &mut on_event, on_rejection, on_progress)?;
+    for output in pipeline.finish() {
+        on_output(&output)?;
+    }
+    Ok(Replayed { summary: pipeline.summary(rejected.values().sum()), rejected, out_of_order_ms_max })
+}
+
+/// Gives the events of `sources` to `on_event`, merged by time. Returns rejections by mistake, over all files.
+///
+/// # Errors
+/// An input that cannot be read, or whatever `on_event` says.
+pub fn merge<R: BufRead, E: From<ReplayError>>(
+    mut sources: Vec<Source<R>>,
+    on_event: &mut dyn FnMut(&Event) -> Result<(), E>,
+    on_rejection: &mut dyn FnMut(&RejectedRecord<'_>),
+    on_progress: &mut dyn FnMut(u64),
+) -> Result<BTreeMap<Mistake, u64>, E> {
+    const EVENTS_A_PROGRESS: u64 = 8_192;
+    let mut events = 0_u64;
     for source in &mut sources {
         source.fill(on_rejection)?;
     }
@@ -120,23 +146,15 @@ pub fn replay<R: BufRead, E: From<ReplayError>>(
         let Some(source) = earliest else { break };
         let Some(event) = source.next.pop_front() else { break };
         source.fill(on_rejection)?;
-        for output in pipeline.apply(StreamId(0), &event) {
-            on_output(&output)?;
-        }
-        newest = newest.max(Some(event.timestamp()));
-        let behind_ms = newest.map_or(0, |newest: Timestamp| newest.since(event.timestamp()));
-        out_of_order_ms_max = behind_ms.max(out_of_order_ms_max);
+        on_event(&event)?;
         events += 1;
         if events.is_multiple_of(EVENTS_A_PROGRESS) {
             on_progress(sources.iter().map(|s| s.reader.bytes_read()).sum());
         }
     }
-    for output in pipeline.finish() {
-        on_output(&output)?;
-    }
     let mut rejected = BTreeMap::new();
     for (mistake, count) in sources.iter().flat_map(|source| &source.rejected) {
         *rejected.entry(*mistake).or_insert(0) += count;
     }
-    Ok(Replayed { summary: pipeline.summary(rejected.values().sum()), rejected, out_of_order_ms_max })
+    Ok(rejected)
 }

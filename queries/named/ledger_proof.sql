@@ -1,15 +1,26 @@
+-- title: Offsets not accounted for
+-- owner: storage
+-- budget: maintenance
 -- Every offset range that is not accounted for exactly once, a row each; no row when all is well.
 --   kind     gap      offsets between two ranges of a partition are in neither
 --            overlap  offsets are in two ranges: their records were stored twice
 --            numbers  a range's own numbers do not add up
 --            rows     the raw tables do not hold the rows that the range says it stored
---   topic    only this topic; empty for all
---   as_of    raw rows are compared for ranges that were in the ledger by then, so that a range that is being written
---            while this runs is no finding. Ask the server for its clock first, or take some seconds ago
 -- Raw rows do not tell which topic of a name they are from: they are compared for the newest epoch of each partition, by
 -- when they were stored, and not for ranges older than the shortest retention of the raw tables (less an hour).
 -- Cost: four columns of each raw table are read once, and a bit of memory a row (a bitmap of offsets for each range);
 -- in the ledger about 50 bytes a range of the largest partition, and 100 bytes a range that raw rows are compared with.
+-- parameter topic String = : only this topic; empty for all
+-- parameter as_of DateTime64(3, 'UTC') = now-10s: raw rows are compared for ranges that were in the ledger by then, so that
+--     a range that is being written while this runs is no finding; by the server's clock
+-- parameter limit UInt32 = 1000: most rows
+-- column kind text: what is wrong: gap, overlap, numbers or rows
+-- column topic text: the topic
+-- column epoch text: which topic of that name
+-- column partition 1: the partition
+-- column offset_start 1: the first offset of the range
+-- column offset_end 1: the next offset after it
+-- column detail text: what was found
 WITH
     ranges AS
     (

@@ -1,6 +1,22 @@
+-- title: What the ledger says of each partition
+-- owner: storage
+-- budget: interactive
 -- What the ledger says of each partition, newest epoch last: `newest` is 1 for it. `offset_from` is the first offset
 -- known (retention of the ledger removes ranges from the front), `offset_through` the next one that is expected.
---   topic    only this topic; empty for all
+-- parameter topic String = : only this topic; empty for all
+-- parameter limit UInt32 = 1000: most rows
+-- column topic text: the topic
+-- column epoch text: which topic of that name
+-- column partition 1: the partition
+-- column ranges 1: ranges in the ledger
+-- column messages 1: messages read
+-- column rows rows: events stored
+-- column dead_lettered 1: records refused
+-- column control 1: watermarks
+-- column dropped 1: offsets given up
+-- column offset_from 1: the first offset known; retention of the ledger removes ranges from the front
+-- column offset_through 1: the next offset that is expected
+-- column newest 1: 1 for the epoch that was written to last
 SELECT
     toString(topic) AS topic, epoch, partition,
     count() AS ranges, sum(messages) AS messages, sum(rows) AS rows, sum(dead_lettered) AS dead_lettered,

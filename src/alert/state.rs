@@ -104,7 +104,7 @@ impl AlertStates {
         rule: &Rule,
         at: Timestamp,
         findings: Vec<Finding>,
-        judge: &dyn Fn(&Dimensions, Role) -> Judgement,
+        judge: &dyn Fn(&AlertKey, Role) -> Judgement,
     ) -> Vec<AlertChange> {
         let severity = rule.labels.severity;
         let mut changes = Vec::new();
@@ -124,7 +124,7 @@ impl AlertStates {
         let missing: Vec<AlertKey> = self.of_rule(rule).filter(|key| !holds.contains(*key)).cloned().collect();
         for key in missing {
             let Some(active) = self.active.get(&key) else { continue };
-            changes.extend(match judge(&key.labels, active.latest.role) {
+            changes.extend(match judge(&key, active.latest.role) {
                 Judgement::Gone => self.clear(rule, &key, at),
                 Judgement::Silent => self.forget(&key, at),
                 Judgement::Unknown => None,

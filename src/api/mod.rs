@@ -13,7 +13,13 @@
 //! | `POST` and `DELETE /api/v1/pages/{key}/acknowledge` | somebody takes a page, or gives it back |
 //! | `/api/v1/silences`, `DELETE /api/v1/silences/{id}` | silences; `POST` makes one |
 //! | `/api/v1/alerts/history` | what was said of pages, from ClickHouse; `since`, `until`, `key`, `limit` |
+//! | `/api/v1/limits/what-if` (also `POST`) | what a request limit would have done, see [`limits`] |
 //! | `/api/v1/events` | pages and transitions as they come (server-sent events), see [`events`] |
+//! | `/api/v1/queries`, `/api/v1/queries/{name}` | the named queries: what they take and give |
+//! | `/api/v1/queries/{name}/results` | runs one; parameters in the address, or in the body of a POST |
+//! | `POST /api/v1/sql` | runs SQL of one's own, or says what it would cost |
+//! | `/api/v1/series`, `/api/v1/query_range` | curves, as Prometheus gives them |
+//! | `/api/v1/openapi.json` | all of this, for programs |
 //! | `POST /api/v1/events`, `POST /v1/logs` | takes records, see [`intake`] |
 //!
 //! A degraded service stays 200: taking it out of rotation would end the detection that still works, and hide the body
@@ -28,9 +34,12 @@ mod events;
 mod handlers;
 mod intake;
 mod layer;
+mod limits;
 mod listener;
+pub mod openapi;
 mod origin;
 mod problem;
+mod queries;
 mod query;
 mod readiness;
 mod reload;
@@ -38,9 +47,12 @@ mod transport;
 mod view;
 
 pub use alerts_pages::{PagingRequest, PagingState};
+use auth::Shows;
 pub use auth::{Tokens, hash};
+pub use console::ConsoleSettings;
 pub use events::EventReaders;
 pub use intake::{IngestState, RecordRejection};
+pub use limits::LimitsState;
 pub use readiness::{Component, ComponentReport, ComponentStatus, Health, Overall, Readiness};
 pub use reload::{RELOADS_BOUND, ReloadDesk, ReloadError, ReloadRequest};
 pub use transport::{TlsError, tls_acceptor};
@@ -60,6 +72,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::config::Scope;
 use crate::metrics::Metrics;
+use crate::query::QueryDesk;
 use listener::{BoundedListener, ConnectionTimes};
 
 /// Connections at a time: scrapers, probes and people; 512 leave the process's other descriptors alone.
@@ -88,14 +101,21 @@ pub struct ApiState {
     pub paging: Option<PagingState>,
     /// What is told, as it comes; absent: nobody says.
     pub events: Option<EventReaders>,
-    /// Whether all of this is served over TLS: cookies of the console are for TLS only then.
-    pub is_tls: bool,
+    /// What only the console has.
+    pub console: ConsoleSettings,
+    /// Who asks questions to the tables; absent: nobody.
+    pub queries: Option<QueryDesk>,
+    /// Limits tried on the past; absent: there is none.
+    pub limits: Option<LimitsState>,
 }
 
 /// All routes. Health is open to all; reading and sending may need a token.
 pub fn router(state: ApiState) -> Router {
     let guard = Arc::new(layer::Guard::new(clock::now()));
-    let may = |scope: Scope| axum::middleware::from_fn_with_state((state.tokens.clone(), scope), auth::authorize);
+    let may_see = |scope: Scope, shows: Shows| {
+        axum::middleware::from_fn_with_state((state.tokens.clone(), scope, shows), auth::authorize)
+    };
+    let may = |scope: Scope| may_see(scope, Shows::All);
     let reading = Router::new()
         .route("/metrics", get(handlers::metrics))
         .route("/api/v1/alerts", get(handlers::alerts))
@@ -130,6 +150,25 @@ pub fn router(state: ApiState) -> Router {
             .route_layer(may(Scope::Admin))
             .layer(DefaultBodyLimit::max(alerts_pages::REQUEST_BYTES_MAX));
         router = router.merge(looking.merge(acting).with_state(paging));
+    }
+    if let Some(desk) = state.queries {
+        let named = Router::new()
+            .route("/api/v1/queries", get(queries::all))
+            .route("/api/v1/queries/{name}", get(queries::one))
+            .route("/api/v1/queries/{name}/results", get(queries::results).post(queries::results_posted))
+            .route("/api/v1/series", get(queries::series))
+            .route("/api/v1/query_range", get(queries::query_range))
+            .route_layer(may_see(Scope::Read, Shows::Own));
+        let own = Router::new().route("/api/v1/sql", post(queries::sql)).route_layer(may_see(Scope::Query, Shows::Own));
+        let asking = named.merge(own).layer(DefaultBodyLimit::max(queries::REQUEST_BYTES_MAX));
+        router = router.merge(asking.with_state(desk));
+    }
+    let described = Router::new().route("/api/v1/openapi.json", get(openapi::document));
+    router = router.merge(described);
+    if let Some(state) = state.limits {
+        let asked = get(limits::by_parameters).post(limits::by_body);
+        let trying = Router::new().route(limits::PATH, asked).route_layer(may(Scope::Read));
+        router = router.merge(trying.layer(DefaultBodyLimit::max(limits::QUESTION_BYTES_MAX)).with_state(state));
     }
     router
         .fallback(handlers::not_found)

@@ -28,6 +28,22 @@ pub(super) fn is_same(headers: &HeaderMap) -> bool {
     origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
 }
 
+/// Refuses to be read under a name that is not known to be ours: somebody may have given it out, so that a browser takes
+/// this service for a part of their site and lets their pages read it (DNS rebinding).
+pub(super) fn refuse_other_names(headers: &HeaderMap, names: &[String]) -> Result<(), Problem> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let (host, further) = (hosts.next(), hosts.next());
+    let Some(host) = host else { return Ok(()) };
+    let is_ours =
+        |host: &str| is_loopback(host) || names.iter().any(|name| name.eq_ignore_ascii_case(without_port(host)));
+    if further.is_none() && host.to_str().is_ok_and(is_ours) {
+        return Ok(());
+    }
+    let detail = "asked under a name that is not one of this host's own (`Host`): use localhost or an address, name it in \
+                  http.host_names, or configure a token with the scope read";
+    Err(Problem::new(ProblemCode::Misdirected, detail))
+}
+
 /// Whether `origin` is a page of the server at `host`. The host's name has to be one that nobody else can give out: by a
 /// name of their own others can have their pages' requests come here too (DNS rebinding).
 fn is_own(origin: &str, host: &str) -> bool {
@@ -36,12 +52,16 @@ fn is_own(origin: &str, host: &str) -> bool {
 }
 
 fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
+    let name = without_port(host);
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     name.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
 }
 
 #[cfg(test)]

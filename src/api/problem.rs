@@ -33,6 +33,16 @@ pub enum ProblemCode {
     TooLarge,
     /// The body's type or encoding is not one that is read.
     UnsupportedMediaType,
+    /// The request came under a name that is not this host's.
+    Misdirected,
+    /// None of the types that are taken can be answered with.
+    NotAcceptable,
+    /// ClickHouse does not understand the query, or it fails.
+    BadQuery,
+    /// The query may not be asked: its text, or its cost.
+    QueryRefused,
+    /// The query has taken more than it may, and was ended.
+    QueryLimit,
     /// As this service is configured, this cannot be done.
     NotPossible,
     /// The records are not safe yet, or too much is pending.
@@ -46,6 +56,31 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
+    /// Every class.
+    pub const ALL: [Self; 21] = [
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::BadParameter,
+        Self::Overloaded,
+        Self::Timeout,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::BadBody,
+        Self::NothingAccepted,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::Misdirected,
+        Self::NotAcceptable,
+        Self::BadQuery,
+        Self::QueryRefused,
+        Self::QueryLimit,
+        Self::NotPossible,
+        Self::UnderPressure,
+        Self::RulesRefused,
+        Self::StorageAway,
+        Self::Internal,
+    ];
+
     /// Spelling in `code`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -61,6 +96,11 @@ impl ProblemCode {
             Self::NothingAccepted => "nothing_accepted",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Misdirected => "misdirected",
+            Self::NotAcceptable => "not_acceptable",
+            Self::BadQuery => "bad_query",
+            Self::QueryRefused => "query_refused",
+            Self::QueryLimit => "query_limit",
             Self::NotPossible => "not_possible",
             Self::UnderPressure => "under_pressure",
             Self::RulesRefused => "rules_refused",
@@ -73,7 +113,10 @@ impl ProblemCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadParameter | Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::BadParameter | Self::BadBody | Self::BadQuery => StatusCode::BAD_REQUEST,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::QueryRefused | Self::QueryLimit => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Overloaded | Self::UnderPressure | Self::StorageAway => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
@@ -111,6 +154,7 @@ pub struct Problem {
     code: ProblemCode,
     detail: String,
     errors: Errors,
+    more: serde_json::Map<String, serde_json::Value>,
     retry_after: Option<Duration>,
     challenge: Option<&'static str>,
 }
@@ -125,13 +169,23 @@ struct ProblemBody<'a> {
     code: &'static str,
     request_id: &'a str,
     errors: &'a Errors,
+    #[serde(flatten)]
+    more: &'a serde_json::Map<String, serde_json::Value>,
 }
 
 impl Problem {
     /// A problem with one sentence for a person.
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         let errors = Errors::Parameters(Vec::new());
-        Self { code, detail: detail.into(), errors, retry_after: None, challenge: None }
+        let more = serde_json::Map::new();
+        Self { code, detail: detail.into(), errors, more, retry_after: None, challenge: None }
+    }
+
+    /// The same, with a further member of its body. Not one of those that every problem has.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: serde_json::Value) -> Self {
+        self.more.insert(name.to_owned(), value);
+        self
     }
 
     /// The same, to be tried again after this long.
@@ -208,6 +262,7 @@ impl Problem {
             code: self.code.as_str(),
             request_id,
             errors: &self.errors,
+            more: &self.more,
         };
         // A struct of texts and numbers always serialises.
         let json = serde_json::to_vec(&body).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! Query parameters, read strictly: an unknown name, a repeat or a bad value is an error that names it.
 
+use std::collections::BTreeMap;
+
 use axum::extract::Query;
 use axum::http::Uri;
 use serde::Deserialize;
@@ -113,6 +115,21 @@ pub fn none(uri: &Uri) -> Result<(), Problem> {
     let unknown = |(parameter, _)| ParameterError { parameter, message: "this path takes no parameter".to_owned() };
     let errors: Vec<ParameterError> = pairs(uri)?.into_iter().map(unknown).collect();
     if errors.is_empty() { Ok(()) } else { Err(Problem::parameters(errors)) }
+}
+
+/// The parameters of an address by name.
+///
+/// # Errors
+/// Every parameter that is there twice.
+pub fn unique_pairs(uri: &Uri) -> Result<BTreeMap<String, String>, Problem> {
+    let mut by_name = BTreeMap::new();
+    let mut errors = Vec::new();
+    for (parameter, value) in pairs(uri)? {
+        if by_name.insert(parameter.clone(), value).is_some() {
+            errors.push(ParameterError { parameter, message: "given more than once".to_owned() });
+        }
+    }
+    if errors.is_empty() { Ok(by_name) } else { Err(Problem::parameters(errors)) }
 }
 
 fn pairs(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {

@@ -22,7 +22,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::alert::notify::{self, Notifier, Pace, Surroundings, event_stream};
 use crate::api::{
-    self, ApiState, Component, ComponentStatus, EventReaders, Health, IngestState, PagingState, Tokens, View,
+    self, ApiState, Component, ComponentStatus, ConsoleSettings, EventReaders, Health, IngestState, LimitsState,
+    PagingState, Tokens, View,
 };
 use crate::clock;
 use crate::config::{Config, KafkaConfig, TopicsConfig};
@@ -86,9 +87,10 @@ impl App {
         let (stream, events) = event_stream(clock::now());
         let state_dir = config.notify_state_dir();
         let surroundings = Surroundings {
-            pace: Pace { retry_for: config.notify.give_up_after.0, ..Pace::default() }.waiting_for(&settings.rules),
+            pace: Pace { retry_for: config.notify.give_up_after.0, ..Pace::default() },
             metrics: &metrics,
             health: &health,
+            rules: Some(&settings.rules),
             kafka,
             state_dir: Some(&state_dir),
             view: Some(view.clone()),
@@ -163,7 +165,7 @@ impl App {
             }
         };
 
-        guard::spawn(&config.guard, &mut tasks, &metrics).await?;
+        let guard_view = guard::spawn(&config.guard, &mut tasks, &metrics).await?;
         probes::spawn(&config.probes, intake.clone(), &mut tasks, &metrics, &health)?;
         rule_queries::spawn(&storage, rules, intake.clone(), &mut tasks, &metrics, &health);
         let ingest_state =
@@ -172,12 +174,14 @@ impl App {
             view: view.clone(),
             readiness: health.subscribe(),
             metrics: Arc::clone(&metrics),
-            tokens: Tokens::new(&config.http.tokens),
+            tokens: Tokens::new(&config.http.tokens).with_host_names(&config.http.host_names),
             ingest: ingest_state,
             reload: Some(reload),
             paging: Some(PagingState { view: pager.view, requests: pager.requests, history: storage.reader() }),
             events: Some(EventReaders::new(events)),
-            is_tls: tls.is_some(),
+            console: ConsoleSettings { is_tls: tls.is_some(), guard: guard_view },
+            queries: Some(storage.desk(config)),
+            limits: Some(LimitsState { history: storage.reader() }),
         };
         let stop = tasks.token(Stage::Api);
         tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });

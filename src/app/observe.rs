@@ -79,6 +79,7 @@ async fn watch(
     loop {
         let now = status.borrow_and_update().clone();
         show_partitions(&now, &mut shown, topics, metrics);
+        metrics.set_partitions_elsewhere(now.partitions_elsewhere);
         let (kafka, detail) = readiness(&now);
         health.set(Component::Kafka, kafka, &detail, clock::now());
         count(&counted, &now.counts, metrics);
@@ -141,7 +142,12 @@ fn readiness(status: &IngestStatus) -> (ComponentStatus, String) {
     match (status.broker_reachable, status.partitions.is_empty()) {
         (Some(false), true) => (ComponentStatus::Down, error),
         (Some(false), false) => (ComponentStatus::Degraded, error),
+        (_, true) if status.partitions_elsewhere > 0 => (
+            ComponentStatus::Starting,
+            "no partition is read here: another member of the consumer group has all".to_owned(),
+        ),
         (_, true) => (ComponentStatus::Starting, "no partition assigned yet".to_owned()),
+        (_, false) if status.partitions_elsewhere > 0 => (ComponentStatus::Degraded, elsewhere(status)),
         (_, false) if status.dead_letters_waiting > 0 && status.last_error.is_some() => {
             (ComponentStatus::Degraded, format!("{} dead letters are not taken: {error}", status.dead_letters_waiting))
         }
@@ -151,6 +157,16 @@ fn readiness(status: &IngestStatus) -> (ComponentStatus, String) {
         }
         (_, false) => (ComponentStatus::Ok, remarks(status).join("; ")),
     }
+}
+
+/// Detection needs the whole log.
+fn elsewhere(status: &IngestStatus) -> String {
+    let (here, elsewhere) = (status.partitions.len(), status.partitions_elsewhere);
+    format!(
+        "{elsewhere} of {} partitions are read by another member of the consumer group: detection sees only a part, and \
+         both may page for the same; run one instance in a group",
+        here + elsewhere
+    )
 }
 
 /// What is worth knowing although all is well.

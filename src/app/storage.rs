@@ -13,6 +13,7 @@ use crate::config::{Config, Secret, StoreConfig};
 use crate::local::{EngineState, LocalClickHouse, LocalClickHouseOptions};
 use crate::metrics::{Metrics, StoreDelta};
 use crate::model::{Batch, Output, PagingRecord, PlanAnswer, PlanRequest, Stored};
+use crate::query::QueryDesk;
 use crate::shutdown::{Stage, TaskError, Tasks};
 use crate::store::{
     ClickHouse, Endpoint, MigrationError, StoreHealth, StoreTask, Writer, answer_plans, apply_retention, migrate,
@@ -34,6 +35,8 @@ pub struct Storage {
     writer: Endpoint,
     /// May read.
     reader: Endpoint,
+    /// Asks questions of others.
+    desk: Endpoint,
 }
 
 /// What comes to storage, and where its answers go.
@@ -64,7 +67,14 @@ impl Storage {
 
     fn remote(config: &Config, url: &str) -> anyhow::Result<Self> {
         let endpoint = Endpoint::from_config(&config.clickhouse, url)?;
-        Ok(Self { admin: endpoint.clone(), writer: endpoint.clone(), reader: endpoint })
+        let desk = match &config.query.user {
+            Some(user) => {
+                let password = config.query.secret().context("query.password_file")?.unwrap_or_default();
+                Endpoint { user: user.clone(), password, ..endpoint.clone() }
+            }
+            None => endpoint.clone(),
+        };
+        Ok(Self { admin: endpoint.clone(), writer: endpoint.clone(), reader: endpoint, desk })
     }
 
     async fn local(config: &Config, tasks: &mut Tasks, metrics: &Arc<Metrics>) -> anyhow::Result<Self> {
@@ -75,7 +85,12 @@ impl Storage {
             endpoint(config, engine.url(), credentials.user, &credentials.password)
         };
         let users = engine.users();
-        let storage = Self { admin: user(&users.admin), writer: user(&users.writer), reader: user(&users.reader) };
+        let storage = Self {
+            admin: user(&users.admin),
+            writer: user(&users.writer),
+            reader: user(&users.reader),
+            desk: user(&users.desk),
+        };
         count_restarts(tasks, engine.state(), Arc::clone(metrics));
         let stop = tasks.token(Stage::Engines);
         tasks.spawn(Stage::Engines, "clickhouse", async move {
@@ -95,6 +110,12 @@ impl Storage {
     #[must_use]
     pub fn protected_reader(&self, timeout: Duration, rows_max: usize) -> ClickHouse {
         ClickHouse::protected(&self.reader, timeout, rows_max)
+    }
+
+    /// Where questions of others are asked.
+    #[must_use]
+    pub fn desk(&self, config: &Config) -> QueryDesk {
+        QueryDesk::new(&self.desk, &config.query)
     }
 
     /// A command line that asks the ClickHouse of a demo, with the rights of a reader. It holds the reader's password, so

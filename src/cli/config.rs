@@ -146,7 +146,12 @@ mod tests {
     fn no_secret_is_printed() {
         let text = |text: &str| text.to_owned();
         let second = Span::from_secs(1);
-        let token = TokenConfig { name: text("shipper"), sha256: text("hunter2"), scopes: vec![Scope::Ingest] };
+        let token = TokenConfig {
+            name: text("shipper"),
+            sha256: text("hunter2"),
+            scopes: vec![Scope::Ingest],
+            subscription: None,
+        };
         let config = Config {
             http: HttpConfig { tokens: vec![token], ..Default::default() },
             clickhouse: ClickHouseConfig {

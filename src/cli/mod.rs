@@ -7,6 +7,7 @@ mod attribute;
 mod check;
 mod completions;
 mod config;
+mod dashboards;
 mod dead_letters;
 mod demo;
 mod detect;
@@ -17,6 +18,7 @@ pub mod event_sink;
 mod guard;
 mod ingest;
 mod ledger;
+mod limits;
 pub mod output;
 mod replay;
 mod run;
@@ -102,6 +104,8 @@ enum Command {
     Check(check::Args),
     /// Show the configuration in force, or what may be written
     Config(config::Args),
+    /// Grafana dashboards over what is stored
+    Dashboards(dashboards::Args),
     /// Write the events of a simulated platform, calm or flooded
     Simulate(simulate::Args),
     /// Keep ClickHouse alive under its own users
@@ -119,6 +123,8 @@ enum Command {
     Ingest(ingest::Args),
     /// Prove that every record is accounted for exactly once
     Ledger(ledger::Args),
+    /// Request limits: what one would have done in the past, and those there are as a gateway reads them
+    Limits(limits::Args),
     /// Look at refused records, and send them again after a fix
     DeadLetters(dead_letters::Args),
 }
@@ -151,6 +157,7 @@ pub fn main() -> ExitCode {
         Command::Detect(args) => detect::run(&args),
         Command::Check(args) => check::run(&args, &cli.globals),
         Command::Config(args) => config::run(&cli.globals, &args),
+        Command::Dashboards(args) => dashboards::run(&args),
         Command::Simulate(args) => simulate::run(&args, &cli.globals),
         Command::Guard(args) => guard::run(&args, &cli.globals),
         Command::Evaluate(args) => evaluate::run(&args, &cli.globals),
@@ -159,6 +166,7 @@ pub fn main() -> ExitCode {
         Command::EngineClickhouse(args) => engine::run(&args),
         Command::Ingest(args) => ingest::run(&args, &cli.globals),
         Command::Ledger(args) => ledger::run(&args, &cli.globals),
+        Command::Limits(args) => limits::run(&args, &cli.globals),
         Command::DeadLetters(args) => dead_letters::run(&args, &cli.globals),
     };
     result.unwrap_or_else(|error| error.report())

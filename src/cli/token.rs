@@ -36,6 +36,9 @@ Example: floodmark token new --name log-shipper --scopes ingest >> floodmark.tom
         /// What its bearer may do, separated by commas
         #[arg(long, value_enum, value_delimiter = ',', default_value = "ingest", value_name = "SCOPES")]
         scopes: Vec<Scope>,
+        /// Its bearer sees rows of this subscription only; for the scopes read and query
+        #[arg(long, value_name = "SUBSCRIPTION")]
+        subscription: Option<String>,
     },
 }
 
@@ -55,9 +58,16 @@ struct Section {
 /// # Errors
 /// No random bytes, or stdout that cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let Command::New { name, scopes } = &args.command;
+    let Command::New { name, scopes, subscription } = &args.command;
     if name.trim().is_empty() {
         return Err(CliError::Usage("--name must not be empty".to_owned()));
+    }
+    let acts = scopes.iter().any(|scope| !matches!(scope, Scope::Read | Scope::Query));
+    if subscription.is_some() && acts {
+        return Err(CliError::Usage("--subscription goes with --scopes read,query: the others act for all".to_owned()));
+    }
+    if subscription.as_ref().is_some_and(|subscription| subscription.is_empty()) {
+        return Err(CliError::Usage("--subscription must not be empty".to_owned()));
     }
     let mut random = [0; TOKEN_BYTES];
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
@@ -65,7 +75,8 @@ pub fn run(args: &Args) -> Result<ExitCode, CliError> {
     let mut scopes = scopes.clone();
     scopes.sort_unstable();
     scopes.dedup();
-    let config = TokenConfig { name: name.clone(), sha256: hexadecimal(&api::hash(&token)), scopes };
+    let sha256 = hexadecimal(&api::hash(&token));
+    let config = TokenConfig { name: name.clone(), sha256, scopes, subscription: subscription.clone() };
     let text = toml::to_string(&File { http: Section { tokens: vec![config] } }).context("cannot write TOML")?;
     eprintln!("token (shown once): {token}");
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to stdout")?;

@@ -11,6 +11,10 @@ use super::{ByteCount, Problem, Span};
 const SHA256_DIGITS: usize = 64;
 /// Most tokens: each request is compared with all of them.
 const TOKENS_MAX: usize = 100;
+/// Most names of this host: each request is compared with all of them.
+const HOST_NAMES_MAX: usize = 100;
+/// Longest name of a subscription that a token may be for.
+const SUBSCRIPTION_BYTES_MAX: usize = 256;
 /// Most bytes that may be pending: the semaphore that counts them takes 32-bit numbers.
 const PENDING_BYTES_MAX: usize = u32::MAX as usize;
 
@@ -34,6 +38,9 @@ pub struct HttpConfig {
     pub answer_timeout: Span,
     /// Without Kafka: records silent for this long no longer hold the watermark back.
     pub idle_timeout: Span,
+    /// Names of this host by which it is read without a token, besides `localhost` and its addresses: a name that others can
+    /// give out brings their pages here.
+    pub host_names: Vec<String>,
     /// Who may do what. Absent: everybody may, and then only on loopback.
     pub tokens: Vec<TokenConfig>,
     /// Serve HTTPS instead of HTTP.
@@ -50,6 +57,9 @@ pub struct TokenConfig {
     pub sha256: String,
     /// What its bearer may do.
     pub scopes: Vec<Scope>,
+    /// Its bearer sees only rows of this subscription, and nothing that is about others. Absent: everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<String>,
 }
 
 /// What the bearer of a token may do.
@@ -61,8 +71,10 @@ pub struct TokenConfig {
 pub enum Scope {
     /// Send records.
     Ingest,
-    /// Read metrics, alerts and incidents.
+    /// Read metrics, alerts and incidents; ask named queries and series.
     Read,
+    /// Ask SQL of one's own.
+    Query,
     /// Change what the service does: take pages, make and end silences, have rules read again.
     Admin,
 }
@@ -74,6 +86,7 @@ impl Scope {
         match self {
             Self::Ingest => "ingest",
             Self::Read => "read",
+            Self::Query => "query",
             Self::Admin => "admin",
         }
     }
@@ -99,6 +112,7 @@ impl Default for HttpConfig {
             pending_bytes_max: ByteCount::mib(128),
             answer_timeout: Span::from_secs(10),
             idle_timeout: Span::from_secs(10),
+            host_names: Vec::new(),
             tokens: Vec::new(),
             tls: None,
         }
@@ -134,11 +148,22 @@ impl HttpConfig {
             "http.listen is not loopback, and anybody could read alerts and incidents, or even send records: configure a \
              token with the scope `read` (`floodmark token new` makes one)",
         );
+        require(self.host_names.len() <= HOST_NAMES_MAX, "host_names", "must be at most 100");
+        for (i, name) in self.host_names.iter().enumerate() {
+            let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+            require(is_name, &format!("host_names[{i}]"), "must be a name without port: letters, digits, `-` and `.`");
+        }
         for (i, token) in self.tokens.iter().enumerate() {
             let is_hash = token.sha256.len() == SHA256_DIGITS && token.sha256.bytes().all(|b| b.is_ascii_hexdigit());
             require(is_hash, &format!("tokens[{i}].sha256"), "must be 64 hexadecimal digits");
             require(!token.name.trim().is_empty(), &format!("tokens[{i}].name"), "must not be empty");
             require(!token.scopes.is_empty(), &format!("tokens[{i}].scopes"), "must name at least one scope");
+            let Some(subscription) = &token.subscription else { continue };
+            let key = format!("tokens[{i}].subscription");
+            let is_plain = !subscription.is_empty() && !subscription.contains(char::is_control);
+            require(is_plain && subscription.len() <= SUBSCRIPTION_BYTES_MAX, &key, "must be a name of 1 to 256 bytes");
+            let only_reads = token.scopes.iter().all(|scope| matches!(scope, Scope::Read | Scope::Query));
+            require(only_reads, &key, "is for tokens whose scopes are read and query: the others act for all");
         }
         problems
     }
@@ -157,7 +182,12 @@ mod tests {
         let open = HttpConfig { listen: ([0, 0, 0, 0], 8_460).into(), ..HttpConfig::default() };
         assert_eq!(keys(&open), ["http.tokens"]);
         assert_eq!(keys(&HttpConfig { ingest: false, ..open.clone() }), ["http.tokens"]);
-        let token = |scope| TokenConfig { name: "x".to_owned(), sha256: "ab".repeat(32), scopes: vec![scope] };
+        let token = |scope| TokenConfig {
+            name: "x".to_owned(),
+            sha256: "ab".repeat(32),
+            scopes: vec![scope],
+            subscription: None,
+        };
         let with = |tokens: Vec<TokenConfig>| keys(&HttpConfig { tokens, ..open.clone() });
         assert_eq!(with(vec![token(Scope::Ingest)]), ["http.tokens"], "reading is open to all");
         assert_eq!(with(vec![token(Scope::Read)]), [""; 0], "nobody may send");
@@ -167,8 +197,40 @@ mod tests {
 
     #[test]
     fn a_token_is_a_hash_with_a_name_and_scopes() {
-        let token = TokenConfig { name: " ".to_owned(), sha256: "secret".to_owned(), scopes: Vec::new() };
+        let token =
+            TokenConfig { name: " ".to_owned(), sha256: "secret".to_owned(), scopes: Vec::new(), subscription: None };
         let config = HttpConfig { tokens: vec![token], ..HttpConfig::default() };
         assert_eq!(keys(&config), ["http.tokens[0].sha256", "http.tokens[0].name", "http.tokens[0].scopes"]);
+    }
+
+    #[test]
+    fn a_token_of_a_subscription_only_reads() {
+        let token = |scopes: &[Scope], subscription: &str| TokenConfig {
+            name: "x".to_owned(),
+            sha256: "ab".repeat(32),
+            scopes: scopes.to_vec(),
+            subscription: Some(subscription.to_owned()),
+        };
+        let with = |token| keys(&HttpConfig { tokens: vec![token], ..HttpConfig::default() });
+        assert_eq!(with(token(&[Scope::Read, Scope::Query], "acme")), [""; 0]);
+        for (scopes, subscription) in [
+            (&[Scope::Admin][..], "acme"),
+            (&[Scope::Read, Scope::Ingest], "acme"),
+            (&[Scope::Read], ""),
+            (&[Scope::Read], "a\nb"),
+        ] {
+            assert_eq!(
+                with(token(scopes, subscription)),
+                ["http.tokens[0].subscription"],
+                "{scopes:?} {subscription:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_host_name_is_a_name() {
+        let names = ["floodmark.internal", "", "a:80", "a/b", "*"].map(str::to_owned).to_vec();
+        let expected = [1, 2, 3, 4].map(|at| format!("http.host_names[{at}]"));
+        assert_eq!(keys(&HttpConfig { host_names: names, ..HttpConfig::default() }), expected);
     }
 }

@@ -172,6 +172,7 @@ impl Config {
         problems.extend(further.map(|(key, message)| Problem { key, message }));
         problems.extend(self.http.problems());
         problems.extend(self.paging.problems());
+        problems.extend(self.query.problems());
         problems.extend(self.notify.problems(self.kafka.is_some()));
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }

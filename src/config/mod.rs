@@ -19,6 +19,7 @@ mod notify_checks;
 mod paging;
 mod probe_checks;
 mod probes;
+mod query;
 mod secret;
 mod store;
 mod units;
@@ -45,6 +46,7 @@ pub use probe_checks::PROBES_MAX;
 pub use probes::{
     ClickHouseProbeConfig, ProbesConfig, PrometheusMetricConfig, PrometheusProbeConfig, RedisProbeConfig,
 };
+pub use query::{QUERY_SECONDS_MAX, QueryConfig};
 pub use secret::{Secret, SecretFileError};
 pub use store::{RetentionConfig, StoreConfig};
 pub use units::{ByteCount, Span};
@@ -79,6 +81,8 @@ pub struct Config {
     pub probes: ProbesConfig,
     /// The query guard of ClickHouse.
     pub guard: GuardConfig,
+    /// Questions over HTTP.
+    pub query: QueryConfig,
 }
 
 impl Config {

@@ -1,14 +1,19 @@
-//! The order of events, and how they are spread over streams, must not show: not in what windows hold, not in what is said.
+//! The order of events, how they are spread over streams, and who counted which customers must not show: not in what windows
+//! hold, not in what is said.
+
+use std::collections::BTreeMap;
+use std::hash::BuildHasher as _;
 
 use proptest::prelude::*;
+use rustc_hash::FxBuildHasher;
 
 use super::test_logs::Pattern;
 use super::test_traffic::{Lcg, at, request, signal};
 use crate::alert::Rules;
 use crate::config::FlowConfig;
 use crate::detect::Limits;
-use crate::flow::{Assembler, ClosedWindow, Name, StreamId};
-use crate::model::{Attributes, Change, ChangeKind, Event, Request, Text};
+use crate::flow::{Assembler, Cell, CellKey, ClosedWindow, Hop, HopSums, Latencies, Name, StreamId};
+use crate::model::{Attributes, Change, ChangeKind, Event, Request, Text, Timestamp};
 use crate::pipeline::{Pipeline, Settings};
 
 const SECONDS: f64 = 780.0;
@@ -133,6 +138,71 @@ fn windows(events: &[(StreamId, Event)], streams: u32) -> Vec<String> {
     closed
 }
 
+/// What windows of one start count together, by name.
+#[derive(Debug, Default, PartialEq)]
+struct Merged {
+    total: Cell,
+    edge_total: Cell,
+    cells: BTreeMap<String, Cell>,
+    hops: BTreeMap<String, HopSums>,
+    latencies: BTreeMap<String, Latencies>,
+}
+
+impl Merged {
+    fn merge(&mut self, other: Self) {
+        self.total.add(&other.total);
+        self.edge_total.add(&other.edge_total);
+        other.cells.into_iter().for_each(|(name, cell)| self.cells.entry(name).or_default().add(&cell));
+        other.hops.into_iter().for_each(|(name, sums)| self.hops.entry(name).or_default().merge(&sums));
+        other.latencies.into_iter().for_each(|(name, part)| self.latencies.entry(name).or_default().merge(&part));
+    }
+
+    fn of(window: &ClosedWindow, assembler: &Assembler) -> Self {
+        let named = |names: &[Name]| {
+            format!("{:?}", names.iter().map(|name| assembler.names().text(*name)).collect::<Vec<_>>())
+        };
+        let cell_name = |key: &CellKey| {
+            named(&[key.subscription, key.client, key.client_version, key.service, key.caller, key.route])
+        };
+        let hop_name = |hop: &Hop| named(&[hop.caller, hop.service, hop.route]);
+        Self {
+            total: window.total,
+            edge_total: window.edge_total,
+            cells: window.cells.iter().map(|(key, cell)| (cell_name(key), *cell)).collect(),
+            hops: window.hops.iter().map(|(hop, sums)| (hop_name(hop), *sums)).collect(),
+            latencies: window
+                .latencies
+                .iter()
+                .map(|((service, route), part)| (named(&[*service, *route]), part.clone()))
+                .collect(),
+        }
+    }
+}
+
+/// The requests of `events`, counted by one who sees no others, by window.
+fn counted(events: &[Event]) -> Vec<(Timestamp, Merged)> {
+    let mut assembler = Assembler::new(&FlowConfig::default());
+    assembler.watermark_mut().add(StreamId(0));
+    let mut closed = Vec::new();
+    for event in events {
+        assembler.apply(StreamId(0), event);
+        while let Some(window) = assembler.close_next() {
+            closed.push((window.start, Merged::of(&window, &assembler)));
+        }
+    }
+    while let Some(window) = assembler.finish_next() {
+        closed.push((window.start, Merged::of(&window, &assembler)));
+    }
+    closed
+}
+
+fn merged(parts: Vec<(Timestamp, Merged)>) -> BTreeMap<Timestamp, Merged> {
+    let mut whole: BTreeMap<Timestamp, Merged> = BTreeMap::new();
+    parts.into_iter().for_each(|(start, part)| whole.entry(start).or_default().merge(part));
+    whole.retain(|_, merged| merged.total.requests > 0);
+    whole
+}
+
 fn said(events: &[(StreamId, Event)], streams: u32) -> String {
     let settings =
         Settings { flow: FlowConfig::default(), rules: Rules::shipped().unwrap(), limits: Limits::shipped().unwrap() };
@@ -148,6 +218,32 @@ fn said(events: &[(StreamId, Event)], streams: u32) -> String {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(6))]
+
+    #[test]
+    fn partial_windows_of_whole_customers_merge_in_any_order_to_the_windows_of_all(
+        seed in 0_u64..1_000, members in 2_u64..6, order in any::<u64>(),
+    ) {
+        // What is inferred of requests that tell nothing of their attempts leans on everybody's: that is not summed.
+        let tells = |request: &Request| request.attempt.is_some() || request.request_key.is_some();
+        let requests: Vec<Event> = storm_log(seed)
+            .into_iter()
+            .filter(|event| matches!(event, Event::Request(request) if tells(request)))
+            .collect();
+        let owner = |event: &Event| match event {
+            Event::Request(request) => FxBuildHasher.hash_one(&request.subscription) % members,
+            _ => unreachable!("only requests are left"),
+        };
+        let mut parts: Vec<(Timestamp, Merged)> = (0..members)
+            .flat_map(|member| {
+                counted(&requests.iter().filter(|event| owner(event) == member).cloned().collect::<Vec<_>>())
+            })
+            .collect();
+        let mut random = Lcg(order);
+        for i in (1..parts.len()).rev() {
+            parts.swap(i, random.below(i as u32 + 1) as usize);
+        }
+        prop_assert_eq!(merged(parts), merged(counted(&requests)));
+    }
 
     #[test]
     fn any_order_inside_the_lateness_over_any_streams_gives_the_same_windows_and_the_same_words(

@@ -136,8 +136,12 @@ pub fn run(mut events: Vec<Event>) -> Told {
 
 /// Runs events through the core as they come.
 pub fn run_in_order(events: &[Event]) -> Told {
-    let settings =
-        Settings { flow: FlowConfig::default(), rules: Rules::shipped().unwrap(), limits: Limits::shipped().unwrap() };
+    run_with(Rules::shipped().unwrap(), events)
+}
+
+/// Runs events through a core with other rules.
+pub fn run_with(rules: Rules, events: &[Event]) -> Told {
+    let settings = Settings { flow: FlowConfig::default(), rules, limits: Limits::shipped().unwrap() };
     let mut pipeline = Pipeline::new(&settings);
     let mut told = Told { transitions: Vec::new(), incidents: Vec::new() };
     let mut take = |outputs: Vec<Output>| {

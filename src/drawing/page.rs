@@ -11,6 +11,11 @@ const HEIGHT: f64 = 174.0;
 /// Ticks that a phone has room for.
 const TICKS_MAX: usize = 6;
 
+/// Half of a tick's text.
+const TICK_HALF: f64 = 17.0;
+/// Marks nearer than this share a text.
+const NUMBERS_WIDTH: f64 = 36.0;
+
 /// Where a chart goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inset<'a> {
@@ -41,23 +46,41 @@ pub fn inset(chart: &Chart, place: Inset<'_>) -> String {
     }
     let every = chart.ticks.len().div_ceil(TICKS_MAX).max(1);
     for (at, text) in chart.ticks.iter().step_by(every) {
-        let (x, y) = (CANVAS.x(chart, *at), bottom + 16.0);
-        let text = label(text);
-        line(&mut out, format!("<text class=\"fm-note\" x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\">{text}</text>"));
-    }
-    for (number, mark) in (1..).zip(chart.marks.iter().take(MARKS_MAX)) {
-        let (x, class, y) = (CANVAS.x(chart, mark.at), mark.tone.class(), top - 6.0);
+        let (x, y, text) = (CANVAS.x(chart, *at), bottom + 16.0, label(text));
+        // The last one must not leave the picture.
+        let (x, anchor) = if x > CANVAS.width - TICK_HALF { (CANVAS.width, "end") } else { (x, "middle") };
         line(
             &mut out,
-            format!("<line class=\"fm-mark {class}\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top}\" y2=\"{bottom}\"/>"),
-        );
-        line(
-            &mut out,
-            format!("<text class=\"{class}\" x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\">{number}</text>"),
+            format!("<text class=\"fm-note\" x=\"{x:.1}\" y=\"{y}\" text-anchor=\"{anchor}\">{text}</text>"),
         );
     }
+    draw_marks(&mut out, chart);
     out.push_str("</svg>");
     out
+}
+
+/// A line for each mark inside, and its number; neighbours too close for a number each share one text.
+fn draw_marks(out: &mut String, chart: &Chart) {
+    let (top, bottom) = (CANVAS.top, CANVAS.top + CANVAS.panel);
+    let mut groups: Vec<(f64, usize, usize, &str)> = Vec::new();
+    for (number, mark) in (1..).zip(chart.marks.iter().take(MARKS_MAX)) {
+        if mark.at < chart.span.0 || mark.at > chart.span.1 {
+            continue;
+        }
+        let (x, class) = (CANVAS.x(chart, mark.at), mark.tone.class());
+        line(
+            out,
+            format!("<line class=\"fm-mark {class}\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top}\" y2=\"{bottom}\"/>"),
+        );
+        match groups.last_mut() {
+            Some((from, _, last, _)) if x - *from < NUMBERS_WIDTH => *last = number,
+            _ => groups.push((x, number, number, class)),
+        }
+    }
+    for (x, first, last, class) in groups {
+        let number = if first == last { first.to_string() } else { format!("{first}–{last}") };
+        line(out, format!("<text class=\"{class}\" x=\"{x:.1}\" y=\"{}\">{number}</text>", top - 6.0));
+    }
 }
 
 /// What a script needs to tell the values under a pointer: where the axis is, and each line's points, as JSON.

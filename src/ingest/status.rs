@@ -10,6 +10,8 @@ use crate::model::{Event, EventKind, Offset, RejectionCode, TopicPartition};
 pub struct IngestStatus {
     /// The partitions this process reads.
     pub partitions: Vec<PartitionStatus>,
+    /// Partitions of the inputs that another member of the consumer group reads.
+    pub partitions_elsewhere: usize,
     /// Input topics that do not exist. They are picked up when they are created.
     pub topics_missing: Vec<String>,
     /// Who keeps the note of ranges about to be stored; `None` before it was found out.

@@ -29,6 +29,9 @@ pub struct Users {
     pub writer: Credentials,
     /// May only read Floodmark's database.
     pub reader: Credentials,
+    /// May only read Floodmark's database, as which the service asks questions of others. Its profile lets the service say
+    /// `readonly = 1` beside each of them, which that of `reader`, being read-only already, does not.
+    pub desk: Credentials,
 }
 
 impl Credentials {
@@ -40,7 +43,7 @@ impl Credentials {
 
 impl Users {
     /// Names that are taken in every local engine.
-    pub const NAMES: [&str; 4] = ["default", "admin", "writer", "reader"];
+    pub const NAMES: [&str; 5] = ["default", "admin", "writer", "reader", "desk"];
 
     /// Makes passwords from the operating system's random source.
     pub(super) fn generate() -> std::io::Result<Self> {
@@ -48,6 +51,7 @@ impl Users {
             admin: Credentials { user: "admin", password: random_password()? },
             writer: Credentials { user: "writer", password: random_password()? },
             reader: Credentials::reader(random_password()?),
+            desk: Credentials { user: "desk", password: random_password()? },
         })
     }
 
@@ -68,6 +72,7 @@ impl Users {
             (&self.admin, "default", "GRANT ALL ON *.* WITH GRANT OPTION"),
             (&self.writer, "default", write.as_str()),
             (&self.reader, "reader", read.as_str()),
+            (&self.desk, "default", read.as_str()),
         ] {
             let hash = hex(&Sha256::digest(&credentials.password));
             let password = format!("<password_sha256_hex>{hash}</password_sha256_hex>");

@@ -54,6 +54,7 @@ struct Series {
     intake_records: Family<IntakeRecordLabels, Counter>,
     intake_pending: Gauge,
     lag: Family<PartitionLabels, Gauge>,
+    partitions_elsewhere: Gauge,
     position: Family<PartitionLabels, Gauge>,
     level: Family<PartitionLabels, Gauge>,
     late: Counter,
@@ -232,6 +233,11 @@ impl Metrics {
         for family in [&self.series.position, &self.series.lag, &self.series.level] {
             family.remove(&labels);
         }
+    }
+
+    /// Says how many partitions of the inputs another member of the consumer group reads.
+    pub fn set_partitions_elsewhere(&self, partitions: usize) {
+        self.series.partitions_elsewhere.set(i64::try_from(partitions).unwrap_or(i64::MAX));
     }
 
     /// Counts events that came after their window was closed.

@@ -49,6 +49,12 @@ fn register_input(registry: &mut Registry, series: &Series) {
         series.intake_pending.clone(),
     );
     plain(registry, "consumer_lag_messages", "Messages between our position and the partition's end", &series.lag);
+    plain(
+        registry,
+        "partitions_elsewhere",
+        "Partitions of the inputs that another member of the consumer group reads: detection here does not see them",
+        &series.partitions_elsewhere,
+    );
     plain(registry, "consumer_position_offset", "Next offset to read", &series.position);
     plain(
         registry,

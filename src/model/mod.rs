@@ -35,8 +35,9 @@ pub use event::{Change, ChangeKind, Event, EventKind, QueryRun, QueryState, Requ
 pub(crate) use event_json::{FIELDS_BY_TYPE, is_field_name};
 pub use log_comment::LogComment;
 pub use named_query::{
-    LEDGER_PROOF, LEDGER_TOTALS, NAMED_QUERIES, NamedQuery, PAGES_SAID, Parameter, ParameterKind, SERVER_TIME,
-    TRAFFIC_BY_MINUTE,
+    BindError, BindProblem, Bound, BudgetClass, BudgetLimits, Column, HeaderMistake, Known, LEDGER_PROOF,
+    LEDGER_TOTALS, NamedQuery, PAGES_SAID, PARAMETER_BYTES_MAX, Parameter, ParameterKind, SERVER_TIME, Unit,
+    read_header,
 };
 pub use page::{Contributor, PAGE_ROWS_MAX, Page, PageAlert, PageEvent, PageLinks, TITLE_CHARS_MAX};
 pub use paging_record::{PageRecord, PagingRecord, SilenceRecord};

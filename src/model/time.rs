@@ -53,6 +53,14 @@ impl Timestamp {
         Self::from_epoch_millis_checked(moment.as_millisecond())
     }
 
+    /// As ClickHouse writes and reads a `DateTime64(3, 'UTC')`: `2026-03-01 10:15:05.250`.
+    #[must_use]
+    pub fn to_clickhouse(self) -> String {
+        let second = self.window_start(1_000);
+        let text = second.to_string().replace('T', " ").replace('Z', "");
+        format!("{text}.{:03}", self.since(second))
+    }
+
     /// The start of the fixed window of `window_ms` that holds this moment (windows start at the epoch).
     #[must_use]
     pub const fn window_start(self, window_ms: DurationMs) -> Self {
@@ -113,6 +121,13 @@ mod tests {
         assert!(Timestamp::from_epoch_millis_checked(1_772_360_105_000_000).is_err(), "microseconds");
         assert!(Timestamp::parse_rfc3339("yesterday").is_err());
         assert!(Timestamp::parse_rfc3339("2026-03-01 10:15:05").is_err(), "no zone");
+    }
+
+    #[test]
+    fn clickhouse_gets_all_three_digits() {
+        let at = |text: &str| Timestamp::parse_rfc3339(text).unwrap().to_clickhouse();
+        assert_eq!(at("2026-03-01T10:15:05.007Z"), "2026-03-01 10:15:05.007");
+        assert_eq!(at("2026-03-01T10:15:05Z"), "2026-03-01 10:15:05.000");
     }
 
     #[test]

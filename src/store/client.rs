@@ -1,10 +1,11 @@
 //! The one client for ClickHouse: statements, queries, columnar inserts, each under a timeout.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use clickhouse::query::RowCursor;
+use clickhouse::query::{BytesCursor, RowCursor};
 use clickhouse::{Client, Compression, Row};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -14,6 +15,7 @@ use super::StoreError;
 use super::native_format::Block;
 use crate::client_tls::{self, TlsError};
 use crate::config::{ClickHouseConfig, Secret, SecretFileError};
+use crate::model::BudgetLimits;
 
 /// An idle connection is closed before the server does it: by default it waits 3 s.
 const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -22,6 +24,9 @@ const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 const PROTECTED_MEMORY_BYTES_MAX: u64 = 512 << 20;
 /// And how much it may answer: it is read into memory whole.
 const PROTECTED_ANSWER_BYTES_MAX: u64 = 16 << 20;
+
+/// A server that ends a query at its time limit has told so by then, s.
+const LIMIT_GRACE_S: u64 = 5;
 
 /// A file that says how to reach ClickHouse cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +123,34 @@ impl ClickHouse {
         Self { client, timeout, ..own }
     }
 
+    /// The same client with these settings beside every statement: a text cannot change them where `readonly` is among them.
+    #[must_use]
+    pub fn with_settings(&self, settings: &[(&str, String)]) -> Self {
+        let client =
+            settings.iter().fold(self.client.clone(), |client, (name, value)| client.with_setting(*name, value));
+        Self { client, ..self.clone() }
+    }
+
+    /// The same client with another time after which a statement has failed.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
+    }
+
+    /// The same client within `limits`. Settings that it has already are replaced; a statement may take its time limit, and
+    /// a little more until the server says so.
+    #[must_use]
+    pub fn limited(&self, limits: &BudgetLimits) -> Self {
+        let settings = limits.settings().into_iter();
+        let client = settings.fold(self.client.clone(), |client, (name, value)| client.with_setting(name, value));
+        Self { client, timeout: Duration::from_secs(limits.time_s + LIMIT_GRACE_S), ..self.clone() }
+    }
+
+    /// The same client with a setting of ClickHouse.
+    pub(super) fn with_setting(&self, name: &str, value: &str) -> Self {
+        Self { client: self.client.clone().with_setting(name, value), ..self.clone() }
+    }
+
     /// The same client with `times` as much patience for a statement.
     #[must_use]
     pub fn with_patience(&self, times: u32) -> Self {
@@ -179,6 +212,21 @@ impl ClickHouse {
         Ok((cursor, self.timeout))
     }
 
+    /// Runs a query whose answer is passed on as it comes, in ClickHouse's format `format`. Parameters as in
+    /// [`Self::fetch`]. Nothing is held back: an error may come after a part of the answer. Dropping the stream closes the
+    /// connection.
+    ///
+    /// # Errors
+    /// [`StoreError::Protocol`]: the address or the parameters cannot be used.
+    pub fn stream(&self, sql: &str, parameters: &[(&str, &str)], format: &str) -> Result<ByteStream, StoreError> {
+        let mut query = self.client.query_raw(&self.with_database(sql)).with_setting("wait_end_of_query", "0");
+        for (name, value) in parameters {
+            query = query.param(name, value);
+        }
+        let cursor = query.fetch_bytes(format).map_err(|error| StoreError::from_client(error, self.timeout))?;
+        Ok(ByteStream { cursor, timeout: self.timeout })
+    }
+
     /// Inserts one block. The same `token` for the same table is inserted once, however often it is sent.
     pub(super) async fn insert(&self, table: &str, block: Block, token: Option<&str>) -> Result<(), StoreError> {
         let columns = block.column_names().collect::<Vec<_>>().join(", ");
@@ -216,6 +264,36 @@ impl ClickHouse {
             Ok(result) => result.map_err(|error| StoreError::from_client(error, self.timeout)),
             Err(_) => Err(StoreError::TimedOut(self.timeout)),
         }
+    }
+}
+
+/// An answer, piece by piece.
+pub struct ByteStream {
+    cursor: BytesCursor,
+    timeout: Duration,
+}
+
+impl ByteStream {
+    /// The next piece; absent: that was all.
+    ///
+    /// # Errors
+    /// See [`StoreError`]: what came before is a part of an answer that has no end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        std::future::poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// The same for who polls.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StoreError>> {
+        self.cursor.poll_next(context).map_err(|error| StoreError::from_client(error, self.timeout))
+    }
+}
+
+impl std::fmt::Debug for ByteStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ByteStream({} bytes so far)", self.cursor.received_bytes())
     }
 }
 

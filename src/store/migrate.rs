@@ -13,6 +13,9 @@ const CREATE_RECORD: &str = "CREATE TABLE IF NOT EXISTS {database}.schema_migrat
 const SELECT_RECORD: &str = "SELECT number, name, sha256 FROM {database}.schema_migrations FINAL ORDER BY number";
 /// ClickHouse's code for "this table exists already".
 const TABLE_EXISTS: u32 = 57;
+/// Its codes for a table and a database that are not there.
+const UNKNOWN_TABLE: u32 = 60;
+const UNKNOWN_DATABASE: u32 = 81;
 
 /// The schema of a database cannot be used by this binary.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +62,19 @@ pub enum MigrationError {
         /// Last number that this binary knows.
         known: u32,
     },
+    /// The tables are those of an older binary, or are being brought up to date at this moment.
+    #[error(
+        "schema of database {database} is older than this binary: {applied} of {known} migrations are recorded there; \
+         `floodmark run` of this version brings it up to date as it starts"
+    )]
+    Older {
+        /// Database.
+        database: String,
+        /// Number of migrations that ran there.
+        applied: usize,
+        /// Number of migrations that this binary knows.
+        known: usize,
+    },
     /// ClickHouse could not be asked or refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -72,6 +88,7 @@ impl MigrationError {
             Self::Drifted { .. } => "schema_drifted",
             Self::Gap { .. } => "schema_gap",
             Self::Newer { .. } => "schema_newer",
+            Self::Older { .. } => "schema_older",
             Self::Store(error) => error.code(),
         }
     }
@@ -112,6 +129,24 @@ pub async fn migrate(clickhouse: &ClickHouse) -> Result<usize, MigrationError> {
         tracing::info!(number = migration.number, name = migration.name, "schema migration applied");
     }
     Ok(pending.len())
+}
+
+/// Whether the tables are those that this binary reads. Nothing is changed; a database in which nothing was ever stored
+/// passes.
+///
+/// # Errors
+/// See [`MigrationError`].
+pub async fn check_schema(clickhouse: &ClickHouse) -> Result<(), MigrationError> {
+    let recorded: Vec<Recorded> = match clickhouse.fetch(SELECT_RECORD, &[]).await {
+        Err(StoreError::Refused { number: UNKNOWN_TABLE | UNKNOWN_DATABASE, .. }) => return Ok(()),
+        recorded => recorded?,
+    };
+    let database = clickhouse.database().to_owned();
+    match pending(&database, &recorded)? {
+        [] => Ok(()),
+        _ if recorded.is_empty() => Ok(()),
+        _ => Err(MigrationError::Older { database, applied: recorded.len(), known: MIGRATIONS.len() }),
+    }
 }
 
 /// The migrations that have not run yet, or why the schema is refused.

@@ -3,6 +3,7 @@
 mod client;
 mod error;
 pub mod history;
+pub mod limit_history;
 mod migrate;
 pub mod named_queries;
 pub mod native_format;
@@ -14,9 +15,9 @@ mod schema;
 mod task;
 mod writer;
 
-pub use client::{ClickHouse, Endpoint};
+pub use client::{ByteStream, ClickHouse, Endpoint};
 pub use error::StoreError;
-pub use migrate::{MigrationError, migrate};
+pub use migrate::{MigrationError, check_schema, migrate};
 pub use plans::answer_plans;
 pub use retention::apply_retention;
 pub use schema::{MIGRATIONS, Migration};

@@ -5,17 +5,18 @@ use serde::de::DeserializeOwned;
 
 use super::{ClickHouse, StoreError};
 pub use crate::model::{
-    LEDGER_PROOF, LEDGER_TOTALS, NAMED_QUERIES, NamedQuery, PAGES_SAID, Parameter, ParameterKind, SERVER_TIME,
-    TRAFFIC_BY_MINUTE,
+    Bound, LEDGER_PROOF, LEDGER_TOTALS, NamedQuery, PAGES_SAID, Parameter, ParameterKind, SERVER_TIME,
 };
 
 /// A value for a parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// For [`ParameterKind::Text`].
     Text(String),
     /// For [`ParameterKind::Count`].
     Count(u32),
+    /// For [`ParameterKind::Number`].
+    Number(f64),
     /// For [`ParameterKind::Moment`].
     Moment(String),
 }
@@ -25,6 +26,7 @@ impl Value {
         match self {
             Self::Text(_) => ParameterKind::Text,
             Self::Count(_) => ParameterKind::Count,
+            Self::Number(_) => ParameterKind::Number,
             Self::Moment(_) => ParameterKind::Moment,
         }
     }
@@ -33,6 +35,7 @@ impl Value {
         match self {
             Self::Text(text) | Self::Moment(text) => text,
             Self::Count(number) => number.to_string(),
+            Self::Number(number) => number.to_string(),
         }
     }
 }
@@ -53,11 +56,23 @@ impl ClickHouse {
         let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
         self.fetch(query.sql, &values).await
     }
+
+    /// Runs a named query within the limits of its budget class, and reads its rows by column name. A client that is
+    /// [`ClickHouse::protected`] has its limits replaced by those.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; [`StoreError::Protocol`] when a row does not fit `T`.
+    pub async fn ask_bound<T: DeserializeOwned>(&self, bound: &Bound<'_>) -> Result<Vec<T>, StoreError> {
+        let values: Vec<(&str, &str)> = bound.values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let limited = self.limited(&bound.query.budget.limits());
+        // Moments as RFC 3339, like everywhere outside of ClickHouse.
+        limited.with_setting("date_time_output_format", "iso").fetch(bound.query.sql, &values).await
+    }
 }
 
 fn check(query: &NamedQuery, values: &[(&str, Value)]) -> Result<(), StoreError> {
     let wrong = |what: String| Err(StoreError::Protocol(format!("named query {}: {what}", query.name)));
-    for parameter in query.parameters {
+    for parameter in &query.parameters {
         match values.iter().find(|(name, _)| *name == parameter.name) {
             None => return wrong(format!("parameter {} is missing", parameter.name)),
             Some((_, value)) if value.kind() != parameter.kind => {
@@ -74,42 +89,7 @@ fn check(query: &NamedQuery, values: &[(&str, Value)]) -> Result<(), StoreError>
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-
-    #[test]
-    fn registry_and_files_are_the_same() {
-        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/queries/named");
-        let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-        // Their budgets are beside them.
-        let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "sql"));
-        let files: BTreeSet<(String, String)> = paths
-            .map(|path| {
-                (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read_to_string(path).unwrap())
-            })
-            .collect();
-        let registry: BTreeSet<(String, String)> =
-            NAMED_QUERIES.iter().map(|query| (format!("{}.sql", query.name), query.sql.to_owned())).collect();
-        assert_eq!(files, registry);
-        assert_eq!(registry.len(), NAMED_QUERIES.len(), "a name is there twice");
-    }
-
-    /// `name:Type` of every parameter in the text.
-    fn parameters_in(sql: &str) -> BTreeSet<&str> {
-        let pieces = sql.split('{').skip(1).filter_map(|rest| rest.split('}').next());
-        pieces.filter(|piece| piece.contains(':')).collect()
-    }
-
-    #[test]
-    fn parameters_are_those_that_the_text_names() {
-        for query in NAMED_QUERIES {
-            let declared: BTreeSet<String> =
-                query.parameters.iter().map(|p| format!("{}:{}", p.name, p.kind.type_name())).collect();
-            let named: BTreeSet<String> = parameters_in(query.sql).into_iter().map(str::to_owned).collect();
-            assert_eq!(declared, named, "{}", query.name);
-        }
-    }
 
     #[test]
     fn missing_unknown_and_mistyped_parameters_are_refused() {

@@ -1,12 +1,13 @@
 //! The console in a real browser, over a real service that has seen the retry storm.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::support::browser::Browser;
-use crate::support::clickhouse::{TestDatabase, fresh_database};
+use crate::support::clickhouse::{SharedEngine, TestDatabase, fresh_database, shared_engine};
 use crate::support::intake::{answer, with_lines};
 use crate::support::proxy::Proxy;
 use crate::support::service::{Service, Setup, until};
@@ -35,17 +36,41 @@ async fn feed_storm(setup: &Setup, service: &Service) {
     let last: Value = serde_json::from_str(lines[lines.len() - 1]).unwrap();
     let watermark = format!("{{\"type\":\"watermark\",\"timestamp\":{}}}\n", last["timestamp"]);
     answer(with_lines(service.post("/api/v1/events"), watermark).send().await.unwrap()).await;
-    until("the storm is an incident", async || {
-        let body = service.json("/api/v1/incidents").await;
-        let is_storm = |report: &Value| report["causes"][0]["dimensions"]["client_version"] == "4.0.0";
-        body["incidents"].as_array().unwrap().iter().any(is_storm).then_some(())
-    })
-    .await;
+    until("the storm is an incident", async || storm_incident(service).await).await;
+}
+
+/// The storm's incident, once there is one.
+async fn storm_incident(service: &Service) -> Option<String> {
+    let body = service.json("/api/v1/incidents").await;
+    let is_storm = |report: &&Value| report["causes"][0]["dimensions"]["client_version"] == "4.0.0";
+    let report = body["incidents"].as_array().unwrap().iter().find(is_storm)?;
+    Some(report["incident"].as_str().unwrap().to_owned())
+}
+
+/// The sample policy, for the engine that the tests share.
+fn guard_policy(setup: &Setup) -> PathBuf {
+    let SharedEngine { url, users } = shared_engine();
+    let directory = setup.directory.path();
+    let text = include_str!("../../config/guard.toml")
+        .replace("http://127.0.0.1:8123", url)
+        .replace(
+            "user = \"default\"",
+            &format!("password = \"{}\"\nuser = \"{}\"", users.admin.password, users.admin.user),
+        )
+        .replace("data/guard", &directory.join("guard").display().to_string())
+        .replace("127.0.0.1:8124", "127.0.0.1:0")
+        .replace("127.0.0.1:8125", "127.0.0.1:0");
+    let path = directory.join("guard.toml");
+    std::fs::write(&path, text).unwrap();
+    path
 }
 
 async fn storm() -> (Setup, TestDatabase, Service) {
     let database = fresh_database().await;
-    let setup = Setup::new(None).with_database(&database);
+    let mut setup = Setup::new(None).with_database(&database);
+    // The storm is small; a question about all of it is to be too much.
+    setup.config.query.read_rows_max = 20_000;
+    setup.config.guard.policy = Some(guard_policy(&setup));
     let service = Service::start(&setup).await;
     feed_storm(&setup, &service).await;
     (setup, database, service)
@@ -65,7 +90,7 @@ async fn a_person_finds_the_incident_from_the_overview_and_every_page_is_sound()
     assert_eq!((status, began.elapsed() < OVERVIEW_MAX), (200, true), "{:?}", began.elapsed());
 
     browser.open(&service.url("/"));
-    assert!(browser.text("#now").contains("1 incident is open"), "{}", browser.text("#now"));
+    assert!(browser.text("#now").contains("incidents are open"), "{}", browser.text("#now"));
     let points =
         "[...document.querySelectorAll('#charts polyline')].map(l => l.getAttribute('points').split(' ').length)";
     let points = browser.eval(points);
@@ -73,6 +98,8 @@ async fn a_person_finds_the_incident_from_the_overview_and_every_page_is_sound()
     assert!(most > Some(100), "80 minutes are more than 100 points: {points}");
     assert!(browser.text("#tops table").contains('%'));
     browser.save_picture(&pictures().join("overview.png"));
+    browser.screen(1200, 960);
+    browser.save_picture(&pictures().join("readme-overview.png"));
 
     // The first click.
     browser.follow("#now .card a");
@@ -84,9 +111,22 @@ async fn a_person_finds_the_incident_from_the_overview_and_every_page_is_sound()
     );
     assert_eq!(browser.eval("document.querySelectorAll('#picture svg .fm-band').length > 0"), true);
     assert!(browser.text("#causes").contains("Looked at and ruled out"));
+    browser.save_picture(&pictures().join("readme-incident.png"));
+    browser.screen(1280, 900);
     browser.save_picture(&pictures().join("incident.png"));
 
-    for path in ["/", "/alerts", "/incidents", "/login", "/incidents/none"] {
+    for path in [
+        "/",
+        "/alerts",
+        "/incidents",
+        "/subscription",
+        "/queries",
+        "/sql",
+        "/guard",
+        "/limits",
+        "/login",
+        "/incidents/none",
+    ] {
         browser.open(&service.url(path));
         let title = browser.eval("document.title").as_str().unwrap().to_owned();
         assert!(title.ends_with("Floodmark") && !browser.text("h1").is_empty(), "{path}: {title}");
@@ -100,9 +140,21 @@ async fn a_person_finds_the_incident_from_the_overview_and_every_page_is_sound()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_are_readable_on_a_phone_in_the_dark_by_keyboard_and_without_scripts() {
     let (_setup, _database, service) = storm().await;
-    let incident = service.json("/api/v1/incidents").await["incidents"][0]["incident"].as_str().unwrap().to_owned();
-    let incident = format!("/incidents/{incident}");
-    let paths = ["/", "/alerts", "/incidents", &incident, "/login"];
+    let incident = format!("/incidents/{}", storm_incident(&service).await.unwrap());
+    let top = "/queries/subscriptions_top_load?from=now-2h";
+    let paths = [
+        "/",
+        "/alerts",
+        "/incidents",
+        &incident,
+        "/subscription?name=sub-1001",
+        "/queries",
+        top,
+        "/sql",
+        "/guard",
+        "/limits",
+        "/login",
+    ];
     let mut browser = Browser::start();
 
     browser.screen(360, 780);
@@ -110,9 +162,11 @@ async fn pages_are_readable_on_a_phone_in_the_dark_by_keyboard_and_without_scrip
         browser.open(&service.url(path));
         let over = browser.eval(OVERFLOW).as_f64().unwrap();
         assert!(over <= 0.0, "{path} is {over} pixels wider than a phone");
-        let name = path.trim_matches('/').split('/').next().unwrap();
-        browser
-            .save_picture(&pictures().join(format!("phone-{}.png", if name.is_empty() { "overview" } else { name })));
+        let page = path.trim_matches('/').split(['/', '?']).next().unwrap();
+        let page = if page.is_empty() { "overview" } else { page };
+        browser.save_picture(&pictures().join(format!("phone-{page}.png")));
+        let barriers = browser.barriers();
+        assert!(barriers.is_empty(), "{path}: {barriers:#?}");
     }
 
     browser.screen(1280, 900);
@@ -124,6 +178,8 @@ async fn pages_are_readable_on_a_phone_in_the_dark_by_keyboard_and_without_scrip
     browser.save_picture(&pictures().join("overview-dark.png"));
     browser.open(&service.url(&incident));
     browser.save_picture(&pictures().join("incident-dark.png"));
+    let barriers = browser.barriers();
+    assert!(barriers.is_empty(), "in the dark: {barriers:#?}");
     browser.prefer("light");
 
     // By keyboard: the first stop leads past the ways around, and each stop can be seen.
@@ -151,6 +207,88 @@ async fn pages_are_readable_on_a_phone_in_the_dark_by_keyboard_and_without_scrip
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_are_answered_with_charts_or_refused_with_the_reason() {
+    let (_setup, _database, service) = storm().await;
+    let base = service.url("");
+    let mut browser = Browser::start();
+    let lines = "document.querySelectorAll('svg polyline').length";
+
+    // A customer, from the list of those who ask most.
+    browser.open(&service.url("/"));
+    browser.follow("#tops tbody a");
+    assert!(browser.text("h1").starts_with("Subscription sub-"), "{}", browser.text("h1"));
+    assert!(browser.eval(lines).as_u64() >= Some(4), "{}", browser.text("main"));
+    browser.save_picture(&pictures().join("subscription.png"));
+
+    browser.open(&service.url("/queries/traffic_over_time"));
+    browser.follow("form.stacked button");
+    assert!(browser.eval(lines).as_u64() >= Some(4), "{}", browser.text("main"));
+    assert!(browser.text("table.answer").contains("requests_per_second"));
+    browser.open(&service.url("/queries/traffic_over_time?from=soon"));
+    assert!(
+        browser.text("[role=alert]").contains("parameter from is not a moment"),
+        "{}",
+        browser.text("[role=alert]")
+    );
+    browser.save_picture(&pictures().join("question.png"));
+
+    browser.open(&service.url("/sql"));
+    let type_in = |sql: &str| format!("document.getElementById('sql').value = {}", serde_json::json!(sql));
+    browser.eval(&type_in("SELECT topic, sum(rows) AS stored FROM {database}.ingest_ledger GROUP BY topic"));
+    browser.follow("button[value=run]");
+    assert!(browser.text("table.answer").contains("http"), "{}", browser.text("main"));
+    browser.eval(&type_in("SELECT status, count() FROM {database}.requests GROUP BY status"));
+    browser.follow("button[value=run]");
+    let refused = browser.text("[role=alert]");
+    assert!(refused.contains("Refused: too many rows") && refused.contains("may read 20,000"), "{refused}");
+    assert_eq!(browser.eval("document.querySelectorAll('table.answer').length"), 0, "it was not asked");
+    browser.save_picture(&pictures().join("sql-refused.png"));
+    browser.eval(&type_in("DROP TABLE {database}.requests"));
+    browser.follow("button[value=run]");
+    assert!(browser.text("[role=alert]").contains("No answer."));
+
+    browser.open(&service.url("/guard"));
+    let guard = browser.text("main");
+    for part in ["Shadow mode", "Safe mode is off.", "ad_hoc", "The black box holds no crash."] {
+        assert!(guard.contains(part), "{part} in {guard}");
+    }
+
+    browser.open(&service.url("/limits"));
+    browser.eval("document.getElementById('limit').value = '60/min'");
+    browser.eval("document.getElementById('sweep').value = '10/min..5000/min'");
+    browser.follow("form.stacked button");
+    let told = browser.text("main");
+    for part in ["Busiest minute", "Proposal", "Who would have been throttled"] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    browser.save_picture(&pictures().join("what-if.png"));
+
+    // Three hours later memory has forgotten the storm; its picture comes out of history.
+    let incident = storm_incident(&service).await.unwrap();
+    let later = 1_773_066_000_000_i64;
+    let request = |number: i64| {
+        format!(
+            "{{\"timestamp\":{},\"subscription\":\"s\",\"route\":\"/\",\"status\":200,\"duration_ms\":1}}\n",
+            later + 100 * number
+        )
+    };
+    let lines: String = (0..600).map(request).collect();
+    let watermark = format!("{{\"type\":\"watermark\",\"timestamp\":{}}}\n", later + 60_000);
+    let sent = with_lines(service.post("/api/v1/events"), lines + &watermark).send().await.unwrap();
+    assert_eq!(sent.status(), 200);
+    until("the storm is forgotten", async || {
+        let (_, page) = service.get(&format!("/incidents/{incident}")).await;
+        page.contains("From history, by minute.").then_some(())
+    })
+    .await;
+    browser.open(&service.url(&format!("/incidents/{incident}")));
+    assert!(browser.text("#picture").contains("of client_version = 4.0.0"));
+    assert!(browser.eval("document.querySelectorAll('#picture svg polyline').length").as_u64() >= Some(4));
+    let troubles = browser.troubles(&base);
+    assert!(troubles.is_empty(), "{troubles:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_overview_answers_while_clickhouse_is_away_and_says_so() {
     let database = fresh_database().await;
     let mut setup = Setup::new(None).with_database(&database);
@@ -173,4 +311,10 @@ async fn the_overview_answers_while_clickhouse_is_away_and_says_so() {
     })
     .await;
     assert!(page.contains("clickhouse is") && page.contains("Who asks most"), "{page}");
+    // What needs history says so, in a sentence.
+    for path in ["/subscription?name=subscription-1", "/queries/subscriptions_top_load?limit=5"] {
+        let (status, page) = service.get(path).await;
+        assert_eq!(status, 200, "{path}");
+        assert!(page.contains("History is in ClickHouse, which cannot be asked now"), "{path}: {page}");
+    }
 }

@@ -15,7 +15,7 @@ const SENDER: &str = "token-of-a-sender";
 
 fn token(name: &str, secret: &str, scopes: &[Scope]) -> TokenConfig {
     let sha256 = hash(secret).iter().map(|byte| format!("{byte:02x}")).collect();
-    TokenConfig { name: name.to_owned(), sha256, scopes: scopes.to_vec() }
+    TokenConfig { name: name.to_owned(), sha256, scopes: scopes.to_vec(), subscription: None }
 }
 
 async fn with_tokens() -> (Setup, TestDatabase) {
@@ -23,7 +23,7 @@ async fn with_tokens() -> (Setup, TestDatabase) {
     let mut setup = Setup::new(None).with_database(&database);
     setup.config.http.tokens = vec![
         token("looker", READER, &[Scope::Read]),
-        token("on-call", ADMIN, &[Scope::Read, Scope::Admin]),
+        token("on-call", ADMIN, &[Scope::Read, Scope::Query, Scope::Admin]),
         token("gateway", SENDER, &[Scope::Ingest]),
     ];
     (setup, database)

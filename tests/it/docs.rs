@@ -129,7 +129,8 @@ fn every_command_line_is_one() {
     for (name, text) in documents() {
         for words in command_lines(&text) {
             count += 1;
-            let has_subcommands = ["alerts", "config", "ledger", "dead-letters", "guard"].map(Some);
+            let has_subcommands =
+                ["alerts", "config", "dashboards", "ledger", "dead-letters", "guard", "limits", "token"].map(Some);
             let depth = if has_subcommands.contains(&words.first().copied()) { 2 } else { 1 };
             let path: Vec<String> =
                 words.iter().take_while(|w| !w.starts_with('-')).take(depth).map(|w| (*w).to_owned()).collect();

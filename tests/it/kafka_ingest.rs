@@ -380,11 +380,20 @@ async fn a_second_member_takes_partitions_over_and_nothing_is_lost() {
         partitions.iter().sum::<usize>() == 7 && !partitions.contains(&0)
     };
     tokio::join!(first.run_until(true, "both share", shared), second.run_until(true, "both share", shared));
+    // Neither detects on the whole log, and each says so.
+    let told = |_: &Service| sum(|status| status.partitions_elsewhere).iter().sum::<usize>() == 7;
+    tokio::join!(first.run_until(true, "both say so", told), second.run_until(true, "both say so", told));
 
     produce(&broker, 400..800);
     let all_read = |_: &Service| sum(|s| usize::try_from(s.counts.messages).unwrap()).iter().sum::<usize>() >= 800;
     tokio::join!(first.run_until(true, "all is read", all_read), second.run_until(true, "all is read", all_read));
-    let ((_, one, _), (_, two, _)) = (first.stop().await, second.stop().await);
+    let (_, two, _) = second.stop().await;
+    let alone = |service: &Service| {
+        let status = service.status.borrow();
+        (status.partitions.len(), status.partitions_elsewhere) == (7, 0)
+    };
+    first.run_until(true, "the first has all again", alone).await;
+    let (_, one, _) = first.stop().await;
     let mut all: Vec<_> = one.stored.keys().chain(two.stored.keys()).collect();
     all.sort();
     all.dedup();

@@ -212,6 +212,8 @@ async fn a_local_clickhouse_is_found_while_the_service_runs_and_started_when_non
     let sum = |report: &Value, name: &str| -> u64 {
         report["partitions"].as_array().unwrap().iter().map(|totals| totals[name].as_u64().unwrap()).sum()
     };
+    // Before, the tables may be on their way to what this binary reads, and that is said instead.
+    service.until_ready("ok", "ok").await;
     until("all is in the ledger", async || {
         let (code, report) = verify(&setup, &["--committed"]).await;
         (code == Some(0) && (sum(&report, "rows"), sum(&report, "dead_lettered")) == (200, 1)).then_some(())

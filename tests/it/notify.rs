@@ -102,6 +102,7 @@ impl Running {
             pace,
             metrics: &metrics,
             health: &health,
+            rules: None,
             kafka: None,
             state_dir: None,
             view: None,

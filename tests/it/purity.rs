@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// Directories and files of the pure core, and what in them belongs to the shell.
-const PURE: [&str; 8] = ["model", "decode", "flow", "detect", "incident", "alert", "drawing", "pipeline.rs"];
-const SHELL_INSIDE: [&str; 2] = ["alert/notify", "alert/notify.rs"];
+const PURE: [&str; 9] = ["model", "decode", "flow", "detect", "incident", "alert", "drawing", "limits", "pipeline.rs"];
+const SHELL_INSIDE: [&str; 3] = ["alert/notify", "alert/notify.rs", "limits/stored.rs"];
 /// Crates that do I/O or give random numbers.
 const CRATES_BANNED: [&str; 8] = ["tokio", "rdkafka", "clickhouse", "axum", "reqwest", "hyper", "rand", "rand_chacha"];
 /// Clocks, also where they are not imported but named in full.

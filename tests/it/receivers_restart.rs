@@ -198,6 +198,7 @@ async fn two_processes_do_not_share_a_state_directory() {
         pace: pace(),
         metrics: &metrics,
         health: &health,
+        rules: None,
         kafka: None,
         state_dir: Some(directory.path()),
         view: None,

@@ -22,7 +22,8 @@ fn no_bad_file_passes_alone_and_each_is_named_with_a_line() {
     for entry in std::fs::read_dir(BAD).unwrap() {
         let path = entry.unwrap().path();
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(&path).unwrap();
+        // What is no text has its place in the test above.
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
         let error = Rules::parse(&[(name.clone(), text)]).expect_err(&name);
         assert!(error.0.iter().all(|problem| problem.file == name && problem.line > 0), "{error}");
         files.insert(name);

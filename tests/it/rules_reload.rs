@@ -95,6 +95,7 @@ async fn with_tokens_only_one_with_the_scope_admin_reloads() {
         name: secret.to_owned(),
         sha256: floodmark::api::hash(secret).iter().map(|byte| format!("{byte:02x}")).collect(),
         scopes: vec![scope],
+        subscription: None,
     };
     setup.config.http.tokens = vec![token("shipper", Scope::Ingest), token("operator", Scope::Admin)];
     let service = Service::start(&setup).await;

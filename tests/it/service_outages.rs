@@ -90,18 +90,6 @@ async fn killed_in_the_middle_and_started_again_it_loses_nothing_and_repeats_not
     drop(service);
 }
 
-/// Waits until `/readyz` answers 200 with these states of the whole and of ClickHouse.
-async fn until_ready(service: &Service, whole: &str, clickhouse: &str) {
-    until(&format!("/readyz says {whole}, clickhouse {clickhouse}"), async || {
-        let (status, body) = service.get("/readyz").await;
-        let body: Value = serde_json::from_str(&body).unwrap();
-        let is_clickhouse = |line: &Value| line["name"] == "clickhouse" && line["status"] == clickhouse;
-        let said = body["status"] == whole && body["components"].as_array().unwrap().iter().any(is_clickhouse);
-        (said && status == 200).then_some(())
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_clickhouse_away_alerts_fire_and_everything_is_stored_once_it_is_back() {
     let (broker, webhook) = (TestBroker::start(REQUESTS_PARTITIONS).await, Webhook::start().await);
@@ -125,7 +113,7 @@ async fn with_clickhouse_away_alerts_fire_and_everything_is_stored_once_it_is_ba
     service.until_assigned(PARTITIONS).await;
     send(calm);
     until("some rows are stored", async || (stored_count(&database.reader).await > 0).then_some(())).await;
-    until_ready(&service, "ok", "ok").await;
+    service.until_ready("ok", "ok").await;
     proxy.switch(false);
     let (sent, _) = send(storm);
     let fires = |body: &String| {
@@ -133,7 +121,7 @@ async fn with_clickhouse_away_alerts_fire_and_everything_is_stored_once_it_is_ba
         body["alert"] == "RetryAmplification" && body["event"] == "firing" && body["severity"] == "critical"
     };
     webhook.until("the alert fires without clickhouse", |bodies| bodies.iter().any(fires)).await;
-    until_ready(&service, "degraded", "down").await;
+    service.until_ready("degraded", "down").await;
     #[allow(clippy::cast_precision_loss)]
     let all = sent as f64;
     until("everything is read", async || (service.metric("floodmark_messages_total").await >= all).then_some(())).await;
@@ -141,7 +129,7 @@ async fn with_clickhouse_away_alerts_fire_and_everything_is_stored_once_it_is_ba
 
     proxy.switch(true);
     until_stored(&database.reader, events.len() as u64).await;
-    until_ready(&service, "ok", "ok").await;
+    service.until_ready("ok", "ok").await;
     let accounts = account_for_every_offset(&broker, &database.reader).await;
     assert_eq!((accounts.produced, accounts.dead_lettered), (events.len(), 0));
     assert_eq!(accounts.rows, events.len() as u64, "an insert whose answer was lost is repeated, and stored once");
@@ -165,20 +153,20 @@ async fn it_starts_and_stops_without_clickhouse_and_stores_everything_once_there
     let mut feed = Feed::new(&broker);
     feed.send(5_000);
     let mut service = Service::start(&setup).await;
-    until_ready(&service, "degraded", "down").await;
+    service.until_ready("degraded", "down").await;
     until_read(&service, &feed).await;
     let status = service.terminate().await;
     assert!(status.success(), "what is not stored is read again, so stopping has gone well: {status}");
 
     let mut service = Service::start(&setup).await;
-    until_ready(&service, "degraded", "down").await;
+    service.until_ready("degraded", "down").await;
     until_read(&service, &feed).await;
     proxy.switch(true);
     until_stored(&database.reader, 5_000).await;
-    until_ready(&service, "ok", "ok").await;
+    service.until_ready("ok", "ok").await;
     proxy.switch(false);
     feed.send(5_000);
-    until_ready(&service, "degraded", "down").await;
+    service.until_ready("degraded", "down").await;
     // The ordered end in the middle of an outage: batches are with storage, and nobody takes them.
     let asked = tokio::time::Instant::now();
     let status = service.terminate().await;
@@ -222,7 +210,7 @@ async fn the_local_clickhouse_is_restarted_when_it_is_killed_and_has_every_row()
     #[allow(clippy::float_cmp)] // A counter.
     let restarts_are_one = service.metric("floodmark_clickhouse_restarts_total").await == 1.0;
     assert!(restarts_are_one);
-    until_ready(&service, "ok", "ok").await;
+    service.until_ready("ok", "ok").await;
     assert!(service.terminate().await.success());
 
     let accounts = account_in_local_engine(&setup, &broker).await;

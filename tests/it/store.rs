@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use floodmark::config::{RetentionConfig, Span};
 use floodmark::model::{Batch, Output, Stored};
-use floodmark::store::{MIGRATIONS, StoreHealth, StoreTask, Writer, apply_retention, migrate};
+use floodmark::store::{MIGRATIONS, StoreHealth, StoreTask, Writer, apply_retention, check_schema, migrate};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
@@ -54,6 +54,24 @@ async fn a_migration_that_stopped_before_its_record_is_taken_up() {
         format!("ALTER TABLE {{database}}.schema_migrations DELETE WHERE number = {last} SETTINGS mutations_sync = 1");
     database.admin.execute(&forget).await.unwrap();
     assert_eq!(migrate(&database.admin).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn who_only_reads_is_told_of_a_schema_that_is_older_and_changes_nothing() {
+    let database = fresh_database().await;
+    assert_eq!(check_schema(&database.admin).await.map_err(|error| error.to_string()), Ok(()), "nothing is there");
+    migrate(&database.admin).await.unwrap();
+    assert_eq!(check_schema(&database.admin).await.map_err(|error| error.to_string()), Ok(()));
+    let remove = format!(
+        "ALTER TABLE {{database}}.schema_migrations DELETE WHERE number >= {} SETTINGS mutations_sync = 1",
+        MIGRATIONS.len()
+    );
+    database.admin.execute(&remove).await.unwrap();
+    let error = check_schema(&database.admin).await.unwrap_err();
+    assert_eq!(error.code(), "schema_older");
+    let counts = format!("{} of {} migrations are recorded", MIGRATIONS.len() - 1, MIGRATIONS.len());
+    assert!(error.to_string().contains(&counts), "{error}");
+    assert_eq!(check_schema(&database.admin).await.unwrap_err().code(), "schema_older");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use super::alertmanager::{HeldAlert, wire_alert};
 use super::delivery::Message;
 use super::journal::{AlertId, Record};
 use super::moment::Moment;
+use crate::alert::RuleWaits;
 use crate::model::{DurationMs, Severity, Timestamp, Transition, TransitionEvent};
 use entries::Entries;
 
@@ -45,7 +46,7 @@ struct Entry {
 }
 
 /// How long what is told.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct BookTimes {
     /// Firing alerts are sent again this often.
     pub resend_interval: Duration,
@@ -54,6 +55,8 @@ pub(super) struct BookTimes {
     /// After a restart a firing alert is over that is not heard of while the log moves on by this much (event time), from
     /// where it was before.
     pub restored_for: Duration,
+    /// Or by this much, where that is longer.
+    pub rule_waits: Arc<RuleWaits>,
 }
 
 /// The alerts of one replica.
@@ -212,9 +215,7 @@ impl Book {
         if self.entries.has_restored() {
             // A file that does not say where it was: from where it is first seen.
             let from = *self.awaited_from.get_or_insert(watermark);
-            if watermark.since(from) >= milliseconds(self.times.restored_for) {
-                self.lapse(moment);
-            }
+            self.lapse(watermark.since(from), moment);
         }
         let has_moved = self.read_to.is_none_or(|read_to| watermark.since(read_to) >= READ_TO_STEP_MS);
         if has_moved && self.entries.len() > 0 {
@@ -223,10 +224,16 @@ impl Book {
         }
     }
 
-    /// What fired before the restart and was not heard of since is over.
-    fn lapse(&mut self, moment: Moment) {
+    /// What fired before the restart and was not heard of since is over, once the log has gone on for long enough.
+    fn lapse(&mut self, passed_ms: DurationMs, moment: Moment) {
+        let least_ms = milliseconds(self.times.restored_for);
+        if passed_ms < least_ms {
+            return;
+        }
+        let waits = Arc::clone(&self.times.rule_waits);
         let resolved_for = self.times.resolved_for;
-        for key in self.entries.restored() {
+        let lapsed = |key: &Arc<Key>| passed_ms >= waits.of_ms(key.0, key.2);
+        for key in self.entries.restored().into_iter().filter(lapsed) {
             self.revisions += 1;
             let (revision, changes) = (self.revisions, &mut self.changes);
             self.entries.change(&key, |entry| {

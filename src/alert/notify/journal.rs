@@ -177,6 +177,7 @@ mod tests {
             Record::Told { key: "a".into(), known: Known { revision: 3, is_open: true, order: 9 } },
             Record::Alert(HeldAlert::new(&samples::transition(), Severity::Critical)),
             Record::Forgotten((AlertName::RestartLoop, samples::labels_of("4"), Severity::Info)),
+            Record::ReadTo(accepted_at),
         ]
     }
 
@@ -201,6 +202,42 @@ mod tests {
         flipped[ends[1] + 30] ^= 1;
         std::fs::write(&path, &flipped).unwrap();
         assert_eq!(read(&path).unwrap().records.len(), 2);
+    }
+
+    /// Files that versions up to now have written, one for each change of a record; the newest is of this one.
+    const WRITTEN: [&str; 1] = ["outbox-1.log"];
+
+    #[test]
+    fn files_of_every_version_are_read_back_whole() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journals");
+        let today: Vec<u8> = records().iter().flat_map(Record::line).collect();
+        let newest = directory.join(WRITTEN[WRITTEN.len() - 1]);
+        if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") && !newest.exists() {
+            std::fs::write(&newest, &today).unwrap();
+        }
+        assert!(
+            std::fs::read(&newest).unwrap_or_default() == today,
+            "what outboxes hold has changed: keep the fixtures, name a further one and let it be written (INSTA_UPDATE=always)"
+        );
+        for name in WRITTEN {
+            let restored = read(&directory.join(name)).unwrap();
+            assert_eq!((restored.unknown, restored.bytes_cut), (0, 0), "{name}");
+            let kinds = |records: &[Record]| records.iter().map(std::mem::discriminant).collect::<Vec<_>>();
+            assert_eq!(kinds(&restored.records), kinds(&records()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_a_later_version_is_counted_and_left_out_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        let later = r#"{"of_a_later_version":1}"#;
+        let line = format!("{} {later}\n", checksum(later.as_bytes())).into_bytes();
+        let records = records();
+        std::fs::write(&path, [records[0].line(), line, records[2].line()].concat()).unwrap();
+        let restored = read(&path).unwrap();
+        assert_eq!((restored.unknown, restored.bytes_cut), (1, 0));
+        assert_eq!(restored.records, [records[0].clone(), records[2].clone()]);
     }
 
     #[test]

@@ -42,6 +42,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::alert::{RuleWaits, Rules};
 use crate::api::{Component, ComponentStatus, Health, View};
 use crate::clock;
 use crate::config::{KafkaConfig, NotifyConfig};
@@ -87,7 +88,7 @@ pub enum NotifyError {
     State(#[from] StateError),
 }
 
-/// What a notifier has around it. Only the first four are always there.
+/// What a notifier has around it. Only the first three are always there.
 #[derive(Debug)]
 pub struct Surroundings<'a> {
     /// How often and how long to try.
@@ -96,6 +97,8 @@ pub struct Surroundings<'a> {
     pub metrics: &'a Arc<Metrics>,
     /// Where trouble with receivers shows.
     pub health: &'a Arc<Health>,
+    /// The rules: what fired before a restart is waited for as long as its own says.
+    pub rules: Option<&'a Rules>,
     /// Brokers, for topics.
     pub kafka: Option<&'a KafkaConfig>,
     /// Where outboxes are kept. Without it what waits is gone with the process.
@@ -137,8 +140,9 @@ impl Notifier {
     /// # Errors
     /// See [`NotifyError`].
     pub fn new(config: &NotifyConfig, surroundings: Surroundings<'_>) -> Result<Self, NotifyError> {
-        let Surroundings { pace, metrics, health, kafka, state_dir, view, stream } = surroundings;
-        let mut receivers = Making { kafka, pace, metrics }.receivers(config)?;
+        let Surroundings { pace, metrics, health, rules, kafka, state_dir, view, stream } = surroundings;
+        let rule_waits = Arc::new(rules.map(RuleWaits::new).unwrap_or_default());
+        let mut receivers = Making { kafka, pace, rule_waits, metrics }.receivers(config)?;
         let moment = Moment::without_disk(Instant::now(), clock::now());
         let storage = Storage::open(state_dir, &mut receivers, metrics, moment)?;
         let (metrics, health, routes) = (Arc::clone(metrics), Arc::clone(health), Routes::new(config));

@@ -3,8 +3,6 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
-use crate::alert::{Rule, Rules};
-
 /// How often and how long to try. The default is for production.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
@@ -19,7 +17,7 @@ pub struct Pace {
     /// A resolved alert is told to Alertmanager for this long, as its clients are asked to.
     pub resolved_for: Duration,
     /// What fired before a restart and is not heard of while the log moves on by this much (event time), from where it was,
-    /// is told to Alertmanager as resolved.
+    /// or by as much as its rule takes to fire and stays, is told to Alertmanager as resolved.
     pub restored_for: Duration,
     /// The next message of a receiver waits for the disk to know of itself and of the end of the one before, but not for
     /// longer than this: a crash repeats one message a receiver, and a disk that hangs holds up no page.
@@ -41,15 +39,6 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// What fired before a restart is waited for at least as long as any rule needs to fire and to stay.
-    #[must_use]
-    pub fn waiting_for(mut self, rules: &Rules) -> Self {
-        let span = |rule: &Rule| rule.r#for.as_millis().saturating_add(rule.keep_firing_for.as_millis());
-        let longest = rules.rules.iter().map(span).max().unwrap_or(0);
-        self.restored_for = self.restored_for.max(Duration::from_millis(longest.max(0).unsigned_abs()));
-        self
-    }
-
     /// Pause after this many failures in a row (from 1) of `receiver`, which may have asked for one. Receivers that failed
     /// together do not come again together: each has its own part of the pause.
     pub(super) fn pause(self, receiver: &str, failures: u32, asked: Option<Duration>) -> Duration {
@@ -66,7 +55,6 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Span;
 
     #[test]
     fn the_back_off_doubles_up_to_its_cap_less_a_part_of_its_own() {
@@ -78,17 +66,6 @@ mod tests {
             let (least, most) = pauses.iter().fold((f64::MAX, 0.0_f64), |(a, b), p| (a.min(*p), b.max(*p)));
             assert!(most - least > seconds * 0.4, "they are spread");
         }
-    }
-
-    #[test]
-    fn what_fired_before_a_restart_is_waited_for_as_long_as_its_rule_takes() {
-        let mut rules = Rules::shipped().unwrap();
-        let waits = |rules: &Rules| Pace::default().waiting_for(rules).restored_for;
-        rules.rules.truncate(1);
-        rules.rules[0].r#for = Span::from_secs(3_600);
-        rules.rules[0].keep_firing_for = Span::from_secs(60);
-        assert_eq!(waits(&rules), Duration::from_secs(3_660));
-        assert_eq!(waits(&Rules { rules: Vec::new() }), Pace::default().restored_for);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::receiver::{Identity, Queue, Receiver};
 use super::render::Rendering;
 use super::signature::Signer;
 use super::{NotifyError, Pace};
+use crate::alert::RuleWaits;
 use crate::config::{BodyFormat, KafkaConfig, NotifyConfig, ReceiverConfig, ReceiverType, Secret, Span};
 use crate::metrics::{Metrics, ReceiverKind};
 
@@ -25,6 +26,7 @@ const PAGERDUTY_URL: &str = "https://events.pagerduty.com/v2/enqueue";
 pub(super) struct Making<'a> {
     pub kafka: Option<&'a KafkaConfig>,
     pub pace: Pace,
+    pub rule_waits: Arc<RuleWaits>,
     pub metrics: &'a Arc<Metrics>,
 }
 
@@ -100,7 +102,8 @@ impl Making<'_> {
     fn replica(&self, identity: Identity, url: &str, timeout: Span, resend: Span) -> Result<Receiver, NotifyError> {
         let endpoint = Endpoint::new(&format!("{}/api/v2/alerts", url.trim_end_matches('/')), timeout.0)?;
         let Pace { resolved_for, restored_for, .. } = self.pace;
-        let book = Book::new(BookTimes { resend_interval: resend.0, resolved_for, restored_for });
+        let rule_waits = Arc::clone(&self.rule_waits);
+        let book = Book::new(BookTimes { resend_interval: resend.0, resolved_for, restored_for, rule_waits });
         Ok(self.receiver(identity, http(endpoint), Queue::Alertmanager(book)))
     }
 

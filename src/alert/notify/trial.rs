@@ -53,7 +53,8 @@ impl Trial {
         // Fails only when a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let metrics = Arc::new(Metrics::new());
-        let receivers = Making { kafka, pace: Pace::default(), metrics: &metrics }.named(config)?;
+        let receivers =
+            Making { kafka, pace: Pace::default(), rule_waits: Arc::default(), metrics: &metrics }.named(config)?;
         let has_end = matches!(config.kind, ReceiverType::Pagerduty | ReceiverType::Alertmanager);
         Ok(Self { receivers, has_end })
     }

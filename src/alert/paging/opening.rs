@@ -76,9 +76,10 @@ impl Pager {
             firing.incident.clone_from(&fired.incident);
         }
         let is_inhibited = self.state.firing.get(&id).is_some_and(|firing| firing.is_inhibited);
+        let claim = self.claim_of(number, fired);
         let mut displaced = None;
         if let Some(page) = self.state.pages.get_mut(&number) {
-            displaced = page.note_alert(fired, is_inhibited);
+            displaced = page.note_alert(fired, is_inhibited, claim);
             page.at = page.at.max(fired.at);
             page.is_restored = false;
         }
@@ -95,10 +96,11 @@ impl Pager {
         let subject = subject_of(&fired.alert.labels);
         let is_new_subject = self.subjects.insert((number, subject));
         let has_room = self.state.firing.len() < FIRING_MAX;
+        let claim = self.claim_of(number, fired);
         let Some(page) = self.state.pages.get_mut(&number) else { return };
         page.at = page.at.max(fired.at);
         page.members += 1;
-        let displaced = page.note_alert(fired, is_inhibited);
+        let displaced = page.note_alert(fired, is_inhibited, claim);
         if page.is_storm() {
             page.note_contributor(fired, is_new_subject);
         }

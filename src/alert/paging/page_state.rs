@@ -78,6 +78,18 @@ pub(super) struct KnownAlert {
     pub fired_at: Timestamp,
 }
 
+/// What an alert may claim of a page that has no room left: one alert that no silence means is always remembered, or the
+/// page would pass for silenced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// The room of a milder one, or of one that is over.
+    Usual,
+    /// Room: no silence means it, and silences mean all that are remembered.
+    First,
+    /// As usual, but not that of this one, which no silence means.
+    Behind(AlertId),
+}
+
 /// Who has taken a page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledgement {
@@ -224,7 +236,7 @@ impl PageState {
 
     /// Takes in what is said of one of its alerts. Gives the one that finds no room among those remembered with all they
     /// say: it, or another that made room for it.
-    pub fn note_alert(&mut self, fired: &Fired, is_inhibited: bool) -> Option<KnownAlert> {
+    pub fn note_alert(&mut self, fired: &Fired, is_inhibited: bool, claim: Claim) -> Option<KnownAlert> {
         let (id, alert) = (fired.id, fired.alert.clone());
         let fires = alert.resolved_at.is_none();
         if let Some(known) = self.alerts.iter_mut().find(|known| known.id == id) {
@@ -238,11 +250,13 @@ impl PageState {
         let mut displaced = None;
         if self.alerts.len() >= ALERTS_KEPT_MAX {
             // What is over, or milder, makes room.
-            let mildest = self.alerts.iter().enumerate().min_by_key(|(_, known)| {
+            let others = self.alerts.iter().enumerate().filter(|(_, known)| claim != Claim::Behind(known.id));
+            let mildest = others.min_by_key(|(_, known)| {
                 (known.alert.resolved_at.is_none(), known.alert.severity, std::cmp::Reverse(known.fired_at))
             });
             let (place, known) = mildest?;
-            if known.alert.resolved_at.is_none() && known.alert.severity >= alert.severity {
+            let is_weaker = known.alert.resolved_at.is_some() || known.alert.severity < alert.severity;
+            if !is_weaker && claim != Claim::First {
                 return Some(KnownAlert { id, alert, is_inhibited, fired_at: fired.at });
             }
             displaced = Some(self.alerts.remove(place));

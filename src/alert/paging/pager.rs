@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use rustc_hash::FxHashSet;
 
 use super::changes::{ChangeReason, PageChange, PagerCounts};
-use super::page_state::{AlertId, Facts, Fired, PageState};
+use super::page_state::{ALERTS_KEPT_MAX, AlertId, Claim, Facts, Fired, PageState};
 use super::restore::CatchUp;
 use super::settings::PagerSettings;
 use super::state::{JournalEntry, PagerState};
 use crate::alert::Rules;
-use crate::model::{IncidentReport, Output, Page, PageEvent, Severity, Timestamp, Transition, TransitionEvent};
+use crate::model::{
+    IncidentReport, Output, Page, PageAlert, PageEvent, Severity, Timestamp, Transition, TransitionEvent,
+};
 
 /// Alerts that are followed at once; further ones count on their page, and nobody waits for their end.
 pub const FIRING_MAX: usize = 100_000;
@@ -224,6 +226,25 @@ impl Pager {
             first.get_or_insert_with(|| silence.id.clone());
         }
         first
+    }
+
+    /// What an alert may claim of its page: see [`Claim`].
+    pub(super) fn claim_of(&self, number: u32, fired: &Fired) -> Claim {
+        let page = self.state.pages.get(&number).filter(|page| page.alerts.len() >= ALERTS_KEPT_MAX);
+        let Some(page) = page else { return Claim::Usual };
+        let in_force: Vec<_> = self.state.silences.values().filter(|silence| self.is_in_force(silence)).collect();
+        if in_force.is_empty() {
+            return Claim::Usual;
+        }
+        let is_meant = |alert: &PageAlert| in_force.iter().any(|silence| silence.fits(alert));
+        // From the newest on, where the one that claimed its room stands.
+        let firing = page.alerts.iter().rev().filter(|known| known.alert.resolved_at.is_none());
+        let mut not_meant = firing.filter(|known| !is_meant(&known.alert)).map(|known| known.id);
+        match (is_meant(&fired.alert), not_meant.next()) {
+            (false, None) => Claim::First,
+            (true, Some(id)) => Claim::Behind(id),
+            _ => Claim::Usual,
+        }
     }
 
     fn hand(&mut self, page: Page) {

@@ -1,8 +1,6 @@
 //! What the pager is told at the start.
 
-use std::collections::BTreeMap;
-
-use crate::alert::Rules;
+use crate::alert::{RuleWaits, Rules};
 use crate::config::PagingConfig;
 use crate::model::{AlertName, DurationMs, Severity};
 
@@ -19,8 +17,8 @@ pub struct PagerSettings {
     pub flap_quiet_ms: DurationMs,
     /// How long a restored page waits for its alerts to fire again, at least.
     pub restore_grace_ms: DurationMs,
-    /// `for` and `keep_firing_for` of each rule together: a restored alert is waited for at least as long.
-    pub rule_grace_ms: BTreeMap<(AlertName, Severity), DurationMs>,
+    /// A restored alert is waited for at least as long.
+    pub rule_waits: RuleWaits,
     /// Where Floodmark is reached by people, without a slash at the end.
     pub external_url: Option<String>,
     /// A dashboard that takes `from` and `to` in epoch milliseconds.
@@ -39,7 +37,7 @@ impl PagerSettings {
             flaps_max: config.flaps_max,
             flap_quiet_ms: config.flap_quiet.as_millis(),
             restore_grace_ms: config.restore_grace.as_millis(),
-            rule_grace_ms: rule_grace_ms(rules),
+            rule_waits: RuleWaits::new(rules),
             external_url: config.external_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
             dashboard_url: config.dashboard_url.clone(),
             runbook_url: config.runbook_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
@@ -48,26 +46,14 @@ impl PagerSettings {
 
     /// Other rules are in force.
     pub(super) fn set_rules(&mut self, rules: &Rules) {
-        self.rule_grace_ms = rule_grace_ms(rules);
+        self.rule_waits = RuleWaits::new(rules);
     }
 
     /// How long a restored alert is waited for once the watermark has come to the restart.
     pub(super) fn grace_ms(&self, alert: Option<AlertName>, severity: Severity) -> DurationMs {
-        let of_rule = match alert {
-            Some(alert) => self.rule_grace_ms.get(&(alert, severity)).copied().unwrap_or(0),
-            // An alert of which only the identity is kept: as long as any.
-            None => self.rule_grace_ms.values().copied().max().unwrap_or(0),
-        };
+        // An alert of which only the identity is kept: as long as any.
+        let of_rule =
+            alert.map_or_else(|| self.rule_waits.longest_ms(), |alert| self.rule_waits.of_ms(alert, severity));
         of_rule.max(self.restore_grace_ms)
     }
-}
-
-fn rule_grace_ms(rules: &Rules) -> BTreeMap<(AlertName, Severity), DurationMs> {
-    let mut all = BTreeMap::new();
-    for rule in &rules.rules {
-        let grace_ms = rule.r#for.as_millis().saturating_add(rule.keep_firing_for.as_millis());
-        let longest = all.entry((rule.alert, rule.labels.severity)).or_insert(0);
-        *longest = grace_ms.max(*longest);
-    }
-    all
 }

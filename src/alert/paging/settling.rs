@@ -1,7 +1,7 @@
 //! What resolves, and what time brings: ends of pages, of quiet and of waiting, and updates that were held back.
 
 use super::changes::ChangeReason;
-use super::page_state::{AlertId, Fired, PageState, Phase};
+use super::page_state::{AlertId, Claim, Fired, PageState, Phase};
 use super::pager::{PAGES_RESOLVED_MAX, Pager};
 use super::state::Leftover;
 use crate::model::{Affected, DurationMs, PageEvent, Text, Timestamp};
@@ -21,7 +21,7 @@ impl Pager {
                 self.by_page.entry(firing.page).or_default().remove(&id);
                 if let Some(page) = self.state.pages.get_mut(&firing.page) {
                     page.at = page.at.max(over.at);
-                    page.note_alert(over, firing.is_inhibited);
+                    page.note_alert(over, firing.is_inhibited, Claim::Usual);
                 }
                 self.touched.insert(firing.page);
             }

@@ -4,7 +4,7 @@ use Severity::{Critical, Warning};
 
 use super::tests::*;
 use super::*;
-use crate::model::{IncidentReport, Severity, Text, samples};
+use crate::model::{IncidentReport, Output, PageEvent, Severity, Text, TransitionEvent, samples};
 
 pub(super) fn silence(t: i64, until: i64, matcher: &str) -> Command {
     Command::Silence(Silence {
@@ -54,6 +54,52 @@ fn an_alert_that_the_silence_does_not_mean_opens_the_page_that_it_kept_back() {
     assert_eq!(told(&step(&mut pager, 15, &[])), [""; 0], "once");
     step(&mut pager, 20, &[ends(20, Critical, "a", "bank")]);
     assert_eq!(told(&step(&mut pager, 30, &[ends(30, Critical, "a", "acme")])), ["a resolved"]);
+}
+
+/// 60 alerts that a silence means are one storm page, which remembers 50 of them.
+fn silenced_storm() -> Pager {
+    let mut pager = Pager::new(settings());
+    pager.command(silence(0, 100_000, "subscription=~s.*"), at(0)).unwrap();
+    let kept = step(&mut pager, 0, &crowd(0, TransitionEvent::Firing, 60));
+    assert_eq!((kept.len(), kept[0].silenced_by.is_some()), (1, true));
+    pager
+}
+
+#[test]
+fn alerts_that_the_silence_does_not_mean_open_the_storm_that_it_kept_back_however_large_it_is() {
+    let mut pager = silenced_storm();
+    let of_others = |t: i64, event| -> Vec<Output> {
+        (0..8).map(|i| Output::Transition(alert(t, event, Warning, &format!("o{i}"), &format!("other{i}")))).collect()
+    };
+    let joined = step(&mut pager, 30, &of_others(30, TransitionEvent::Firing));
+    assert_eq!((joined.len(), joined[0].page.event, joined[0].reason), (1, PageEvent::Opened, ChangeReason::Fired));
+    assert_eq!(joined[0].page.title, "[WARNING] 68 alerts at once: RetryAmplification");
+    assert_eq!(step(&mut pager, 35, &[]), [], "once");
+    step(&mut pager, 40, &of_others(40, TransitionEvent::Resolved));
+    assert_eq!(step(&mut pager, 50, &crowd(50, TransitionEvent::Resolved, 60))[0].page.event, PageEvent::Resolved);
+}
+
+#[test]
+fn a_storm_of_which_only_the_last_is_not_meant_is_told() {
+    let mut pager = Pager::new(settings());
+    pager.command(silence(0, 100_000, "subscription=~s.*"), at(0)).unwrap();
+    let mut outputs = crowd(0, TransitionEvent::Firing, 60);
+    outputs.push(fires(0, Warning, "o", "other"));
+    let opened = step(&mut pager, 0, &outputs);
+    assert_eq!((opened.len(), opened[0].silenced_by.clone()), (1, None));
+    // Worse ones that are meant do not push it out.
+    let mut pager = Pager::new(settings());
+    pager.command(silence(0, 100_000, "subscription=~s.*"), at(0)).unwrap();
+    outputs.extend((0..60).map(|i| fires(0, Critical, &format!("c{i}"), &format!("s-critical{i}"))));
+    let opened = step(&mut pager, 0, &outputs);
+    assert_eq!((opened.len(), opened[0].silenced_by.clone()), (1, None));
+}
+
+#[test]
+fn an_alert_more_that_the_silence_means_opens_nothing() {
+    let mut pager = silenced_storm();
+    let more: Vec<Output> = (0..8).map(|i| fires(30, Warning, &format!("m{i}"), &format!("s-more{i}"))).collect();
+    assert_eq!(step(&mut pager, 30, &more), []);
 }
 
 #[test]

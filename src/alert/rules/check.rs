@@ -9,7 +9,7 @@ use super::{Detect, Rule};
 use crate::alert::yaml::{self, FileProblem, Node, SchemaCheck};
 use crate::config::Span;
 use crate::detect::SpecProblem;
-use crate::model::{AlertName, Severity, did_you_mean};
+use crate::model::{AlertName, did_you_mean};
 
 /// Each rule runs a detector of its own over every window.
 pub(in crate::alert) const RULES_MAX: usize = 100;
@@ -100,10 +100,6 @@ impl Collector {
         for SpecProblem { key, message, hint } in own {
             let problem = tell(&format!("{}.{key}", rule.detect.name()), message);
             self.problems.push(FileProblem { hint, ..problem });
-        }
-        if rule.labels.severity == Severity::Info {
-            let problem = tell("labels.severity", "`info` tells nobody".to_owned());
-            self.problems.push(problem.hint("`critical` wakes a person, `warning` is a ticket"));
         }
         if let Some(first) = self.rules.iter().position(|known| known.key() == rule.key()) {
             let message = format!("is a second {severity} rule for {alert}; the first is at {}", self.places[first]);

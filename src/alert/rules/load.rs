@@ -9,7 +9,7 @@ use super::shipped::SHIPPED;
 use crate::alert::yaml::{self, FileProblem};
 
 /// All rules, in the order of the files' names and of the files.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rules {
     /// The rules.
     pub rules: Vec<Rule>,
@@ -43,11 +43,11 @@ impl Rules {
     /// Unreadable, no rule file, or problems in any of them, all together.
     pub fn load(directory: &Path) -> Result<Self, RulesError> {
         let files = yaml::read_directory(directory).map_err(RulesError)?;
-        if files.is_empty() {
+        if files.texts.is_empty() && files.unreadable.is_empty() {
             let message = "holds no *.yaml file".to_owned();
             return Err(RulesError(vec![FileProblem::of_file(directory.display().to_string(), message)]));
         }
-        Self::parse(&files)
+        Self::parse_all(&files.texts, files.unreadable)
     }
 
     /// Reads rule files given as (name, text).
@@ -55,8 +55,13 @@ impl Rules {
     /// # Errors
     /// Problems in any of them, all together, each with the file's name.
     pub fn parse(files: &[(String, String)]) -> Result<Self, RulesError> {
+        Self::parse_all(files, Vec::new())
+    }
+
+    fn parse_all(files: &[(String, String)], problems: Vec<FileProblem>) -> Result<Self, RulesError> {
         let schema = Self::schema();
         let mut collector = Collector::default();
+        collector.problems = problems;
         for (name, text) in files {
             collector.file(name, text, &schema);
         }
@@ -151,7 +156,9 @@ mod tests {
         let files = [("a.yaml".to_owned(), typo.to_owned()), ("b.yaml".to_owned(), wrong.to_owned())];
         let message = Rules::parse(&files).unwrap_err().to_string();
         assert!(message.contains("a.yaml") && message.contains("restart_lop"), "{message}");
+        assert!(message.contains("b.yaml") && message.contains("known here: `critical`, `warning`"), "{message}");
+        let wrong = wrong.replace("info", "critical");
+        let message = Rules::parse(&[("b.yaml".to_owned(), wrong)]).unwrap_err().to_string();
         assert!(message.contains("b.yaml") && message.contains("raises RateLimitExceeded"), "{message}");
-        assert!(message.contains("`info` tells nobody"), "{message}");
     }
 }

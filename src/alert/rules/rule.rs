@@ -48,7 +48,7 @@ struct RuleText {
     keep_firing_for: Span,
     /// How much it matters: `severity: critical` or `severity: warning`.
     labels: RuleLabels,
-    /// Words for people: `summary` and `runbook_url`.
+    /// Words for people: `summary`, `description` and `runbook_url`.
     annotations: Annotations,
 }
 
@@ -104,15 +104,24 @@ pub struct RuleKey {
 #[serde(deny_unknown_fields)]
 pub struct RuleLabels {
     /// `critical` wakes a person, `warning` is a ticket.
+    #[schemars(schema_with = "severities_of_rules")]
     pub severity: Severity,
+}
+
+/// `info` is for the record: a rule that raises it would tell nobody.
+fn severities_of_rules(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": "string", "enum": [Severity::Critical.as_str(), Severity::Warning.as_str()]})
 }
 
 /// Words of a rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Annotations {
-    /// One static sentence.
+    /// One static sentence, told on every page that the rule leads.
     pub summary: String,
+    /// More of it: what it means here, whom to ask. Told below the summary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
     /// What to do: a path in this project or a URL.
     pub runbook_url: String,
 }

@@ -114,6 +114,13 @@ impl Demands<'_> {
         let key = format!("{GOOD}.duration_ms_max");
         let positive = good.duration_ms_max.is_none_or(|max| max > 0.0);
         self.that(positive, &key, "must be greater than 0", "in milliseconds");
+        for (name, value) in
+            [("service", &total.service), ("route", &total.route), ("subscription", &total.subscription)]
+        {
+            let is_named = value.as_ref().is_none_or(|value| !value.trim().is_empty());
+            self.that(is_named, &format!("{TOTAL}.{name}"), "is empty: nothing has that name", "leave it out");
+        }
+        self.that(!spec.service.trim().is_empty(), "spec.service", "is empty", "the service's name in other tools");
         let narrowed = total.service.is_some() || total.route.is_some() || total.subscription.is_some();
         let hint = "`service`, `route` or `subscription`";
         self.that(narrowed, TOTAL, "must say which requests count", hint);

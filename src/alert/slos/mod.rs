@@ -50,7 +50,8 @@ impl Slos {
     /// # Errors
     /// Unreadable, or problems in any of them, all together.
     pub fn load(directory: &Path) -> Result<Self, SlosError> {
-        Self::parse(&yaml::read_directory(directory).map_err(SlosError)?)
+        let files = yaml::read_directory(directory).map_err(SlosError)?;
+        Self::parse_all(&files.texts, files.unreadable)
     }
 
     /// Reads objectives given as (name of the file, text).
@@ -58,8 +59,13 @@ impl Slos {
     /// # Errors
     /// Problems in any of them, all together, each with the file's name.
     pub fn parse(files: &[(String, String)]) -> Result<Self, SlosError> {
+        Self::parse_all(files, Vec::new())
+    }
+
+    fn parse_all(files: &[(String, String)], problems: Vec<FileProblem>) -> Result<Self, SlosError> {
         let schema = Self::schema();
         let mut collector = Collector::default();
+        collector.problems = problems;
         for (name, text) in files {
             collector.file(name, text, &schema);
         }

@@ -79,7 +79,11 @@ impl Slo {
             r#for: Span::from_secs(0),
             keep_firing_for: Span::from_secs(0),
             labels: RuleLabels { severity },
-            annotations: Annotations { summary: format!("{}: {what}", self.title), runbook_url: RUNBOOK.to_owned() },
+            annotations: Annotations {
+                summary: format!("{}: {what}", self.title),
+                description: None,
+                runbook_url: RUNBOOK.to_owned(),
+            },
         }
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Visitor {
     pub name: String,
     /// Whether pages may be taken and silences made.
     pub may_act: bool,
+    /// Whether questions to what is stored may be asked.
+    pub may_ask: bool,
     /// Whether there are tokens to log in with.
     pub can_log_in: bool,
     /// What forms bring back.
@@ -46,9 +48,15 @@ pub(super) async fn admit(State(state): State<ConsoleState>, mut request: Reques
     if !may(Scope::Read) {
         return log_in_first(&request);
     }
+    if session.is_none()
+        && let Err(problem) = state.tokens.refuse_other_names(request.headers())
+    {
+        return Refusal::from(problem).into_response();
+    }
     let secret = secret.filter(|_| session.is_some());
     let visitor = Visitor {
         may_act: may(Scope::Admin),
+        may_ask: may(Scope::Query),
         can_log_in: state.tokens.are_needed_for(Scope::Admin),
         form_token: state.sessions.form_token(secret.as_deref()),
         name: session.map(|session| session.name.to_string()).unwrap_or_default(),

@@ -33,7 +33,12 @@ pub(super) async fn alerts(State(state): State<ConsoleState>, Extension(visitor)
             div #pages data-live { (pages(pager, &visitor)) }
             div #silences data-live { (silences(pager, &visitor)) }
             @if visitor.may_act { (new_silence(&visitor)) }
-            @if !visitor.may_act { p { "To take pages or silence alerts, " a href="/login?next=/alerts" { "log in" } " with a token that has the scope " code { "admin" } "." } }
+            @if !visitor.may_act {
+                p {
+                    "To take pages or silence alerts, " a href="/login?next=/alerts" { "log in" }
+                    " with a token that has the scope " code { "admin" } "."
+                }
+            }
         }
     };
     Html(layout::page(&state, &visitor, Section::Alerts, "Alerts", &body).into_string())
@@ -49,7 +54,9 @@ fn list(view: &View) -> Markup {
             @if alerts.is_empty() { p.empty { "No alert fires, none is pending." } }
             ul.cards { @for alert in alerts.iter().take(ALERTS_MAX) { li { (card(alert)) } } }
             @if more > 0 { p { (more) " more; " code { "/api/v1/alerts" } " names them." } }
-            @if view.incomplete() { p.notice { "There are more alerts than are kept: some pending ones are left out." } }
+            @if view.incomplete() {
+                p.notice { "There are more alerts than are kept: some pending ones are left out." }
+            }
         }
     }
 }
@@ -79,12 +86,19 @@ fn pages(pager: &PagerView, visitor: &Visitor) -> Markup {
         section aria-labelledby="pages-title" {
             h2 #pages-title { "Pages" }
             @if pager.pages.is_empty() { p.empty { "Nothing was told to anybody." } }
-            ul.cards { @for page in pager.pages.iter().filter(is_open) { li { article.card { h3 { (page.page.title) } (page_actions(page, visitor)) } } } }
+            ul.cards {
+                @for page in pager.pages.iter().filter(is_open) {
+                    li { article.card { h3 { (page.page.title) } (page_actions(page, visitor)) } }
+                }
+            }
             @if pager.pages.iter().any(|page| !is_open(&page)) {
                 h3 { "Over" }
                 ul.plain {
                     @for page in over.take(PAGES_MAX) {
-                        li { (parts::span(page.page.since, page.page.resolved_at, None)) " " a href=(parts::incident_path(&page.page.dedup_key)) { (page.page.title) } }
+                        li {
+                            (parts::span(page.page.since, page.page.resolved_at, None)) " "
+                            a href=(parts::incident_path(&page.page.dedup_key)) { (page.page.title) }
+                        }
                     }
                 }
             }
@@ -97,12 +111,16 @@ pub(super) fn page_actions(page: &PageView, visitor: &Visitor) -> Markup {
     let is_open = page.standing != PageStanding::Resolved;
     html! {
         p {
-            (parts::name_of(&page.standing)) " · " (page.firing) " firing · since " (parts::moment(page.page.since)) " · "
+            (parts::name_of(&page.standing)) " · " (page.firing) " firing · since "
+            (parts::moment(page.page.since)) " · "
             a href=(parts::incident_path(&page.page.dedup_key)) { "incident" }
         }
         @if let Some(silence) = &page.silenced_by { p { "Silenced by " code { (silence) } "." } }
         @if let Some(taken) = &page.acknowledgement {
-            p { "Taken by " b { (taken.author) } " until " (parts::moment(taken.expires_at)) @if !taken.note.is_empty() { ": " (taken.note) } "." }
+            p {
+                "Taken by " b { (taken.author) } " until "
+                (parts::moment(taken.expires_at)) @if !taken.note.is_empty() { ": " (taken.note) } "."
+            }
         }
         @if visitor.may_act && is_open { (page_form(page, visitor)) }
     }
@@ -138,7 +156,11 @@ fn hidden(visitor: &Visitor, name: &str, value: &str) -> Markup {
 fn author(visitor: &Visitor, of: &str) -> Markup {
     html! {
         @if visitor.name.is_empty() {
-            label { "Your name " input type="text" name="author" required maxlength="200" autocomplete="username" aria-label=(format!("Your name, for {of}")); }
+            label {
+                "Your name "
+                input type="text" name="author" required maxlength="200" autocomplete="username"
+                    aria-label=(format!("Your name, for {of}"));
+            }
         }
     }
 }
@@ -151,10 +173,15 @@ fn silences(pager: &PagerView, visitor: &Visitor) -> Markup {
             ul.cards {
                 @for silence in &pager.silences {
                     li { article.card {
-                        h3 { @for (number, matcher) in silence.matchers.iter().enumerate() { @if number > 0 { ", " } code { (matcher) } } }
+                        h3 {
+                            @for (number, matcher) in silence.matchers.iter().enumerate() {
+                                @if number > 0 { ", " } code { (matcher) }
+                            }
+                        }
                         p {
                             @if !silence.is_active(clock::now()) { "not in force · " }
-                            (parts::span(silence.starts_at, Some(silence.ends_at), None)) " · " (silence.author) ": " (silence.reason)
+                            (parts::span(silence.starts_at, Some(silence.ends_at), None)) " · " (silence.author) ": "
+                            (silence.reason)
                         }
                         @if visitor.may_act {
                             form.inline method="post" action="/alerts/end-silence" {
@@ -175,7 +202,9 @@ fn new_silence(visitor: &Visitor) -> Markup {
             h2 #new-silence { "Silence alerts" }
             form.stacked method="post" action="/alerts/silence" {
                 input type="hidden" name=(TOKEN_FIELD) value=(visitor.form_token);
-                label for="matchers" { "Which, a condition a line: " code { "alert=RestartLoop" } ", " code { "subscription=~acme.*" } }
+                label for="matchers" {
+                    "Which, a condition a line: " code { "alert=RestartLoop" } ", " code { "subscription=~acme.*" }
+                }
                 textarea #matchers name="matchers" rows="3" required maxlength="20000" {}
                 label for="for" { "For how long" }
                 input #for type="text" name="for" value="2h" required maxlength="20";

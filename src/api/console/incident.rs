@@ -27,15 +27,23 @@ pub(super) async fn incident(
 ) -> Result<Html<String>, Refusal> {
     let view = state.view();
     let report = id.ok().and_then(|Path(id)| view.incident(&id)).ok_or_else(|| Refusal::not_found(ABSENT))?;
+    // What is over does not change any more.
+    let goes_on = report.ended_at.is_none();
     let body = html! {
-        h1 { (parts::severity(report.severity)) " " (report.summary) }
-        div #facts data-live { (facts(report, &view)) (what_to_do(report)) }
-        div #picture data-live { (picture(report, &view.traffic)) }
+        @let (first, rest) = parts::headline(&report.summary);
+        h1 { (parts::severity(report.severity)) " " (first) }
+        @if !rest.is_empty() { p.lead { (rest) } }
+        div #facts data-live[goes_on] { (facts(report, &view)) (what_to_do(report)) }
+        div #picture data-live[goes_on] { (picture(&state, &visitor, report).await) }
         (page_of(&state, &visitor, report))
-        div #causes data-live { (causes(report)) (customers_list(report)) (timeline(report)) (ruled_out(report)) }
-        (links(report))
+        div #causes data-live[goes_on] {
+            (causes(report)) (customers_list(report)) (timeline(report)) (ruled_out(report))
+        }
+        (links(&state, &visitor, report))
     };
-    Ok(Html(layout::page(&state, &visitor, Section::Incidents, &report.summary, &body).into_string()))
+    Ok(Html(
+        layout::page(&state, &visitor, Section::Incidents, parts::headline(&report.summary).0, &body).into_string(),
+    ))
 }
 
 fn facts(report: &IncidentReport, view: &View) -> Markup {
@@ -47,10 +55,14 @@ fn facts(report: &IncidentReport, view: &View) -> Markup {
                 (count(usize::try_from(affected.subscriptions).unwrap_or(usize::MAX), "subscription")) ", "
                 (percent(affected.requests_share)) " of all requests"
             }
-            dt { "Alerts" } dd { @for (number, alert) in report.alerts.iter().enumerate() { @if number > 0 { ", " } (alert) } }
+            dt { "Alerts" }
+            dd { @for (number, alert) in report.alerts.iter().enumerate() { @if number > 0 { ", " } (alert) } }
             @if let Some(cause) = report.causes.first() {
                 dt { "Likely cause" }
-                dd { (parts::dimensions(&cause.dimensions)) ": " (percent(cause.share)) " of the harm, " (parts::name_of(&cause.confidence)) " confidence" }
+                dd {
+                    (parts::dimensions(&cause.dimensions)) ": " (percent(cause.share)) " of the harm, "
+                    (parts::name_of(&cause.confidence)) " confidence"
+                }
             }
         }
     }
@@ -76,7 +88,8 @@ fn causes(report: &IncidentReport) -> Markup {
                 @for cause in &report.causes {
                     li {
                         (parts::dimensions(&cause.dimensions)) " "
-                        (parts::share(cause.share, "share of the harm")) " of the harm, " (parts::name_of(&cause.confidence)) " confidence. "
+                        (parts::share(cause.share, "share of the harm")) " of the harm, "
+                        (parts::name_of(&cause.confidence)) " confidence. "
                         (cause.evidence)
                     }
                 }
@@ -95,11 +108,20 @@ fn customers_list(report: &IncidentReport) -> Markup {
                     thead { tr { th scope="col" { "subscription" } th scope="col" { "share of the harm" } } }
                     tbody {
                         @for customer in &report.customers {
-                            tr { th scope="row" { (customer.subscription) } td { (parts::share(customer.share, "share of the harm")) } }
+                            tr {
+                                th scope="row" {
+                                    a href=(parts::subscription_path(&customer.subscription)) {
+                                        (customer.subscription)
+                                    }
+                                }
+                                td { (parts::share(customer.share, "share of the harm")) }
+                            }
                         }
                     }
                 }
-                @if report.customers.len() >= CUSTOMERS_MAX { p { "The " (CUSTOMERS_MAX) " heaviest; there may be more." } }
+                @if report.customers.len() >= CUSTOMERS_MAX {
+                    p { "The " (CUSTOMERS_MAX) " heaviest; there may be more." }
+                }
                 p { a href=(path) download { "As CSV" } }
             }
         }
@@ -142,12 +164,23 @@ fn page_of(state: &ConsoleState, visitor: &Visitor, report: &IncidentReport) -> 
     }
 }
 
-fn links(report: &IncidentReport) -> Markup {
+fn links(state: &ConsoleState, visitor: &Visitor, report: &IncidentReport) -> Markup {
+    let view = state.paging.as_ref().map(|paging| paging.view.borrow().clone());
+    let links = view.as_ref().and_then(|view| view.page(&report.incident)).map(|page| &page.page.links);
+    let elsewhere = links.map(|links| [("Dashboard at that time", &links.dashboard), ("Runbook", &links.runbook)]);
     html! {
         section aria-labelledby="links" {
             h2 #links { "Further" }
             ul {
-                li { a href=(format!("/api/v1/incidents/{}", encoded(&report.incident))) { "As JSON" } }
+                // The API takes tokens, not sessions.
+                @if !visitor.has_session() {
+                    li { a href=(format!("/api/v1/incidents/{}", encoded(&report.incident))) { "As JSON" } }
+                }
+                @for (name, link) in elsewhere.into_iter().flatten() {
+                    @if let Some(link) = link.as_deref().filter(|link| parts::is_link(link)) {
+                        li { a href=(link) rel="noreferrer" { (name) } }
+                    }
+                }
                 li { "Identity: " code { (report.incident) } }
             }
         }

@@ -2,11 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::parts;
+use super::access::Visitor;
 use super::traffic::{self, Frame, place};
+use super::{ConsoleState, incident_history, parts};
 use crate::drawing::{Chart, LineStyle, Mark, Tone};
 use crate::flow::{STEP_MS, TrafficCounts, TrafficStep, TrafficSteps};
-use crate::model::{Dimension, Dimensions, DurationMs, IncidentReport, Timestamp};
+use crate::model::{Dimension, Dimensions, DurationMs, IncidentReport, Moment, Timestamp};
 
 /// What is shown of the calm before, and after.
 const BEFORE_MS: DurationMs = 30 * 60_000;
@@ -26,29 +27,53 @@ const NARROWEST: [Dimension; 6] = [
     Dimension::Client,
 ];
 
-/// The picture, or why there is none.
-pub(super) fn picture(report: &IncidentReport, traffic: &TrafficSteps) -> Markup {
-    let Some(last) = traffic.iter().next_back().map(|step| step.start.plus(STEP_MS)) else {
-        return html! { p.empty { "No traffic is in memory: there is no picture." } };
-    };
-    let end = report.ended_at.unwrap_or(last);
-    let (from, until) = (report.started_at.plus(-BEFORE_MS), end.plus(AFTER_MS).min(last));
-    let steps: Vec<&TrafficStep> = traffic.iter().filter(|step| step.start >= from && step.start < until).collect();
-    if !steps.iter().any(|step| step.start < end && step.start.plus(STEP_MS) > report.started_at) {
-        return html! { p.empty { "This incident is older than the two hours of traffic that are kept in memory: there is no picture." } };
+/// The picture: from memory, or from history where memory does not reach back to the onset.
+pub(super) async fn picture(state: &ConsoleState, visitor: &Visitor, report: &IncidentReport) -> Markup {
+    let traffic = state.view().traffic.clone();
+    let reaches_back = traffic.iter().next().is_some_and(|oldest| oldest.start <= report.started_at);
+    let from_memory = from_memory(report, &traffic);
+    match from_memory {
+        Some(picture) if reaches_back => picture,
+        from_memory => match incident_history::charts(state, visitor, report).await {
+            Ok(charts) => charts,
+            Err(why) => {
+                html! {
+                    p { "Memory holds two hours of traffic; what was before is in history." }
+                    (why) @if let Some(part) = from_memory { (part) }
+                }
+            }
+        },
     }
-    let from = from.max(steps[0].start);
-    let marks = report.timeline.iter().filter(|moment| moment.at >= from && moment.at <= until);
-    let marks: Vec<Mark> =
-        marks.map(|moment| Mark { at: place(moment.at), label: moment.what.clone(), tone: Tone::Harm }).collect();
-    let frame = Frame { from, until, band: Some((report.started_at, end)), marks };
-    html! {
+}
+
+/// What is shown of the time around an incident that ended, or goes on, at `end`.
+pub(super) fn around(report: &IncidentReport, end: Timestamp) -> (Timestamp, Timestamp) {
+    (report.started_at.plus(-BEFORE_MS), end.plus(AFTER_MS))
+}
+
+/// Moments of the timeline, in its order: their numbers are those of the list.
+pub(super) fn marks(report: &IncidentReport) -> Vec<Mark> {
+    let mark = |moment: &Moment| Mark { at: place(moment.at), label: moment.what.clone(), tone: Tone::Harm };
+    report.timeline.iter().map(mark).collect()
+}
+
+/// The picture from memory; absent where memory holds nothing of the incident.
+fn from_memory(report: &IncidentReport, traffic: &TrafficSteps) -> Option<Markup> {
+    let last = traffic.iter().next_back().map(|step| step.start.plus(STEP_MS))?;
+    let end = report.ended_at.unwrap_or(last);
+    let (from, until) = around(report, end);
+    let until = until.min(last);
+    let steps: Vec<&TrafficStep> = traffic.iter().filter(|step| step.start >= from && step.start < until).collect();
+    let is_of_it = |step: &&TrafficStep| step.start < end && step.start.plus(STEP_MS) > report.started_at;
+    let from = from.max(steps.iter().find(|step| is_of_it(step)).and(steps.first())?.start);
+    let frame = Frame { from, until, band: Some((report.started_at, end)) };
+    Some(html! {
         div.charts.tall {
             (parts::chart("load", &load(report, &frame, &steps)))
             (parts::chart("failures", &traffic::failures(&frame, &steps)))
             (parts::chart("amplification", &traffic::amplification(&frame, &steps)))
         }
-    }
+    })
 }
 
 /// Requests and calls, with the cause's part filled.
@@ -74,11 +99,11 @@ fn load(report: &IncidentReport, frame: &Frame, steps: &[&TrafficStep]) -> Chart
         lines.push(traffic::line(&label, (Tone::Usual, LineStyle::Dashed), steps, |_| Some(usual)));
     }
     let chart = frame.chart("Load during the incident, requests/s", lines);
-    Chart { marks: frame.marks.clone(), ..chart }
+    Chart { marks: marks(report), ..chart }
 }
 
 /// The dimension by which a cause is found in the traffic.
-fn part(dimensions: &Dimensions) -> Option<(Dimension, &str)> {
+pub(super) fn part(dimensions: &Dimensions) -> Option<(Dimension, &str)> {
     NARROWEST.into_iter().find_map(|dimension| Some((dimension, dimensions.get(dimension)?)))
 }
 

@@ -17,16 +17,29 @@ pub(super) enum Section {
     Alerts,
     /// Incidents, open and over.
     Incidents,
+    /// One customer.
+    Subscription,
+    /// Questions to what is stored.
+    Queries,
+    /// The query guard.
+    Guard,
+    /// Limits on the past.
+    Limits,
 }
 
 impl Section {
-    const ALL: [Self; 3] = [Self::Overview, Self::Alerts, Self::Incidents];
+    const ALL: [Self; 7] =
+        [Self::Overview, Self::Alerts, Self::Incidents, Self::Subscription, Self::Queries, Self::Guard, Self::Limits];
 
     fn path(self) -> &'static str {
         match self {
             Self::Overview => "/",
             Self::Alerts => "/alerts",
             Self::Incidents => "/incidents",
+            Self::Subscription => "/subscription",
+            Self::Queries => "/queries",
+            Self::Guard => "/guard",
+            Self::Limits => "/limits",
         }
     }
 
@@ -35,6 +48,10 @@ impl Section {
             Self::Overview => "Overview",
             Self::Alerts => "Alerts",
             Self::Incidents => "Incidents",
+            Self::Subscription => "Subscription",
+            Self::Queries => "Questions",
+            Self::Guard => "Guard",
+            Self::Limits => "What if",
         }
     }
 }
@@ -48,7 +65,11 @@ pub(super) fn page(state: &ConsoleState, visitor: &Visitor, section: Section, ti
             nav aria-label="Sections" {
                 ul {
                     @for other in Section::ALL {
-                        li { a href=(other.path()) aria-current=[(other == section).then_some("page")] { (other.title()) } }
+                        li {
+                            a href=(other.path()) aria-current=[(other == section).then_some("page")] {
+                                (other.title())
+                            }
+                        }
                     }
                 }
             }
@@ -103,7 +124,10 @@ fn health(readiness: &Readiness) -> Markup {
             summary { span aria-hidden="true" { (sign) } " " (words) }
             ul {
                 @for component in readiness.components() {
-                    li { b { (super::parts::name_of(&component.name)) } " " (super::parts::name_of(&component.status)) " " (component.detail) }
+                    li {
+                        b { (super::parts::name_of(&component.name)) } " "
+                        (super::parts::name_of(&component.status)) " " (component.detail)
+                    }
                 }
             }
         }
@@ -118,7 +142,9 @@ pub(super) fn troubles(readiness: &Readiness) -> Markup {
             p.notice {
                 b { (super::parts::name_of(&component.name)) " is " (super::parts::name_of(&component.status)) }
                 " since " (super::parts::moment(component.since)) ". " (component.detail)
-                @if component.name == crate::api::Component::Clickhouse { " Detection goes on; what needs history cannot be shown." }
+                @if component.name == crate::api::Component::Clickhouse {
+                    " Detection goes on; what needs history cannot be shown."
+                }
             }
         }
     }

@@ -66,8 +66,11 @@ pub(super) async fn log_in(
     }
     let token = credentials.token.trim();
     let Some((name, scopes)) = state.tokens.bearer(token).filter(|(_, scopes)| opens_something(scopes)) else {
-        let refused =
-            page(&state, &credentials.next, Some("This token is not known, or may neither read nor administer."));
+        let refused = page(
+            &state,
+            &credentials.next,
+            Some("This token is not known, may neither read nor administer, or is for one subscription only."),
+        );
         return Ok((StatusCode::UNAUTHORIZED, Html(refused.into_string())).into_response());
     };
     let now = clock::now();
@@ -79,7 +82,7 @@ pub(super) async fn log_in(
 }
 
 fn opens_something(scopes: &[Scope]) -> bool {
-    scopes.contains(&Scope::Read) || scopes.contains(&Scope::Admin)
+    [Scope::Read, Scope::Query, Scope::Admin].iter().any(|scope| scopes.contains(scope))
 }
 
 /// The session ends here, not only in the browser.

@@ -22,6 +22,9 @@ use crate::model::{Dimension, DurationMs, Severity, Timestamp};
 const ENDED_MAX: usize = 5;
 /// Open incidents that are named; the list has them all.
 const OPEN_MAX: usize = 10;
+/// Above these a tile is coloured; alerts have thresholds of their own.
+const FAILED_MAX: f64 = 0.05;
+const ATTEMPTS_MAX: f64 = 1.5;
 /// A watermark further behind than this tells of an old log, or of a clock that is wrong: not of a lag.
 const LAG_MS_MAX: DurationMs = 86_400_000;
 
@@ -62,13 +65,17 @@ fn firing_text(firing: usize) -> String {
 }
 
 fn open_incidents(view: &View) -> Markup {
-    let open = || view.incidents_open_reports();
-    let more = open().count().saturating_sub(OPEN_MAX);
+    let mut open: Vec<_> = view.incidents_open_reports().collect();
+    // Stable: of equals the newest comes first.
+    open.sort_by_key(|report| std::cmp::Reverse(report.severity));
+    let more = open.len().saturating_sub(OPEN_MAX);
     html! {
-        @if open().next().is_some() {
+        @if !open.is_empty() {
             section aria-labelledby="open-incidents" {
                 h2 #open-incidents { "Open incidents" }
-                ul.cards { @for report in open().take(OPEN_MAX) { li { (incidents::card(report, view.watermark)) } } }
+                ul.cards {
+                    @for report in open.iter().take(OPEN_MAX) { li { (incidents::card(report, view.watermark)) } }
+                }
                 @if more > 0 { p { a href="/incidents" { (more) " more" } } }
             }
         }
@@ -96,24 +103,21 @@ fn tiles(state: &ConsoleState, view: &View) -> Markup {
         calls.map_or(String::new(), |step| format!("{} calls between services", rate(step.per_second(step.calls))));
     let failed = newest.map_or(0.0, |step| ratio(step.edge.failures, step.edge.requests));
     let attempts = newest.map_or(1.0, |step| step.attempts_per_request);
-    let told = |known: bool, text: String| if known { text } else { "–".to_owned() };
+    let told = |text: String| if newest.is_some() { text } else { "–".to_owned() };
+    let warn = |is_much: bool| if is_much { "warn" } else { "" };
+    let left_out = format!("{} rejected, {} late", view.counts.rejected, view.counts.late);
     let (lag, lag_further, lag_class) = lag(view.watermark, clock::now());
     let (pages, pages_further, pages_class) = pages(state);
     html! {
         dl.tiles {
             (parts::tile("Load", &load, &calls, ""))
-            (parts::tile("Failed", &told(newest.is_some(), percent(failed)), "5xx and 429 at the edge", if failed > 0.05 { "warn" } else { "" }))
-            (parts::tile("Attempts for each request", &told(newest.is_some(), format!("{attempts:.2}")), "1 is no repeats", if attempts > 1.5 { "warn" } else { "" }))
+            (parts::tile("Failed", &told(percent(failed)), "5xx and 429 at the edge", warn(failed > FAILED_MAX)))
+            (parts::tile("Attempts a request", &told(format!("{attempts:.2}")), "1 is no repeats", warn(attempts > ATTEMPTS_MAX)))
             (parts::tile("Watermark", &lag, &lag_further, lag_class))
             (parts::tile("Open pages", &pages, &pages_further, pages_class))
-            (parts::tile("Events", &parts::number(count(view.counts.events)), &format!("{} rejected, {} late", view.counts.rejected, view.counts.late), ""))
+            (parts::tile("Events", &parts::count(view.counts.events), &left_out, ""))
         }
     }
-}
-
-#[allow(clippy::cast_precision_loss)] // for reading
-fn count(count: u64) -> f64 {
-    count as f64
 }
 
 /// How far event time is behind the clock.
@@ -146,7 +150,7 @@ fn charts(view: &View) -> Markup {
     let until = last.start.plus(STEP_MS);
     let longest = STEP_MS * DurationMs::try_from(STEPS_MAX).unwrap_or(DurationMs::MAX / STEP_MS);
     let from = steps[0].start.max(until.plus(-longest));
-    let frame = Frame { from, until, band: None, marks: Vec::new() };
+    let frame = Frame { from, until, band: None };
     html! {
         section aria-labelledby="traffic" {
             h2 #traffic { "Traffic of the last two hours of event time" }
@@ -170,15 +174,18 @@ fn tops(view: &View) -> Markup {
             div.wide tabindex="0" role="region" aria-labelledby="top-subscriptions" {
                 table {
                     thead { tr {
-                        th scope="col" { "subscription" } th.number scope="col" { "requests/s" } th scope="col" { "share of the load" }
+                        th scope="col" { "subscription" } th.number scope="col" { "requests/s" }
+                        th scope="col" { "share of the load" }
                         th.number scope="col" { "failed" } th.number scope="col" { "repeats" }
                     } }
                     tbody {
                         @for part in step.tops(Dimension::Subscription) {
                             tr {
-                                th scope="row" { (part.name) }
+                                th scope="row" { a href=(parts::subscription_path(&part.name)) { (part.name) } }
                                 td.number { (parts::number(step.per_second(part.counts.requests))) }
-                                td { (parts::share(ratio(part.counts.requests, step.edge.requests), "share of the load")) }
+                                td {
+                                    (parts::share(ratio(part.counts.requests, step.edge.requests), "share of the load"))
+                                }
                                 td.number { (percent(ratio(part.counts.failures, part.counts.requests))) }
                                 td.number { (percent(ratio(part.counts.resends, part.counts.requests))) }
                             }

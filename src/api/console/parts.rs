@@ -2,11 +2,12 @@
 
 use maud::{Markup, PreEscaped, html};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::access::encoded;
 use crate::detect::{duration, percent};
-use crate::drawing::{Chart, Inset, Line, LineStyle, MARKS_MAX, inset, inset_data};
-use crate::model::{Dimension, Dimensions, Severity, Timestamp};
+use crate::drawing::{Chart, Inset, Line, LineStyle, inset, inset_data};
+use crate::model::{Dimensions, Severity, Timestamp};
 
 /// Rows of numbers below a chart.
 const ROWS_MAX: usize = 12;
@@ -39,8 +40,12 @@ pub(super) fn span(from: Timestamp, until: Option<Timestamp>, now: Option<Timest
 
 /// The word of an enum that is written as one.
 pub(super) fn name_of(value: &impl Serialize) -> String {
-    let value = serde_json::to_value(value).unwrap_or_default();
-    value.as_str().unwrap_or_default().replace('_', " ")
+    let words = |value: &Value| value.as_str().unwrap_or_default().replace('_', " ");
+    match serde_json::to_value(value).unwrap_or_default() {
+        // A variant that holds another.
+        Value::Object(fields) => fields.iter().map(|(name, held)| format!("{name}: {}", words(held))).collect(),
+        value => words(&value),
+    }
 }
 
 /// Dimensions as a list of names and values.
@@ -49,18 +54,38 @@ pub(super) fn dimensions(dimensions: &Dimensions) -> Markup {
         @if dimensions.is_empty() { "everything" }
         @for (number, (dimension, value)) in dimensions.0.iter().enumerate() {
             @if number > 0 { ", " }
-            span.dimension { (dimension.as_str()) " = " (value_of(*dimension, value)) }
+            span.dimension { (dimension.as_str()) " = " b { (value) } }
         }
     }
 }
 
-fn value_of(_dimension: Dimension, value: &str) -> Markup {
-    html! { b { (value) } }
+/// A summary's first part, and the rest of it as a sentence.
+pub(super) fn headline(summary: &str) -> (&str, String) {
+    let (first, rest) = summary.split_once("; ").unwrap_or((summary, ""));
+    let mut letters = rest.chars();
+    let rest = letters.next().map(|letter| format!("{}{}.", letter.to_uppercase(), letters.as_str()));
+    (first, rest.unwrap_or_default())
 }
 
 /// An incident's page.
 pub(super) fn incident_path(id: &str) -> String {
     format!("/incidents/{}", encoded(id))
+}
+
+/// A subscription's page.
+pub(super) fn subscription_path(name: &str) -> String {
+    format!("/subscription?name={}", encoded(name))
+}
+
+/// A count with groups of digits.
+pub(super) fn count(count: u64) -> String {
+    crate::limits::words::thousands(count)
+}
+
+/// A count for what takes any number.
+#[allow(clippy::cast_precision_loss)] // for reading
+pub(super) fn float(count: u64) -> f64 {
+    count as f64
 }
 
 /// One number with its name.
@@ -70,13 +95,19 @@ pub(super) fn tile(name: &str, value: &str, further: &str, class: &str) -> Marku
 
 /// A share as a bar and as a number.
 pub(super) fn share(part: f64, name: &str) -> Markup {
-    html! { meter min="0" max="1" value=(format!("{:.3}", part.clamp(0.0, 1.0))) aria-label=(name) {} " " (percent(part)) }
+    html! {
+        meter min="0" max="1" value=(format!("{:.3}", part.clamp(0.0, 1.0))) aria-label=(name) {} " " (percent(part))
+    }
+}
+
+/// Whether a text may become a link: rule files are people's own, and a link could be a script.
+pub(super) fn is_link(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
 }
 
 /// Where to read what to do: a link where it is one.
 pub(super) fn runbook(place: &str) -> Markup {
-    let is_link = place.starts_with("https://") || place.starts_with("http://");
-    html! { @if is_link { a href=(place) rel="noreferrer" { "runbook" } } @else { code { (place) } } }
+    html! { @if is_link(place) { a href=(place) rel="noreferrer" { "runbook" } } @else { code { (place) } } }
 }
 
 /// A chart over time with its legend and its newest numbers. `id` is unique in the page.
@@ -89,12 +120,13 @@ pub(super) fn chart(id: &str, chart: &Chart) -> Markup {
         } @else {
             figure {
                 figcaption { (chart.title) }
-                div.plot tabindex="0" role="group" aria-label=(format!("{}: values with the arrow keys", chart.title)) data-chart=(inset_data(chart)) {
+                @let name = format!("{}: values with the arrow keys", chart.title);
+                div.plot tabindex="0" role="group" aria-label=(name) data-chart=(inset_data(chart)) {
                     (PreEscaped(inset(chart, Inset { id })))
                 }
                 (legend(lines))
                 @if !chart.marks.is_empty() {
-                    ol.marks { @for mark in chart.marks.iter().take(MARKS_MAX) { li { (moment(moment_at(mark.at))) " " (mark.label) } } }
+                    p { small { "Numbers above are those of the timeline." } }
                 }
                 (numbers(chart, lines))
             }
@@ -107,12 +139,19 @@ fn moment_at(place: f64) -> Timestamp {
     Timestamp::from_millis(place as i64)
 }
 
+fn style(style: LineStyle) -> &'static str {
+    match style {
+        LineStyle::Solid => "solid",
+        LineStyle::Dashed => "dashed",
+        LineStyle::Area => "area",
+    }
+}
+
 fn legend(lines: &[Line]) -> Markup {
     html! {
         ul.legend {
             @for line in lines {
-                @let style = match line.style { LineStyle::Solid => "solid", LineStyle::Dashed => "dashed", LineStyle::Area => "area" };
-                li { span.key.(style).(line.tone.class()) aria-hidden="true" {} (line.label) }
+                li { span.key.(style(line.style)).(line.tone.class()) aria-hidden="true" {} (line.label) }
             }
         }
     }
@@ -131,10 +170,15 @@ fn numbers(chart: &Chart, lines: &[Line]) -> Markup {
             summary { "Newest numbers" }
             div.wide tabindex="0" role="region" aria-label=(format!("Numbers: {}", chart.title)) {
                 table {
-                    thead { tr { th scope="col" { "time" } @for line in lines { th.number scope="col" { (line.label) } } } }
+                    thead {
+                        tr { th scope="col" { "time" } @for line in lines { th.number scope="col" { (line.label) } } }
+                    }
                     tbody {
                         @for place in &places {
-                            tr { th scope="row" { (moment(moment_at(*place))) } @for line in lines { td.number { (value(line, *place)) } } }
+                            tr {
+                                th scope="row" { (moment(moment_at(*place))) }
+                                @for line in lines { td.number { (value(line, *place)) } }
+                            }
                         }
                     }
                 }
@@ -169,6 +213,7 @@ fn grouped(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Dimension;
 
     #[test]
     fn numbers_are_short_and_grouped() {

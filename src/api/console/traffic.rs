@@ -1,7 +1,7 @@
 //! Charts of traffic: from the steps that detection keeps in memory.
 
 use super::parts;
-use crate::drawing::{Band, Chart, Line, LineStyle, Mark, Panel, Tone, time_ticks};
+use crate::drawing::{Band, Chart, Line, LineStyle, Panel, Tone, time_ticks};
 use crate::flow::{STEP_MS, TrafficStep, ratio};
 use crate::model::Timestamp;
 
@@ -14,8 +14,6 @@ pub(super) struct Frame {
     pub until: Timestamp,
     /// A stretch to tell apart.
     pub band: Option<(Timestamp, Timestamp)>,
-    /// Moments worth a word.
-    pub marks: Vec<Mark>,
 }
 
 /// A moment on the axis.

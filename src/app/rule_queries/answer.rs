@@ -24,7 +24,7 @@ pub(super) enum AnswerError {
     UnknownQuery,
     /// A parameter is none: likewise.
     #[error("parameter {0} has no value")]
-    Parameter(&'static str),
+    Parameter(String),
     /// The answer has no such column.
     #[error("the answer has no column `{0}`")]
     NoColumn(String),
@@ -45,21 +45,21 @@ pub(super) enum AnswerError {
 /// The parameters' values at `now`.
 pub(super) fn values(
     spec: &QueryRuleSpec,
-    query: &NamedQuery,
+    query: &'static NamedQuery,
     now: Timestamp,
 ) -> Result<Vec<(&'static str, Value)>, AnswerError> {
     let value = |kind: ParameterKind, text: &ParameterText| match (kind, text) {
         (ParameterKind::Text, ParameterText::Text(text)) => Some(Value::Text(text.clone())),
         (ParameterKind::Count, ParameterText::Count(count)) => Some(Value::Count(*count)),
-        (ParameterKind::Moment, text) => text.moment(now).map(|moment| {
-            // RFC 3339 in UTC is what ClickHouse reads, but for two letters.
-            Value::Moment(moment.to_string().replace('T', " ").replace('Z', ""))
-        }),
+        (ParameterKind::Number, ParameterText::Count(count)) => Some(Value::Number(f64::from(*count))),
+        (ParameterKind::Moment, text) => text.moment(now).map(|moment| Value::Moment(moment.to_clickhouse())),
         _ => None,
     };
     let parameters = query.parameters.iter().map(|parameter| {
-        let given = spec.params.get(parameter.name).and_then(|text| value(parameter.kind, text));
-        given.map(|value| (parameter.name, value)).ok_or(AnswerError::Parameter(parameter.name))
+        let given = spec.params.get(&parameter.name).and_then(|text| value(parameter.kind, text));
+        given
+            .map(|value| (parameter.name.as_str(), value))
+            .ok_or_else(|| AnswerError::Parameter(parameter.name.clone()))
     });
     parameters.collect()
 }
@@ -135,7 +135,6 @@ fn signal(timestamp: Timestamp, source: Text, metric: &str, value: f64) -> Event
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::NAMED_QUERIES;
 
     fn spec(text: &str) -> QueryRuleSpec {
         serde_json::from_value(serde_json::from_str(text).unwrap()).unwrap()
@@ -152,10 +151,10 @@ mod tests {
     #[test]
     fn parameters_have_their_values_of_the_moment() {
         let now = Timestamp::parse_rfc3339("2026-03-01T10:15:05.25Z").unwrap();
-        let query = NAMED_QUERIES.iter().find(|query| query.name == "traffic_by_minute").unwrap();
+        let query = NamedQuery::find("traffic_by_minute").unwrap();
         let values = values(&spec(SPEC), query, now).unwrap();
-        assert_eq!(values[0], ("from", Value::Moment("2026-03-01 10:10:05.25".to_owned())));
-        assert_eq!(values[1], ("until", Value::Moment("2026-03-01 10:15:05.25".to_owned())));
+        assert_eq!(values[0], ("from", Value::Moment("2026-03-01 10:10:05.250".to_owned())));
+        assert_eq!(values[1], ("until", Value::Moment("2026-03-01 10:15:05.250".to_owned())));
         assert_eq!(values[3], ("limit", Value::Count(100)));
         let without = spec(&SPEC.replace("\"limit\": 100", "\"limit\": \"many\""));
         assert!(super::values(&without, query, now).is_err());

@@ -11,8 +11,8 @@ use crate::cli::ledger::access::Access;
 use crate::config::Config;
 use crate::model::{DurationMs, Timestamp};
 use crate::pipeline::Settings;
-use crate::store::ClickHouse;
 use crate::store::history::{History, HourExtent, extent};
+use crate::store::{ClickHouse, check_schema};
 
 /// Rows that the server sorts at once, about: an hour with more is read in pieces.
 const ROWS_A_PIECE: u64 = 2_000_000;
@@ -41,6 +41,7 @@ async fn replay(
     span: (Timestamp, Timestamp),
     (old, new): (&Settings, &Settings),
 ) -> anyhow::Result<(Side, Side)> {
+    check_schema(clickhouse).await?;
     let hours = extent(clickhouse, span).await.context("cannot count the stored rows")?;
     let total: u64 = hours.iter().map(|hour| hour.rows).sum();
     if total == 0 {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::cli::ledger::access::Access;
 use crate::cli::{CliError, Globals};
-use crate::store::named_queries::{NAMED_QUERIES, NamedQuery, ParameterKind, Value};
+use crate::store::named_queries::{NamedQuery, ParameterKind, Value};
 use crate::telemetry;
 
 /// A query that takes longer than this has failed.
@@ -33,9 +33,9 @@ impl Rows {
 
     /// Asks a named query.
     pub(super) fn of_query(name: &str, parameters: &[String], globals: &Globals) -> Result<Self, CliError> {
-        let names = || NAMED_QUERIES.map(|query| query.name).join(", ");
-        let query = NAMED_QUERIES.iter().find(|query| query.name == name);
-        let query = query.ok_or_else(|| CliError::Usage(format!("there is no query {name}; there are {}", names())))?;
+        let names = || NamedQuery::all().iter().map(|query| query.name).collect::<Vec<_>>().join(", ");
+        let query = NamedQuery::find(name)
+            .ok_or_else(|| CliError::Usage(format!("there is no query {name}; there are {}", names())))?;
         let values = values(query, parameters)?;
         let config = globals.load_config()?;
         telemetry::init(&globals.log, true).map_err(|error| CliError::Usage(error.to_string()))?;
@@ -100,7 +100,7 @@ fn open(path: &Path) -> anyhow::Result<csv::Reader<std::fs::File>> {
     Ok(csv::ReaderBuilder::new().flexible(true).from_reader(file))
 }
 
-fn values(query: &NamedQuery, given: &[String]) -> Result<Vec<(&'static str, Value)>, CliError> {
+fn values(query: &'static NamedQuery, given: &[String]) -> Result<Vec<(&'static str, Value)>, CliError> {
     let usage = |text: String| CliError::Usage(format!("query {}: {text}", query.name));
     let mut values: Vec<(&'static str, Value)> = Vec::new();
     for given in given {
@@ -111,11 +111,14 @@ fn values(query: &NamedQuery, given: &[String]) -> Result<Vec<(&'static str, Val
         let value = match parameter.kind {
             ParameterKind::Text => Value::Text(text.to_owned()),
             ParameterKind::Count => Value::Count(text.parse().map_err(|_| wrong())?),
+            ParameterKind::Number => {
+                Value::Number(text.parse().ok().filter(|n: &f64| n.is_finite()).ok_or_else(wrong)?)
+            }
             ParameterKind::Moment => Value::Moment(moment(text).ok_or_else(wrong)?),
         };
-        values.push((parameter.name, value));
+        values.push((parameter.name.as_str(), value));
     }
-    for parameter in query.parameters {
+    for parameter in &query.parameters {
         if !values.iter().any(|(name, _)| *name == parameter.name) {
             let kind = what(parameter.kind);
             return Err(usage(format!("--param {}=… is missing ({kind})", parameter.name)));
@@ -128,6 +131,7 @@ fn what(kind: ParameterKind) -> &'static str {
     match kind {
         ParameterKind::Text => "a text",
         ParameterKind::Count => "a whole number",
+        ParameterKind::Number => "a number",
         ParameterKind::Moment => "a time",
     }
 }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::ingest;
 use crate::model::{Offset, TopicPartition};
 use crate::store::named_queries::{LEDGER_PROOF, LEDGER_TOTALS, SERVER_TIME, Value};
-use crate::store::{ClickHouse, StoreError};
+use crate::store::{ClickHouse, StoreError, check_schema};
 
 /// Most findings that are listed: more of them say nothing more.
 const FINDINGS_MAX: u32 = 1_000;
@@ -84,6 +84,7 @@ pub(super) async fn run(args: &VerifyArgs, config: &Config) -> anyhow::Result<Ex
 }
 
 async fn verify(clickhouse: &ClickHouse, topic: &str) -> anyhow::Result<Report> {
+    check_schema(clickhouse).await?;
     let times: Vec<ServerTime> = clickhouse.ask(&SERVER_TIME, vec![]).await?;
     let as_of = times.into_iter().next().context("clickhouse does not tell the time")?.now;
     let one_topic = |topic: &str| ("topic", Value::Text(topic.to_owned()));

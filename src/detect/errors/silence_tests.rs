@@ -1,6 +1,8 @@
 //! A service that falls silent while it fails, and others that go on: its page neither ends nor is there for ever.
 
-use crate::detect::test_traffic::{Lcg, at, request, run};
+use crate::alert::{Detect, Rules};
+use crate::config::Span;
+use crate::detect::test_traffic::{Lcg, at, request, run, run_with};
 use crate::model::{AlertName, Event, Timestamp, Transition, TransitionEvent};
 
 /// When `billing` begins to fail, and when it falls silent, in seconds.
@@ -41,6 +43,39 @@ fn a_silent_service_is_not_well_although_others_are() {
     let silent_ms = resolved[0].since(at(SILENT_S));
     // For up to five minutes its last failures are still those of now.
     assert!((3_590_000..3_960_000).contains(&silent_ms), "after an hour of silence, not {silent_ms} ms");
+}
+
+#[test]
+fn a_slow_burn_does_not_end_because_its_service_fell_silent() {
+    // Without any time to stay, what is not found any more would be over at once.
+    let mut rules = Rules::shipped().unwrap();
+    rules.rules.retain(|rule| matches!(rule.detect, Detect::SlowBurn(_)));
+    rules.rules.iter_mut().for_each(|rule| rule.keep_firing_for = Span::from_secs(0));
+    let mut random = Lcg(5);
+    let (silent_s, end_s) = (2.9 * 3_600.0, 11.0 * 3_600.0);
+    let mut events = Vec::new();
+    for time in random.arrivals(0.0, end_s, |_| 0.5, 0.5) {
+        let service = ["api", "billing"][random.below(2) as usize];
+        let mut one = request(time, random.below(5), ("", service, "/a"));
+        if service == "billing" {
+            if time >= silent_s {
+                continue;
+            }
+            // Too few hours for the statistic: only the windows see it, and after six hours they are empty.
+            one.status = if time >= silent_s - 1_200.0 && random.below(10) < 4 { 500 } else { 200 };
+        }
+        events.push(Event::Request(one));
+    }
+    let told = run_with(rules, &events).transitions;
+    let of_billing = told.iter().filter(|t| t.labels.to_string() == "service = billing");
+    let minutes: Vec<(TransitionEvent, i64)> = of_billing
+        .map(|t| (t.event, t.at.since(at(silent_s)) / 60_000))
+        .filter(|(event, _)| *event != TransitionEvent::Pending)
+        .collect();
+    let [(TransitionEvent::Firing, fired), (TransitionEvent::Resolved, resolved)] = minutes[..] else {
+        panic!("{minutes:?}");
+    };
+    assert!(fired < 30 && (415..425).contains(&resolved), "an hour after nothing is known any more: {minutes:?}");
 }
 
 #[test]

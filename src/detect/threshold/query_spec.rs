@@ -10,7 +10,7 @@ use super::key::BY_MAX;
 use super::spec::unit_of;
 use super::{ByDimension, Level, Op, SpecProblem};
 use crate::config::Span;
-use crate::model::{NAMED_QUERIES, NamedQuery, ParameterKind, Timestamp, did_you_mean};
+use crate::model::{NamedQuery, ParameterKind, Timestamp, did_you_mean};
 
 /// How often a query is asked, where the rule says nothing else.
 const EVERY: Span = Span::from_secs(60);
@@ -86,7 +86,7 @@ impl ParameterText {
     fn is(&self, kind: ParameterKind) -> bool {
         match kind {
             ParameterKind::Text => matches!(self, Self::Text(_)),
-            ParameterKind::Count => matches!(self, Self::Count(_)),
+            ParameterKind::Count | ParameterKind::Number => matches!(self, Self::Count(_)),
             ParameterKind::Moment => self.moment(Timestamp::default()).is_some(),
         }
     }
@@ -144,7 +144,7 @@ impl QueryRuleSpec {
     }
 
     fn unknown_query(&self) -> SpecProblem {
-        let names = || NAMED_QUERIES.iter().map(|query| query.name);
+        let names = || NamedQuery::all().iter().map(|query| query.name);
         let hint = match did_you_mean(&self.name, names()) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("known here: {}", names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
@@ -154,22 +154,22 @@ impl QueryRuleSpec {
 
     fn parameter_problems(&self, query: &NamedQuery) -> Vec<SpecProblem> {
         let mut problems = Vec::new();
-        for parameter in query.parameters {
+        for parameter in &query.parameters {
             let key = format!("params.{}", parameter.name);
-            match self.params.get(parameter.name) {
+            match self.params.get(&parameter.name) {
                 None => problems.push(SpecProblem::new("name", format!("`{}` needs `{key}`", query.name))),
                 Some(value) if !value.is(parameter.kind) => problems.push(SpecProblem::new(
                     key,
                     match parameter.kind {
                         ParameterKind::Text => "must be a text",
-                        ParameterKind::Count => "must be a whole number from 0",
+                        ParameterKind::Count | ParameterKind::Number => "must be a whole number from 0",
                         ParameterKind::Moment => "must be a moment: RFC 3339, `now`, or `now-5m`",
                     },
                 )),
                 Some(_) => {}
             }
         }
-        let known = || query.parameters.iter().map(|parameter| parameter.name);
+        let known = || query.parameters.iter().map(|parameter| parameter.name.as_str());
         for name in self.params.keys().filter(|name| known().all(|known| known != *name)) {
             let problem = SpecProblem::new(format!("params.{name}"), format!("`{}` has no such parameter", query.name));
             let meant = did_you_mean(name, known()).map(|meant| format!("did you mean `{meant}`?"));

@@ -4,6 +4,7 @@ mod beginning;
 mod chunks;
 mod committer;
 mod context;
+mod coverage;
 mod group;
 mod partitions;
 mod prepare;

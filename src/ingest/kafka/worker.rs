@@ -19,6 +19,7 @@ use super::super::status::IngestStatus;
 use super::super::store_lane::{BatchLimits, Mode};
 use super::committer::Committer;
 use super::context::Notices;
+use super::coverage::Coverage;
 use super::partitions::{Key, Partition, Partitions};
 use super::reread::Reread;
 use super::{IngestError, Lanes, ShutdownReport};
@@ -73,6 +74,7 @@ pub(super) struct Worker {
     pub(super) prepare_at_ms: i64,
     published_ms: i64,
     pub(super) topics_ms: Option<i64>,
+    pub(super) coverage: Coverage,
     pub(super) stopping_since: Option<Instant>,
     pub(super) turn: usize,
 }
@@ -150,6 +152,7 @@ impl Worker {
             prepare_at_ms: 0,
             published_ms: 0,
             topics_ms: None,
+            coverage: Coverage::default(),
             stopping_since: None,
             turn: 0,
         })
@@ -167,6 +170,7 @@ impl Worker {
             self.prepare();
             self.mark_idle();
             self.look_for_topics();
+            self.look_for_others();
             self.publish(false);
         }
         let report = self.shut_down();

@@ -3,14 +3,18 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use base64::Engine as _;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 /// How long the browser may take for anything; starting it on a busy machine is the longest.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the browser says before anybody reads it; far more than a page makes.
+const MESSAGES_BOUND: usize = 65_536;
 
 /// Standard input and output become the descriptors 3 and 4, which the protocol uses.
 const SCRIPT: &str = "exec \"$0\" \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null";
@@ -57,7 +61,7 @@ impl Browser {
             .spawn()
             .unwrap();
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let (sender, messages) = channel();
+        let (sender, messages) = sync_channel(MESSAGES_BOUND);
         std::thread::spawn(move || {
             for message in BufReader::new(output).split(0).map_while(Result::ok) {
                 if sender.send(serde_json::from_slice(&message).unwrap()).is_err() {
@@ -162,6 +166,19 @@ impl Browser {
             let params = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text});
             self.call("Input.dispatchKeyEvent", params);
         }
+    }
+
+    /// What axe finds on the page that keeps people out, serious or worse: rule, and the elements.
+    pub fn barriers(&mut self) -> Vec<String> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".local/engines/axe.min.js");
+        let script = std::fs::read_to_string(script).expect("`make engines` fetches axe");
+        // Not through the page: its policy lets in no script but its own.
+        self.call("Runtime.evaluate", json!({"expression": script}));
+        let found = self.eval(
+            "axe.run().then(r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact))
+                .map(v => v.id + ': ' + v.nodes.map(n => n.html).join(' | ')))",
+        );
+        found.as_array().unwrap().iter().map(ToString::to_string).collect()
     }
 
     /// The size of the screen.

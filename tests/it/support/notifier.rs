@@ -62,7 +62,8 @@ impl Running {
         let health = Arc::new(Health::new(clock::now()));
         let Around { kafka, state_dir, view, stream, pace: given } = around;
         let pace = given.unwrap_or_else(pace);
-        let surroundings = Surroundings { pace, metrics: &metrics, health: &health, kafka, state_dir, view, stream };
+        let surroundings =
+            Surroundings { pace, metrics: &metrics, health: &health, rules: None, kafka, state_dir, view, stream };
         let notifier = Notifier::new(config, surroundings).unwrap();
         let pages_safe = notifier.pages_safe();
         let (transitions, transitions_receiver) = mpsc::channel(CHANNEL_BOUND);

@@ -171,6 +171,18 @@ impl Service {
         samples.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
     }
 
+    /// Waits until `/readyz` answers 200 with these states of the whole and of ClickHouse.
+    pub async fn until_ready(&self, whole: &str, clickhouse: &str) {
+        until(&format!("/readyz says {whole}, clickhouse {clickhouse}"), async || {
+            let (status, body) = self.get("/readyz").await;
+            let body: Value = serde_json::from_str(&body).unwrap();
+            let is_clickhouse = |line: &Value| line["name"] == "clickhouse" && line["status"] == clickhouse;
+            let said = body["status"] == whole && body["components"].as_array().unwrap().iter().any(is_clickhouse);
+            (said && status == 200).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until every topic's partitions are assigned.
     pub async fn until_assigned(&self, partitions: usize) {
         until("partitions are assigned", async || {

@@ -1,6 +1,8 @@
 //! The book with time as a parameter.
 
 use super::*;
+use crate::alert::{Rule, Rules};
+use crate::config::Span;
 use crate::model::Timestamp;
 use crate::model::samples;
 
@@ -9,7 +11,12 @@ const RESOLVED_FOR: Duration = Duration::from_secs(300);
 const RESTORED_FOR: Duration = Duration::from_secs(900);
 
 fn book() -> Book {
-    Book::new(BookTimes { resend_interval: RESEND, resolved_for: RESOLVED_FOR, restored_for: RESTORED_FOR })
+    book_with(RuleWaits::default())
+}
+
+fn book_with(rule_waits: RuleWaits) -> Book {
+    let rule_waits = Arc::new(rule_waits);
+    Book::new(BookTimes { resend_interval: RESEND, resolved_for: RESOLVED_FOR, restored_for: RESTORED_FOR, rule_waits })
 }
 
 /// The wall clock stands still: what it decides is tested with the wire format.
@@ -144,6 +151,34 @@ fn what_a_file_remembers_is_told_again_and_what_is_not_heard_of_ends() {
     assert_eq!(book.expire(moment(lapsed), read_to(900)), 0);
     assert_eq!(send(&mut book, lapsed, true), [critical("4", false), critical("6", true)], "only one fired again");
     assert!(matches!(book.take_changes().last(), Some(Record::Forgotten(_))));
+}
+
+#[test]
+fn each_restored_alert_is_waited_for_as_long_as_its_own_rule_takes() {
+    let mut rules = Rules::shipped().unwrap();
+    let is_own = |rule: &Rule| (rule.alert, rule.labels.severity) == (firing("4").alert, Severity::Critical);
+    let rule = rules.rules.iter_mut().find(|rule| is_own(rule)).unwrap();
+    (rule.r#for, rule.keep_firing_for) = (Span::from_secs(60), Span::from_secs(3_600));
+    let (mut book, now) = (book_with(RuleWaits::new(&rules)), Instant::now());
+    let of = |severity| HeldAlert::new(&transition("4", TransitionEvent::Firing, severity), severity);
+    book.restore(of(Severity::Critical), moment(now));
+    book.restore(of(Severity::Warning), moment(now));
+    let read_to = |seconds: i64| Some(samples::transition().at.plus(seconds * 1_000));
+    let warning = |resolved| ("4".to_owned(), "warning".to_owned(), resolved);
+    book.restore_read_to(read_to(0).unwrap());
+    for (seconds, expected) in [
+        (899, vec![warning(false), critical("4", false)]),
+        (900, vec![warning(true), critical("4", false)]),
+        (3_659, vec![warning(true), critical("4", false)]),
+        (3_660, vec![warning(true), critical("4", true)]),
+    ] {
+        assert_eq!(book.expire(moment(now), read_to(seconds)), 0);
+        let mut told: Vec<_> = book.entries.iter().map(|entry| &entry.held).collect();
+        told.sort_by_key(|held| held.severity);
+        let told: Vec<_> =
+            told.iter().map(|h| ("4".to_owned(), h.severity.as_str().to_owned(), h.resolved_at.is_some())).collect();
+        assert_eq!(told, expected, "after {seconds} s");
+    }
 }
 
 #[test]

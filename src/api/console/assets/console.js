@@ -1,7 +1,8 @@
 // Keeps pages fresh and tells values under the pointer. Every page works without it.
 "use strict";
 
-const EVERY_MS = 5000;
+// An incident's picture may have to be asked of history.
+const EVERY_MS = location.pathname.startsWith("/incidents/") ? 30000 : 5000;
 
 // Fresh pages: the same page is asked for again, and its parts that may change take the place of those shown. What has the
 // focus, or a form that is being filled in, is left alone.

@@ -9,6 +9,11 @@ use crate::model::{DurationMs, Timestamp};
 /// A time that is asked for means the crash nearest to it, when there is one this near.
 const NEAR_MS: DurationMs = 300_000;
 
+/// A server that only takes its time is back within this: until then its last restart is what people ask about.
+const SLOW_MS_MAX: DurationMs = 5_000;
+/// The code of a look that was given up, where the server may well be there.
+const TIMED_OUT: &str = "timed_out";
+
 /// How a crash shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,15 +61,30 @@ pub(super) fn find(entries: &[Entry], at: Option<Timestamp>, is_written: bool) -
     all.into_iter().filter(|crash| distance(crash) <= NEAR_MS).min_by_key(distance).or_else(|| asked_for(entries, at))
 }
 
+/// Looks that failed one after the other.
+struct Failure<'a> {
+    since: Timestamp,
+    why: &'a str,
+    until: Timestamp,
+    /// Whether all of them were given up, and none was told that there is no server.
+    timed_out_only: bool,
+}
+
+impl Failure<'_> {
+    fn may_be_slowness(&self) -> bool {
+        self.timed_out_only && self.until.since(self.since) < SLOW_MS_MAX
+    }
+}
+
 fn all(entries: &[Entry], is_written: bool) -> Vec<Crash> {
     let mut crashes: Vec<Crash> = Vec::new();
     let mut last: Option<(usize, &Look)> = None;
-    let mut failure: Option<(Timestamp, &str)> = None;
-    let crash = |kind, place, look: &Look, failure: Option<(Timestamp, &str)>, back_at| Crash {
+    let mut failure: Option<Failure<'_>> = None;
+    let crash = |kind, place, look: &Look, failure: Option<&Failure<'_>>, back_at| Crash {
         kind,
         last_look_at: look.at,
-        failed_at: failure.map(|(at, _)| at),
-        failure: failure.map(|(_, why)| why.to_owned()),
+        failed_at: failure.map(|failure| failure.since),
+        failure: failure.map(|failure| failure.why.to_owned()),
         back_at,
         unclean: None,
         place,
@@ -73,11 +93,15 @@ fn all(entries: &[Entry], is_written: bool) -> Vec<Crash> {
         match entry {
             Entry::Look(look) => {
                 if let Some((place, before)) = last.filter(|(_, last)| is_restart(last, look, failure.is_some())) {
-                    crashes.push(crash(CrashKind::Restarted, place, before, failure, Some(look.at)));
+                    crashes.push(crash(CrashKind::Restarted, place, before, failure.as_ref(), Some(look.at)));
                 }
                 (last, failure) = (Some((place, look)), None);
             }
-            Entry::LookFailed { at, why, .. } => failure = failure.or(Some((*at, why))),
+            Entry::LookFailed { at, code, why } => {
+                let streak = failure.get_or_insert(Failure { since: *at, why, until: *at, timed_out_only: true });
+                streak.until = *at;
+                streak.timed_out_only &= code == TIMED_OUT;
+            }
             Entry::Restarted { unclean, .. } => {
                 if let Some(crash) = crashes.last_mut() {
                     crash.unclean = *unclean;
@@ -88,8 +112,10 @@ fn all(entries: &[Entry], is_written: bool) -> Vec<Crash> {
     }
     let stopped = matches!(entries.last(), Some(Entry::Ended { .. }));
     if let Some((place, look)) = last {
-        if failure.is_some() {
-            crashes.push(crash(CrashKind::Unreachable, place, look, failure, None));
+        if let Some(failure) = failure {
+            if crashes.is_empty() || !failure.may_be_slowness() {
+                crashes.push(crash(CrashKind::Unreachable, place, look, Some(&failure), None));
+            }
         } else if !stopped && !is_written {
             crashes.push(crash(CrashKind::RecordsEnd, place, look, None, None));
         }

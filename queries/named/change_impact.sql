@@ -1,0 +1,85 @@
+-- title: Before and after each change
+-- owner: on-call
+-- budget: report
+-- What each change of the range was followed by: `window_minutes` before it beside as long after it, over the requests
+-- of its service or client. `requests_per_subscription_ratio` far above 1 is a release whose clients ask more for the
+-- same. Traffic of another hour of the day differs as well: take small windows, and look at `traffic_over_time` before
+-- blaming a change. The minute of the change itself is in neither window.
+-- Cost: the days of the newest 50 changes (or `limit`) in the rollup.
+-- parameter from DateTime64(3, 'UTC') = now-7d: the beginning
+-- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it
+-- parameter window_minutes UInt32 = 60: minutes on each side, 1,440 at most
+-- parameter service String = : only this service or client; empty for all
+-- parameter limit UInt32 = 50: most rows
+-- column at time: when
+-- column kind text: release, deploy, config or flag
+-- column service text: the service or client
+-- column version text: what it became
+-- column title text: what was said of it
+-- column requests_before requests: in the window before
+-- column requests_after requests: in the window after
+-- column failure_share_before ratio: 5xx and 429
+-- column failure_share_after ratio: 5xx and 429
+-- column p95_ms_before ms: 95 of 100 took at most so long; absent without requests
+-- column p95_ms_after ms: 95 of 100 took at most so long; absent without requests
+-- column attempts_per_request_before ratio: requests over first attempts
+-- column attempts_per_request_after ratio: requests over first attempts
+-- column requests_per_subscription_before requests: of those that asked
+-- column requests_per_subscription_after requests: of those that asked
+-- column requests_per_subscription_ratio ratio: after over before; absent without requests before
+WITH
+    (counts, share) -> if(
+        empty(counts), NULL,
+        round(pow(2,
+            (mapKeys(counts)[arrayFirstIndex(c -> c >= share * arraySum(mapValues(counts)),
+                arrayCumSum(mapValues(counts)))] + 1) / 8), 1)
+    ) AS percentile_ms,
+    toInt32(least(greatest({window_minutes:UInt32}, 1), 1440)) AS window,
+    looked_at AS
+    (
+        SELECT
+            timestamp AS at, toString(changes.kind) AS kind, toString(changes.service) AS name, version, title,
+            toStartOfMinute(toDateTime(timestamp, 'UTC')) AS change_minute
+        FROM {database}.changes
+        WHERE changes.timestamp >= {from:DateTime64(3, 'UTC')} AND changes.timestamp < {until:DateTime64(3, 'UTC')}
+            AND (empty({service:String}) OR changes.service = {service:String})
+        ORDER BY at DESC, name, kind, version
+        LIMIT {limit:UInt32}
+    ),
+    around AS
+    (
+        SELECT at, kind, name, version, title, place < 0 AS is_before, change_minute + toIntervalMinute(place) AS minute
+        FROM looked_at
+        ARRAY JOIN arrayFilter(place -> place != 0, range(-window, window + 1)) AS place
+    ),
+    traffic AS
+    (
+        SELECT
+            minute, arrayJoin(arrayDistinct([toString(service), toString(client)])) AS name,
+            sum(requests) AS minute_requests,
+            sum(failures) AS minute_failures, sum(resends) AS minute_resends, sumMap(duration_ms) AS durations,
+            uniqExactState(subscription) AS subscriptions
+        FROM {database}.requests_by_minute
+        WHERE toDate(minute) IN (SELECT toDate(minute) FROM around) AND minute IN (SELECT minute FROM around)
+            AND (toString(service) IN (SELECT name FROM looked_at) OR toString(client) IN (SELECT name FROM looked_at))
+        GROUP BY minute, name
+    )
+SELECT
+    at, around.kind AS kind, around.name AS service, version, any(around.title) AS title,
+    sumIf(minute_requests, is_before) AS requests_before, sumIf(minute_requests, NOT is_before) AS requests_after,
+    round(sumIf(minute_failures, is_before) / nullIf(requests_before, 0), 6) AS failure_share_before,
+    round(sumIf(minute_failures, NOT is_before) / nullIf(requests_after, 0), 6) AS failure_share_after,
+    percentile_ms(sumMapIf(durations, is_before), 0.95) AS p95_ms_before,
+    percentile_ms(sumMapIf(durations, NOT is_before), 0.95) AS p95_ms_after,
+    round(requests_before / greatest(nullIf(requests_before, 0) - sumIf(minute_resends, is_before), 1), 3)
+        AS attempts_per_request_before,
+    round(requests_after / greatest(nullIf(requests_after, 0) - sumIf(minute_resends, NOT is_before), 1), 3)
+        AS attempts_per_request_after,
+    round(requests_before / nullIf(uniqExactMergeIf(subscriptions, is_before), 0), 2) AS requests_per_subscription_before,
+    round(requests_after / nullIf(uniqExactMergeIf(subscriptions, NOT is_before), 0), 2)
+        AS requests_per_subscription_after,
+    round(requests_per_subscription_after / requests_per_subscription_before, 3) AS requests_per_subscription_ratio
+FROM around
+LEFT JOIN traffic ON traffic.name = around.name AND traffic.minute = around.minute
+GROUP BY at, kind, around.name, version
+ORDER BY at DESC, service, kind, version
