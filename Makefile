@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help preflight engines engine-kafka build demo evaluate test test-kafka bench bench-guard lint docs audit fuzz ci clean check-cargo check-redis check-nginx nab attribution bench-core bench-queries
+.PHONY: help preflight engines engine-kafka build demo evaluate test test-kafka bench bench-guard lint docs audit fuzz ci clean check-cargo check-redis check-chromium check-nginx nab attribution bench-core bench-queries
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -30,7 +30,7 @@ demo: engines build ## Run the demo; ARGS='quiet-day --exit --speed 60' are pass
 evaluate: build ## Measure recall, precision, delay and false pages on all scenarios; writes docs/evaluation.md; ARGS are passed on
 	target/release/floodmark evaluate --report docs/evaluation.md $(ARGS)
 
-test: check-cargo check-redis check-nginx engines ## Run all tests against real engines; ARGS are passed to cargo test
+test: check-cargo check-redis check-chromium check-nginx engines ## Run all tests against real engines; ARGS are passed to cargo test
 	cargo test --locked $(ARGS)
 
 test-kafka: check-cargo engine-kafka ## Run the delivery tests on Apache Kafka, 20 seeds of faults; FLOODMARK_DELIVERY_SEEDS=n
@@ -87,6 +87,9 @@ $(CARGO_FUZZ): | check-cargo
 
 check-redis:
 	@command -v redis-server >/dev/null || { echo "floodmark: 'redis-server' is missing: the tests start one; on Debian 'apt-get install redis-server'" >&2; exit 1; }
+
+check-chromium:
+	@command -v chromium >/dev/null || { echo "floodmark: 'chromium' is missing: the tests look at the console with it; on Debian 'apt-get install chromium'" >&2; exit 1; }
 
 check-nginx:
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || { echo "floodmark: 'nginx' is missing: the tests start one; on Debian 'apt-get install nginx-light'" >&2; exit 1; }

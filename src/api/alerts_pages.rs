@@ -23,7 +23,7 @@ use crate::store::ClickHouse;
 /// Longest body of a request: words of a person.
 pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// Somebody who has taken a page looks at it again in the next shift.
-const ACKNOWLEDGED_FOR: Span = Span::from_secs(8 * 3_600);
+pub(super) const ACKNOWLEDGED_FOR: Span = Span::from_secs(8 * 3_600);
 
 /// A request to the pager, and where its answer goes: the silence that was made, if one was.
 #[derive(Debug)]

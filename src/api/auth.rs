@@ -62,7 +62,7 @@ impl Tokens {
 
     /// Whether a token is asked for: to send or to administer, as soon as there is any; to read or to ask, as soon as there
     /// is one that may.
-    fn are_needed_for(&self, scope: Scope) -> bool {
+    pub(super) fn are_needed_for(&self, scope: Scope) -> bool {
         match scope {
             Scope::Ingest | Scope::Admin => !self.known.is_empty(),
             Scope::Read | Scope::Query => {
@@ -90,15 +90,7 @@ impl Tokens {
             let problem = Problem::new(ProblemCode::Unauthorized, "a bearer token is needed here");
             return Err(problem.challenge("Bearer realm=\"floodmark\""));
         };
-        let hash = hash(token);
-        // All are compared, each to its end: how long it takes tells nothing about any of them.
-        let mut found = None;
-        for known in self.known.iter() {
-            if bool::from(known.sha256.ct_eq(&hash)) {
-                found = Some(known);
-            }
-        }
-        let Some(known) = found else {
+        let Some(known) = self.find(token) else {
             let problem = Problem::new(ProblemCode::Unauthorized, "this bearer token is not known");
             return Err(problem.challenge("Bearer realm=\"floodmark\", error=\"invalid_token\""));
         };
@@ -113,6 +105,29 @@ impl Tokens {
             return Err(problem.challenge("Bearer realm=\"floodmark\", error=\"insufficient_scope\""));
         }
         Ok(Bearer(Arc::clone(&known.name), known.subscription.clone()))
+    }
+
+    /// Whose a token is, and what it may do; absent for one that is not known, or that is for one subscription only.
+    pub(super) fn bearer(&self, token: &str) -> Option<(Arc<str>, Vec<Scope>)> {
+        let known = self.find(token).filter(|known| known.subscription.is_none())?;
+        Some((Arc::clone(&known.name), known.scopes.clone()))
+    }
+
+    /// Refuses to be looked at under a name that others can give out, where no token is asked for.
+    pub(super) fn refuse_other_names(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        origin::refuse_other_names(headers, &self.host_names)
+    }
+
+    fn find(&self, token: &str) -> Option<&Known> {
+        let hash = hash(token);
+        // All are compared, each to its end: how long it takes tells nothing about any of them.
+        let mut found = None;
+        for known in self.known.iter() {
+            if bool::from(known.sha256.ct_eq(&hash)) {
+                found = Some(known);
+            }
+        }
+        found
     }
 }
 

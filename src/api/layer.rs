@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 
 use super::problem::{Problem, ProblemCode};
-use super::{intake, limits, queries};
+use super::{console, intake, limits, queries};
 use crate::model::Timestamp;
 
 /// Requests answered at once. All answers come from memory, so more than this is a flood.
@@ -23,14 +23,14 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const SENDERS_MAX: usize = 256;
 /// Reading a body and then waiting until its records are safe takes no longer: the latter is 30 s at most.
 const SENDER_TIMEOUT: Duration = Duration::from_secs(55);
-/// Reports over much of the past at once: one reads as fast as ClickHouse can, two would only share it.
-const REPORTS_MAX: usize = 1;
-/// So long a report may take: whoever waits in a browser gives up about then.
-const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Questions to the tables at once, waiting ones included. What they take of ClickHouse has bounds of its own.
 const QUESTIONS_MAX: usize = 64;
 /// The longest a question waits, is asked and gives its first piece; the rest of the answer has the question's own limit.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(58);
+/// Reports over much of the past at once: one reads as fast as ClickHouse can, two would only share it.
+const REPORTS_MAX: usize = 1;
+/// So long a report may take: whoever waits in a browser gives up about then.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Who was turned away may come again soon: places are free within moments.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Longest request id taken over from the client.
@@ -42,8 +42,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) struct Guard {
     readers: Bound,
     senders: Bound,
-    reports: Bound,
     questions: Bound,
+    reports: Bound,
     started_at: Timestamp,
     requests: AtomicU64,
 }
@@ -69,19 +69,19 @@ impl Guard {
 
     fn with_limits(now: Timestamp, requests_max: usize, timeout: Duration) -> Self {
         let (readers, senders) = (Bound::new(requests_max, timeout), Bound::new(SENDERS_MAX, SENDER_TIMEOUT));
-        let reports = Bound::new(REPORTS_MAX, REPORT_TIMEOUT);
         let questions = Bound::new(QUESTIONS_MAX, QUESTION_TIMEOUT);
-        Self { readers, senders, reports, questions, started_at: now, requests: AtomicU64::new(0) }
+        let reports = Bound::new(REPORTS_MAX, REPORT_TIMEOUT);
+        Self { readers, senders, questions, reports, started_at: now, requests: AtomicU64::new(0) }
     }
 
     /// Senders wait, and must not take the places of those who look at what is wrong.
     fn bound(&self, request: &Request) -> &Bound {
         if request.method() == Method::POST && intake::PATHS.contains(&request.uri().path()) {
             &self.senders
+        } else if queries::asks_clickhouse(request.uri().path()) || console::asks_clickhouse(request.uri().path()) {
+            &self.questions
         } else if request.uri().path() == limits::PATH {
             &self.reports
-        } else if queries::asks_clickhouse(request.uri().path()) {
-            &self.questions
         } else {
             &self.readers
         }

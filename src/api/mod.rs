@@ -2,6 +2,7 @@
 //!
 //! | path | answer |
 //! |---|---|
+//! | `/` and what it links to | the console: pages for people, see [`console`] |
 //! | `/livez` | 200 while the process answers |
 //! | `/readyz` | 200 `ok`; 200 `degraded` while detection works and something else (ClickHouse, a receiver) does not; 503 `unavailable` while nothing can be detected: Kafka has not assigned partitions, or detection is down |
 //! | `/metrics` | OpenMetrics 1.0 |
@@ -28,6 +29,7 @@ mod alerts_history;
 mod alerts_pages;
 mod alerts_silences;
 mod auth;
+mod console;
 mod events;
 mod handlers;
 mod intake;
@@ -47,6 +49,7 @@ mod view;
 pub use alerts_pages::{PagingRequest, PagingState};
 use auth::Shows;
 pub use auth::{Tokens, hash};
+pub use console::ConsoleSettings;
 pub use events::EventReaders;
 pub use intake::{IngestState, RecordRejection};
 pub use limits::LimitsState;
@@ -98,10 +101,12 @@ pub struct ApiState {
     pub paging: Option<PagingState>,
     /// What is told, as it comes; absent: nobody says.
     pub events: Option<EventReaders>,
-    /// Limits tried on the past; absent: there is none.
-    pub limits: Option<LimitsState>,
+    /// What only the console has.
+    pub console: ConsoleSettings,
     /// Who asks questions to the tables; absent: nobody.
     pub queries: Option<QueryDesk>,
+    /// Limits tried on the past; absent: there is none.
+    pub limits: Option<LimitsState>,
 }
 
 /// All routes. Health is open to all; reading and sending may need a token.
@@ -120,7 +125,7 @@ pub fn router(state: ApiState) -> Router {
         .route_layer(may(Scope::Read));
     let mut router = Router::new().route("/livez", get(handlers::livez)).route("/readyz", get(handlers::readyz));
     router = router.merge(reading);
-    let mut router: Router = router.with_state(state.clone());
+    let mut router: Router = router.with_state(state.clone()).merge(console::router(&state));
     if let Some(ingest) = state.ingest {
         let [events, logs] = intake::PATHS;
         let sending = Router::new().route(events, post(intake::events)).route(logs, post(intake::logs));
@@ -146,11 +151,6 @@ pub fn router(state: ApiState) -> Router {
             .layer(DefaultBodyLimit::max(alerts_pages::REQUEST_BYTES_MAX));
         router = router.merge(looking.merge(acting).with_state(paging));
     }
-    if let Some(state) = state.limits {
-        let asked = get(limits::by_parameters).post(limits::by_body);
-        let trying = Router::new().route(limits::PATH, asked).route_layer(may(Scope::Read));
-        router = router.merge(trying.layer(DefaultBodyLimit::max(limits::QUESTION_BYTES_MAX)).with_state(state));
-    }
     if let Some(desk) = state.queries {
         let named = Router::new()
             .route("/api/v1/queries", get(queries::all))
@@ -165,6 +165,11 @@ pub fn router(state: ApiState) -> Router {
     }
     let described = Router::new().route("/api/v1/openapi.json", get(openapi::document));
     router = router.merge(described);
+    if let Some(state) = state.limits {
+        let asked = get(limits::by_parameters).post(limits::by_body);
+        let trying = Router::new().route(limits::PATH, asked).route_layer(may(Scope::Read));
+        router = router.merge(trying.layer(DefaultBodyLimit::max(limits::QUESTION_BYTES_MAX)).with_state(state));
+    }
     router
         .fallback(handlers::not_found)
         .method_not_allowed_fallback(handlers::method_not_allowed)

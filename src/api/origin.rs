@@ -21,6 +21,13 @@ pub(super) fn refuse_other_pages(headers: &HeaderMap, scope: Scope) -> Result<()
     Err(Problem::new(ProblemCode::Forbidden, detail))
 }
 
+/// Whether a page of the same host sends this, whatever the host is called: enough where a secret comes with it.
+pub(super) fn is_same(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
+    let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::HOST)) else { return false };
+    origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+}
+
 /// Refuses to be read under a name that is not known to be ours: somebody may have given it out, so that a browser takes
 /// this service for a part of their site and lets their pages read it (DNS rebinding).
 pub(super) fn refuse_other_names(headers: &HeaderMap, names: &[String]) -> Result<(), Problem> {

@@ -218,6 +218,12 @@ impl Problem {
         self.code
     }
 
+    /// Its HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+
     /// One sentence for a person.
     #[must_use]
     pub fn detail(&self) -> &str {

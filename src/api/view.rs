@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::flow::TrafficSteps;
 use crate::model::{AlertName, Dimensions, IncidentReport, Severity, Timestamp, Transition, TransitionEvent};
 
 /// Most alerts shown. Beyond it pending alerts make room for firing ones; [`View::incomplete`] tells.
@@ -34,6 +35,8 @@ pub struct View {
     pub watermark: Option<Timestamp>,
     /// Events counted.
     pub counts: Counts,
+    /// The last two hours of traffic, by event time.
+    pub traffic: TrafficSteps,
     /// Pending and firing alerts, ordered by identity, worst first.
     alerts: Vec<Arc<Transition>>,
     /// Newest start first.

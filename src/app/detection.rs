@@ -94,7 +94,7 @@ impl Detection {
     #[must_use]
     pub fn new(settings: &Settings, topics: &TopicsConfig, outlets: Outlets) -> Self {
         Self {
-            pipeline: Pipeline::new(settings),
+            pipeline: Pipeline::new(settings).with_traffic(),
             topics: topics.clone(),
             streams: BTreeMap::new(),
             again: Again::default(),
@@ -231,6 +231,7 @@ impl Detection {
         metrics.add_indistinct(counts.overflowed.saturating_sub(self.counted.overflowed));
         self.counted = counts;
         self.view.watermark = self.pipeline.watermark();
+        self.view.traffic = self.pipeline.traffic();
         self.view.counts = api::Counts { events: counts.events, rejected: self.rejected, late: counts.late };
         self.view.set_active(self.pipeline.alerts(api::ALERTS_MAX + 1), self.pipeline.open_incidents());
         if let Some(watermark) = self.view.watermark {

@@ -22,8 +22,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::alert::notify::{self, Notifier, Pace, Surroundings, event_stream};
 use crate::api::{
-    self, ApiState, Component, ComponentStatus, EventReaders, Health, IngestState, LimitsState, PagingState, Tokens,
-    View,
+    self, ApiState, Component, ComponentStatus, ConsoleSettings, EventReaders, Health, IngestState, LimitsState,
+    PagingState, Tokens, View,
 };
 use crate::clock;
 use crate::config::{Config, KafkaConfig, TopicsConfig};
@@ -165,7 +165,7 @@ impl App {
             }
         };
 
-        guard::spawn(&config.guard, &mut tasks, &metrics).await?;
+        let guard_view = guard::spawn(&config.guard, &mut tasks, &metrics).await?;
         probes::spawn(&config.probes, intake.clone(), &mut tasks, &metrics, &health)?;
         rule_queries::spawn(&storage, rules, intake.clone(), &mut tasks, &metrics, &health);
         let ingest_state =
@@ -179,8 +179,9 @@ impl App {
             reload: Some(reload),
             paging: Some(PagingState { view: pager.view, requests: pager.requests, history: storage.reader() }),
             events: Some(EventReaders::new(events)),
-            limits: Some(LimitsState { history: storage.reader() }),
+            console: ConsoleSettings { is_tls: tls.is_some(), guard: guard_view },
             queries: Some(storage.desk(config)),
+            limits: Some(LimitsState { history: storage.reader() }),
         };
         let stop = tasks.token(Stage::Api);
         tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });

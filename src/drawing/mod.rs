@@ -5,9 +5,11 @@
 //! or a word says too.
 
 mod axis;
+mod page;
 mod svg;
 
 pub use axis::{number, time_ticks};
+pub use page::{Inset, inset, inset_data};
 pub use svg::svg;
 
 /// Points of a line that are drawn: more of them are thinned out, peaks kept.

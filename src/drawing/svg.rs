@@ -5,11 +5,23 @@ use std::fmt::Write;
 use super::{Chart, Line, LineStyle, MARKS_MAX, Mark, POINTS_MAX, Panel, Tone, number};
 use crate::xml_text::escaped;
 
-const WIDTH: f64 = 860.0;
-const LEFT: f64 = 64.0;
-const RIGHT: f64 = 24.0;
-const TOP: f64 = 58.0;
-const PANEL: f64 = 92.0;
+/// Where things are in a picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Canvas {
+    /// Its width; a viewer scales it.
+    pub width: f64,
+    /// Room for numbers.
+    pub left: f64,
+    /// Room at the end.
+    pub right: f64,
+    /// Top of the first panel.
+    pub top: f64,
+    /// Height of a panel.
+    pub panel: f64,
+}
+
+/// A picture by itself.
+const WHOLE: Canvas = Canvas { width: 860.0, left: 64.0, right: 24.0, top: 58.0, panel: 92.0 };
 const GAP: f64 = 30.0;
 const MARK: f64 = 16.0;
 /// Above it a line's highest value is at the panel's top: room for the peak's words.
@@ -22,16 +34,16 @@ const LABEL_CHARS_MAX: usize = 90;
 pub fn svg(chart: &Chart) -> String {
     let marks = &chart.marks[..chart.marks.len().min(MARKS_MAX)];
     let ticks = if chart.ticks.is_empty() { 0.0 } else { MARK };
-    let bottom = TOP + chart.panels.len() as f64 * (PANEL + GAP) - GAP;
+    let bottom = WHOLE.top + chart.panels.len() as f64 * (WHOLE.panel + GAP) - GAP;
     let height = bottom + GAP + 18.0 + ticks + MARK * marks.len() as f64;
     let mut out = head(chart, height);
     for (index, panel) in chart.panels.iter().enumerate() {
-        let top = TOP + index as f64 * (PANEL + GAP);
-        bands(&mut out, chart, top, index == 0);
+        let top = WHOLE.top + index as f64 * (WHOLE.panel + GAP);
+        bands(&mut out, (&WHOLE, chart), top, index == 0);
         draw(&mut out, chart, panel, top);
     }
     for (at, label) in &chart.ticks {
-        let (at, y) = (x(chart, *at), bottom + 15.0);
+        let (at, y) = (WHOLE.x(chart, *at), bottom + 15.0);
         line(
             &mut out,
             format!(
@@ -56,33 +68,53 @@ pub fn svg(chart: &Chart) -> String {
 
 fn head(chart: &Chart, height: f64) -> String {
     let title = escaped(&chart.title);
+    let Canvas { width, left, .. } = WHOLE;
     let description = match chart.description.as_str() {
         "" => String::new(),
         description => format!("<desc>{}</desc>\n", escaped(description)),
     };
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"fm-chart\" role=\"img\" viewBox=\"0 0 {WIDTH} {height:.0}\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"fm-chart\" role=\"img\" viewBox=\"0 0 {width} {height:.0}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n<title>{title}</title>\n{description}\
-         <rect class=\"fm-ground\" width=\"{WIDTH}\" height=\"{height:.0}\" fill=\"#ffffff\"/>\n\
-         <text class=\"fm-title\" x=\"{LEFT}\" y=\"22\" font-size=\"14\" fill=\"#1f2933\">{title}</text>\n"
+         <rect class=\"fm-ground\" width=\"{width}\" height=\"{height:.0}\" fill=\"#ffffff\"/>\n\
+         <text class=\"fm-title\" x=\"{left}\" y=\"22\" font-size=\"14\" fill=\"#1f2933\">{title}</text>\n"
     )
 }
 
-/// Where a place on the axis is; outside ones at its ends.
-fn x(chart: &Chart, at: f64) -> f64 {
-    let (from, until) = chart.span;
-    let part = if until > from { ((at - from) / (until - from)).clamp(0.0, 1.0) } else { 0.0 };
-    LEFT + part * (WIDTH - LEFT - RIGHT)
+impl Canvas {
+    /// Where a place on the axis is; outside ones at its ends.
+    pub(super) fn x(&self, chart: &Chart, at: f64) -> f64 {
+        let (from, until) = chart.span;
+        let part = if until > from { ((at - from) / (until - from)).clamp(0.0, 1.0) } else { 0.0 };
+        self.left + part * (self.end() - self.left)
+    }
+
+    /// Where the axis ends.
+    pub(super) fn end(&self) -> f64 {
+        self.width - self.right
+    }
+
+    /// Where a value is in the panel at `top`.
+    pub(super) fn y(&self, value: f64, highest: f64, top: f64) -> f64 {
+        top + self.panel - (value / highest).clamp(0.0, 1.0) * (self.panel - HEADROOM)
+    }
 }
 
-fn bands(out: &mut String, chart: &Chart, top: f64, labelled: bool) {
+/// The highest value of a panel, above 0.
+pub(super) fn highest(panel: &Panel) -> f64 {
+    let values = panel.lines.iter().flat_map(|line| &line.points).map(|(_, value)| *value);
+    values.filter(|value| value.is_finite()).fold(0.0, f64::max).max(1e-9)
+}
+
+pub(super) fn bands(out: &mut String, (canvas, chart): (&Canvas, &Chart), top: f64, labelled: bool) {
+    let height = canvas.panel;
     for band in &chart.bands {
-        let (from, until) = (x(chart, band.span.0), x(chart, band.span.1));
+        let (from, until) = (canvas.x(chart, band.span.0), canvas.x(chart, band.span.1));
         let width = (until - from).max(1.0);
         line(
             out,
             format!(
-                "<rect class=\"fm-band\" x=\"{from:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{PANEL}\" fill=\"#fdecea\"/>"
+                "<rect class=\"fm-band\" x=\"{from:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{height}\" fill=\"#fdecea\"/>"
             ),
         );
         if labelled && !band.label.is_empty() {
@@ -99,40 +131,23 @@ fn bands(out: &mut String, chart: &Chart, top: f64, labelled: bool) {
 }
 
 fn draw(out: &mut String, chart: &Chart, panel: &Panel, top: f64) {
-    let values = panel.lines.iter().flat_map(|line| &line.points).map(|(_, value)| *value);
-    let highest = values.filter(|value| value.is_finite()).fold(0.0, f64::max).max(1e-9);
-    let bottom = top + PANEL;
-    let y = |value: f64| bottom - (value / highest).clamp(0.0, 1.0) * (PANEL - HEADROOM);
-    let above = top - 6.0;
+    let highest = highest(panel);
+    let (above, left) = (top - 6.0, WHOLE.left);
     line(
         out,
         format!(
-            "<text class=\"fm-note\" x=\"{LEFT}\" y=\"{above:.1}\" fill=\"#52606d\">{}</text>",
+            "<text class=\"fm-note\" x=\"{left}\" y=\"{above:.1}\" fill=\"#52606d\">{}</text>",
             label(&panel.title)
         ),
     );
     legend(out, panel, above);
-    let end = WIDTH - RIGHT;
-    line(
-        out,
-        format!(
-            "<line class=\"fm-axis\" x1=\"{LEFT}\" y1=\"{bottom}\" x2=\"{end}\" y2=\"{bottom}\" stroke=\"#9aa5b1\"/>"
-        ),
-    );
-    for (value, y) in [(highest, top + 10.0), (0.0, bottom)] {
-        let (x, value) = (LEFT - 6.0, number(value));
-        line(
-            out,
-            format!(
-                "<text class=\"fm-note\" x=\"{x}\" y=\"{y:.1}\" text-anchor=\"end\" fill=\"#52606d\">{value}</text>"
-            ),
-        );
-    }
+    axis(out, &WHOLE, highest, top);
+    let y = |value: f64| WHOLE.y(value, highest, top);
     for drawn in &panel.lines {
-        draw_line(out, chart, drawn, bottom, &y);
+        draw_line(out, (&WHOLE, chart), drawn, top + WHOLE.panel, &y);
     }
     if let Some((at, value, words)) = &panel.peak {
-        let (x, y) = (x(chart, *at), y(*value));
+        let (x, y) = (WHOLE.x(chart, *at), y(*value));
         let (anchor, from) = beside(x, 7.0);
         line(out, format!("<circle class=\"fm-peak\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"#1f2933\"/>"));
         let below = y + 4.0_f64.max(top + 12.0 - y);
@@ -141,6 +156,26 @@ fn draw(out: &mut String, chart: &Chart, panel: &Panel, top: f64) {
             format!(
                 "<text class=\"fm-title\" x=\"{from:.1}\" y=\"{below:.1}\" text-anchor=\"{anchor}\" fill=\"#1f2933\">{}</text>",
                 label(words)
+            ),
+        );
+    }
+}
+
+/// The axis of time, and the numbers beside a panel.
+pub(super) fn axis(out: &mut String, canvas: &Canvas, highest: f64, top: f64) {
+    let (left, end, bottom) = (canvas.left, canvas.end(), top + canvas.panel);
+    line(
+        out,
+        format!(
+            "<line class=\"fm-axis\" x1=\"{left}\" y1=\"{bottom}\" x2=\"{end}\" y2=\"{bottom}\" stroke=\"#9aa5b1\"/>"
+        ),
+    );
+    for (value, y) in [(highest, top + 10.0), (0.0, bottom)] {
+        let (x, value) = (left - 6.0, number(value));
+        line(
+            out,
+            format!(
+                "<text class=\"fm-note\" x=\"{x}\" y=\"{y:.1}\" text-anchor=\"end\" fill=\"#52606d\">{value}</text>"
             ),
         );
     }
@@ -164,23 +199,29 @@ fn legend(out: &mut String, panel: &Panel, y: f64) {
         );
     }
     if !names.is_empty() {
-        let end = WIDTH - RIGHT;
+        let end = WHOLE.end();
         line(out, format!("<text x=\"{end}\" y=\"{y:.1}\" text-anchor=\"end\">{names}</text>"));
     }
 }
 
-fn draw_line(out: &mut String, chart: &Chart, drawn: &Line, bottom: f64, y: &dyn Fn(f64) -> f64) {
+pub(super) fn draw_line(
+    out: &mut String,
+    (canvas, chart): (&Canvas, &Chart),
+    drawn: &Line,
+    bottom: f64,
+    y: &dyn Fn(f64) -> f64,
+) {
     let (class, colour) = (drawn.tone.class(), drawn.tone.colour());
     let dashes = if drawn.style == LineStyle::Dashed { " stroke-dasharray=\"5 4\"" } else { "" };
     let points = thinned(&drawn.points);
     for run in points.split(|(_, value)| !value.is_finite()).filter(|run| !run.is_empty()) {
         let mut text = String::new();
         for (at, value) in run {
-            let _ = write!(text, "{:.1},{:.1} ", x(chart, *at), y(*value));
+            let _ = write!(text, "{:.1},{:.1} ", canvas.x(chart, *at), y(*value));
         }
         let text = text.trim_end();
         if drawn.style == LineStyle::Area {
-            let (from, until) = (x(chart, run[0].0), x(chart, run[run.len() - 1].0));
+            let (from, until) = (canvas.x(chart, run[0].0), canvas.x(chart, run[run.len() - 1].0));
             line(
                 out,
                 format!(
@@ -198,7 +239,7 @@ fn draw_line(out: &mut String, chart: &Chart, drawn: &Line, bottom: f64, y: &dyn
 }
 
 /// Of each group of neighbours the highest, so that peaks stay; holes stay too.
-fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+pub(super) fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let group = points.len().div_ceil(POINTS_MAX).max(1);
     let rank = |value: f64| if value.is_finite() { value } else { f64::INFINITY };
     let highest = |group: &[(f64, f64)]| group.iter().copied().max_by(|a, b| rank(a.1).total_cmp(&rank(b.1)));
@@ -206,13 +247,14 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 }
 
 fn draw_mark(out: &mut String, chart: &Chart, mark: &Mark, y: f64) {
-    let (at, colour, class) = (x(chart, mark.at), mark.tone.colour(), mark.tone.class());
+    let top = WHOLE.top;
+    let (at, colour, class) = (WHOLE.x(chart, mark.at), mark.tone.colour(), mark.tone.class());
     let until = y - 4.0;
     let dashes = if mark.tone == Tone::Well { "1 3" } else { "3 3" };
     line(
         out,
         format!(
-            "<line class=\"{class}\" x1=\"{at:.1}\" y1=\"{TOP}\" x2=\"{at:.1}\" y2=\"{until:.1}\" stroke=\"{colour}\" stroke-dasharray=\"{dashes}\"/>"
+            "<line class=\"{class}\" x1=\"{at:.1}\" y1=\"{top}\" x2=\"{at:.1}\" y2=\"{until:.1}\" stroke=\"{colour}\" stroke-dasharray=\"{dashes}\"/>"
         ),
     );
     let (anchor, from) = beside(at, 4.0);
@@ -227,10 +269,10 @@ fn draw_mark(out: &mut String, chart: &Chart, mark: &Mark, y: f64) {
 
 /// Words stand on the side that has room.
 fn beside(at: f64, distance: f64) -> (&'static str, f64) {
-    if at > WIDTH * 0.6 { ("end", at - distance) } else { ("start", at + distance) }
+    if at > WHOLE.width * 0.6 { ("end", at - distance) } else { ("start", at + distance) }
 }
 
-fn label(text: &str) -> String {
+pub(super) fn label(text: &str) -> String {
     if text.chars().count() <= LABEL_CHARS_MAX {
         return escaped(text);
     }
@@ -238,7 +280,7 @@ fn label(text: &str) -> String {
     escaped(&format!("{cut}…"))
 }
 
-fn line(out: &mut String, text: String) {
+pub(super) fn line(out: &mut String, text: String) {
     out.push_str(&text);
     out.push('\n');
 }

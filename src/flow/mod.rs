@@ -16,6 +16,7 @@ mod repeats;
 mod request_keys;
 mod running_queries;
 mod signals;
+mod traffic;
 mod watermark;
 mod window;
 
@@ -33,5 +34,6 @@ pub use signals::{
     Bucket, COARSE_MS, DAY_MS, EdgeBucket, EdgeHistory, FINE_MS, Flow, Gauge, LOW_SHARE, PoolBucket, PoolHistory,
     Restarts, SERIES_SILENT_MS, SignalHistory, SourceHistory, ThroughputBucket, ThroughputHistory, within,
 };
+pub use traffic::{STEP_MS, STEPS_MAX, TOPS_MAX, Traffic, TrafficCounts, TrafficPart, TrafficStep, TrafficSteps};
 pub use watermark::{StreamId, Watermark};
 pub use window::{Cell, CellKey, ClosedWindow, Hop, HopSums, LateCounts, SignalCell, Window, ratio};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use floodmark::alert::notify::{EVENTS_KEPT_MAX, StreamWriter, event_stream, sample};
-use floodmark::api::{self, ApiState, EventReaders, Health, Tokens, View};
+use floodmark::api::{self, ApiState, ConsoleSettings, EventReaders, Health, Tokens, View};
 use floodmark::metrics::Metrics;
 use floodmark::model::{Timestamp, TransitionEvent};
 use reqwest::Response;
@@ -35,8 +35,9 @@ impl Server {
             reload: None,
             paging: None,
             events: Some(EventReaders::new(stream)),
-            limits: None,
+            console: ConsoleSettings::default(),
             queries: None,
+            limits: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/api/v1/events", listener.local_addr().unwrap());

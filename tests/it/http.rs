@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use floodmark::api::{self, ApiState, Component, ComponentStatus, Health, Tokens, View};
+use floodmark::api::{self, ApiState, Component, ComponentStatus, ConsoleSettings, Health, Tokens, View};
 use floodmark::metrics::{CONTENT_TYPE as OPENMETRICS, Metrics};
 use floodmark::model::{AlertName, Customer, IncidentReport, Severity, Timestamp, Transition, TransitionEvent};
 
@@ -48,8 +48,9 @@ impl Service {
             reload: None,
             paging: None,
             events: None,
-            limits: None,
+            console: ConsoleSettings::default(),
             queries: None,
+            limits: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use floodmark::api::{self, ApiState, Health, LimitsState, Tokens, View};
+use floodmark::api::{self, ApiState, ConsoleSettings, Health, LimitsState, Tokens, View};
 use floodmark::config::FlowConfig;
 use floodmark::detect::Limits;
 use floodmark::flow::StreamId;
@@ -96,8 +96,9 @@ async fn serve(history: ClickHouse) -> String {
         reload: None,
         paging: None,
         events: None,
-        limits: Some(LimitsState { history }),
+        console: ConsoleSettings::default(),
         queries: None,
+        limits: Some(LimitsState { history }),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/api/v1/limits/what-if", listener.local_addr().unwrap());

@@ -8,6 +8,8 @@ mod check;
 mod cli_contract;
 mod clickhouse_engine;
 mod config_files;
+mod console;
+mod console_access;
 mod dashboards;
 mod dead_letters;
 mod decode;

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::shared::Shared;
+use super::view::{GuardLook, GuardView};
 use crate::clock;
 use crate::config::Secret;
 use crate::guard::gate::GateInput;
@@ -26,8 +27,6 @@ use crate::model::Timestamp;
 
 /// Longest body of an operator.
 const BODY_BYTES_MAX: usize = 64 << 10;
-/// Most queries that the status names.
-const QUERIES_MAX: usize = 100;
 
 /// What an operator blocks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,20 +157,11 @@ fn is_loopback_host(host: &str) -> bool {
 }
 
 async fn status(State(admin): State<Admin>) -> Json<Status> {
-    let now = admin.shared.gatekeeper.now();
-    let present = admin.shared.gatekeeper.present();
-    let running = present.iter().filter(|(_, one)| one.runs).count();
-    let query = |(number, one): &(u64, super::gatekeeper::Present)| StatusQuery {
-        number: *number,
-        tenant: one.tenant.clone(),
-        fingerprint: one.fingerprint.clone(),
-        runs: one.runs,
-        since_ms: now.as_millis() - one.since.as_millis(),
-    };
-    let queries = present.iter().take(QUERIES_MAX).map(query).collect();
+    let look = GuardView::new(Arc::clone(&admin.shared)).look();
     // Numbers, texts and maps with text keys: they can be written.
-    let gate = serde_json::to_value(admin.shared.gatekeeper.status()).unwrap_or_default();
-    Json(Status { enforces: admin.shared.enforces, running, waiting: present.len() - running, queries, gate })
+    let gate = serde_json::to_value(&look.gate).unwrap_or_default();
+    let GuardLook { running, waiting, queries, .. } = look;
+    Json(Status { enforces: admin.shared.enforces, running, waiting, queries, gate })
 }
 
 async fn metrics_text(State(admin): State<Admin>) -> impl IntoResponse {

@@ -33,6 +33,7 @@ mod stalled;
 mod statement;
 mod steady_clock;
 mod upstream;
+mod view;
 mod watched;
 mod watching;
 
@@ -47,6 +48,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use admin::{BlockRequest, SafeModeRequest, Status, StatusQuery, UnblockRequest};
 pub use estimates::EstimateSource;
+pub use view::{GuardLook, GuardView};
 
 use crate::client_tls;
 use crate::config::{Secret, SecretFileError};
@@ -119,6 +121,12 @@ struct LimitsRow {
 }
 
 impl Proxy {
+    /// A look at it, for as long as anybody wants.
+    #[must_use]
+    pub fn view(&self) -> GuardView {
+        GuardView::new(Arc::clone(&self.shared))
+    }
+
     /// Starts listening. ClickHouse may be away; its clients are told so until it is there.
     ///
     /// # Errors

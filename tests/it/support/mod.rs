@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod alertmanager;
 pub mod broker;
+pub mod browser;
 pub mod clickhouse;
 pub mod cube;
 pub mod endpoint;

@@ -1,0 +1,225 @@
+//! `/incidents/{id}`: one incident, from what it looked like to what to do about it.
+
+use axum::Extension;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{Html, IntoResponse, Response};
+use maud::{Markup, html};
+
+use super::access::{Visitor, encoded};
+use super::alerts::page_actions;
+use super::incident_picture::picture;
+use super::layout::{self, Section};
+use super::refusal::Refusal;
+use super::{ConsoleState, parts};
+use crate::api::View;
+use crate::detect::{count, percent};
+use crate::model::{CUSTOMERS_MAX, IncidentReport};
+
+const ABSENT: &str = "No incident with this id is open or among the thousand that ended last.";
+
+/// The page.
+pub(super) async fn incident(
+    State(state): State<ConsoleState>,
+    Extension(visitor): Extension<Visitor>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Html<String>, Refusal> {
+    let view = state.view();
+    let report = id.ok().and_then(|Path(id)| view.incident(&id)).ok_or_else(|| Refusal::not_found(ABSENT))?;
+    // What is over does not change any more.
+    let goes_on = report.ended_at.is_none();
+    let body = html! {
+        @let (first, rest) = parts::headline(&report.summary);
+        h1 { (parts::severity(report.severity)) " " (first) }
+        @if !rest.is_empty() { p.lead { (rest) } }
+        div #facts data-live[goes_on] { (facts(report, &view)) (what_to_do(report)) }
+        div #picture data-live[goes_on] { (picture(&state, &visitor, report).await) }
+        (page_of(&state, &visitor, report))
+        div #causes data-live[goes_on] {
+            (causes(report)) (customers_list(report)) (timeline(report)) (ruled_out(report))
+        }
+        (links(&state, &visitor, report))
+    };
+    Ok(Html(
+        layout::page(&state, &visitor, Section::Incidents, parts::headline(&report.summary).0, &body).into_string(),
+    ))
+}
+
+fn facts(report: &IncidentReport, view: &View) -> Markup {
+    let affected = &report.affected;
+    html! {
+        dl.facts {
+            dt { "When" } dd { (parts::span(report.started_at, report.ended_at, view.watermark)) }
+            dt { "Affected" } dd {
+                (count(usize::try_from(affected.subscriptions).unwrap_or(usize::MAX), "subscription")) ", "
+                (percent(affected.requests_share)) " of all requests"
+            }
+            dt { "Alerts" }
+            dd { @for (number, alert) in report.alerts.iter().enumerate() { @if number > 0 { ", " } (alert) } }
+            @if let Some(cause) = report.causes.first() {
+                dt { "Likely cause" }
+                dd {
+                    (parts::dimensions(&cause.dimensions)) ": " (percent(cause.share)) " of the harm, "
+                    (parts::name_of(&cause.confidence)) " confidence"
+                }
+            }
+        }
+    }
+}
+
+fn what_to_do(report: &IncidentReport) -> Markup {
+    html! {
+        @if !report.actions.is_empty() {
+            section aria-labelledby="actions" {
+                h2 #actions { "What to do" }
+                ol { @for action in &report.actions { li { (action) } } }
+            }
+        }
+    }
+}
+
+fn causes(report: &IncidentReport) -> Markup {
+    html! {
+        section aria-labelledby="causes-title" {
+            h2 #causes-title { "Likely causes" }
+            @if report.causes.is_empty() { p.empty { "None is known." } }
+            ol {
+                @for cause in &report.causes {
+                    li {
+                        (parts::dimensions(&cause.dimensions)) " "
+                        (parts::share(cause.share, "share of the harm")) " of the harm, "
+                        (parts::name_of(&cause.confidence)) " confidence. "
+                        (cause.evidence)
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn customers_list(report: &IncidentReport) -> Markup {
+    let path = format!("{}/customers.csv", parts::incident_path(&report.incident));
+    html! {
+        @if !report.customers.is_empty() {
+            section aria-labelledby="customers" {
+                h2 #customers { "Customers to contact" }
+                table {
+                    thead { tr { th scope="col" { "subscription" } th scope="col" { "share of the harm" } } }
+                    tbody {
+                        @for customer in &report.customers {
+                            tr {
+                                th scope="row" {
+                                    a href=(parts::subscription_path(&customer.subscription)) {
+                                        (customer.subscription)
+                                    }
+                                }
+                                td { (parts::share(customer.share, "share of the harm")) }
+                            }
+                        }
+                    }
+                }
+                @if report.customers.len() >= CUSTOMERS_MAX {
+                    p { "The " (CUSTOMERS_MAX) " heaviest; there may be more." }
+                }
+                p { a href=(path) download { "As CSV" } }
+            }
+        }
+    }
+}
+
+fn timeline(report: &IncidentReport) -> Markup {
+    html! {
+        @if !report.timeline.is_empty() {
+            section aria-labelledby="timeline" {
+                h2 #timeline { "Timeline" }
+                ol.timeline { @for moment in &report.timeline { li { (parts::moment(moment.at)) " " (moment.what) } } }
+            }
+        }
+    }
+}
+
+fn ruled_out(report: &IncidentReport) -> Markup {
+    html! {
+        @if !report.ruled_out.is_empty() {
+            section aria-labelledby="ruled-out" {
+                h2 #ruled-out { "Looked at and ruled out" }
+                ul { @for refused in &report.ruled_out { li { b { (refused.candidate) } ": " (refused.why) } } }
+            }
+        }
+    }
+}
+
+/// The page that tells of it, with its forms.
+fn page_of(state: &ConsoleState, visitor: &Visitor, report: &IncidentReport) -> Markup {
+    let view = state.paging.as_ref().map(|paging| paging.view.borrow().clone());
+    let page = view.as_ref().and_then(|view| view.page(&report.incident));
+    html! {
+        @if let Some(page) = page {
+            section aria-labelledby="page" {
+                h2 #page { "Page" }
+                div #page-state data-live { (page_actions(page, visitor)) }
+            }
+        }
+    }
+}
+
+fn links(state: &ConsoleState, visitor: &Visitor, report: &IncidentReport) -> Markup {
+    let view = state.paging.as_ref().map(|paging| paging.view.borrow().clone());
+    let links = view.as_ref().and_then(|view| view.page(&report.incident)).map(|page| &page.page.links);
+    let elsewhere = links.map(|links| [("Dashboard at that time", &links.dashboard), ("Runbook", &links.runbook)]);
+    html! {
+        section aria-labelledby="links" {
+            h2 #links { "Further" }
+            ul {
+                // The API takes tokens, not sessions.
+                @if !visitor.has_session() {
+                    li { a href=(format!("/api/v1/incidents/{}", encoded(&report.incident))) { "As JSON" } }
+                }
+                @for (name, link) in elsewhere.into_iter().flatten() {
+                    @if let Some(link) = link.as_deref().filter(|link| parts::is_link(link)) {
+                        li { a href=(link) rel="noreferrer" { (name) } }
+                    }
+                }
+                li { "Identity: " code { (report.incident) } }
+            }
+        }
+    }
+}
+
+/// Whom to contact, as a file. A cell that a spreadsheet would take for a formula is quoted as text.
+pub(super) async fn customers(
+    State(state): State<ConsoleState>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refusal> {
+    let view = state.view();
+    let report = id.ok().and_then(|Path(id)| view.incident(&id)).ok_or_else(|| Refusal::not_found(ABSENT))?;
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let failed = |_| Refusal::internal("The file could not be written.");
+    writer.write_record(["subscription", "share_of_the_harm"]).map_err(failed)?;
+    for customer in &report.customers {
+        let name = plain_cell(&customer.subscription);
+        writer.write_record([name.as_str(), &customer.share.to_string()]).map_err(failed)?;
+    }
+    let bytes = writer.into_inner().map_err(|_| Refusal::internal("The file could not be written."))?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"customers.csv\""),
+    ];
+    Ok((headers, bytes).into_response())
+}
+
+fn plain_cell(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_no_formula() {
+        assert_eq!(plain_cell("=HYPERLINK(\"https://example.com\")"), "'=HYPERLINK(\"https://example.com\")");
+        assert_eq!(plain_cell("acme"), "acme");
+    }
+}
