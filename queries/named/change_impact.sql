@@ -55,31 +55,36 @@ WITH
     traffic AS
     (
         SELECT
-            minute, arrayJoin(arrayDistinct([toString(service), toString(client)])) AS name,
-            sum(requests) AS minute_requests,
-            sum(failures) AS minute_failures, sum(resends) AS minute_resends, sumMap(duration_ms) AS durations,
-            uniqExactState(subscription) AS subscriptions
-        FROM {database}.requests_by_minute
-        WHERE toDate(minute) IN (SELECT toDate(minute) FROM around) AND minute IN (SELECT minute FROM around)
-            AND (toString(service) IN (SELECT name FROM looked_at) OR toString(client) IN (SELECT name FROM looked_at))
-        GROUP BY minute, name
+            at, kind, name, version, is_before, sum(rows_of.requests) AS requests, sum(rows_of.failures) AS failures,
+            requests / greatest(requests - sum(rows_of.resends), 1) AS attempts,
+            percentile_ms(sumMap(duration_ms), 0.95) AS p95_ms, requests / uniqExact(subscription) AS by_subscription
+        FROM
+        (
+            SELECT
+                minute, subscription, requests, failures, resends, duration_ms,
+                arrayJoin(if(service = client, [toString(service)], [toString(service), toString(client)])) AS name
+            FROM {database}.requests_by_minute
+            WHERE toDate(minute) IN (SELECT toDate(minute) FROM around) AND minute IN (SELECT minute FROM around)
+                AND (service IN (SELECT name FROM looked_at) OR client IN (SELECT name FROM looked_at))
+        ) AS rows_of
+        INNER JOIN around ON around.name = rows_of.name AND around.minute = rows_of.minute
+        GROUP BY at, kind, name, version, is_before
     )
 SELECT
-    at, around.kind AS kind, around.name AS service, version, any(around.title) AS title,
-    sumIf(minute_requests, is_before) AS requests_before, sumIf(minute_requests, NOT is_before) AS requests_after,
-    round(sumIf(minute_failures, is_before) / nullIf(requests_before, 0), 6) AS failure_share_before,
-    round(sumIf(minute_failures, NOT is_before) / nullIf(requests_after, 0), 6) AS failure_share_after,
-    percentile_ms(sumMapIf(durations, is_before), 0.95) AS p95_ms_before,
-    percentile_ms(sumMapIf(durations, NOT is_before), 0.95) AS p95_ms_after,
-    round(requests_before / greatest(nullIf(requests_before, 0) - sumIf(minute_resends, is_before), 1), 3)
-        AS attempts_per_request_before,
-    round(requests_after / greatest(nullIf(requests_after, 0) - sumIf(minute_resends, NOT is_before), 1), 3)
-        AS attempts_per_request_after,
-    round(requests_before / nullIf(uniqExactMergeIf(subscriptions, is_before), 0), 2) AS requests_per_subscription_before,
-    round(requests_after / nullIf(uniqExactMergeIf(subscriptions, NOT is_before), 0), 2)
-        AS requests_per_subscription_after,
+    looked_at.at AS at, looked_at.kind AS kind, looked_at.name AS service, looked_at.version AS version,
+    any(looked_at.title) AS title, sumIf(requests, is_before) AS requests_before,
+    sumIf(requests, NOT is_before) AS requests_after,
+    round(sumIf(failures, is_before) / nullIf(requests_before, 0), 6) AS failure_share_before,
+    round(sumIf(failures, NOT is_before) / nullIf(requests_after, 0), 6) AS failure_share_after,
+    maxIf(p95_ms, is_before) AS p95_ms_before, maxIf(p95_ms, NOT is_before) AS p95_ms_after,
+    round(maxOrNullIf(attempts, is_before AND requests > 0), 3) AS attempts_per_request_before,
+    round(maxOrNullIf(attempts, NOT is_before AND requests > 0), 3) AS attempts_per_request_after,
+    round(maxOrNullIf(by_subscription, is_before AND requests > 0), 2) AS requests_per_subscription_before,
+    round(maxOrNullIf(by_subscription, NOT is_before AND requests > 0), 2) AS requests_per_subscription_after,
     round(requests_per_subscription_after / requests_per_subscription_before, 3) AS requests_per_subscription_ratio
-FROM around
-LEFT JOIN traffic ON traffic.name = around.name AND traffic.minute = around.minute
-GROUP BY at, kind, around.name, version
+FROM looked_at
+LEFT JOIN traffic
+    ON traffic.at = looked_at.at AND traffic.kind = looked_at.kind AND traffic.name = looked_at.name
+    AND traffic.version = looked_at.version
+GROUP BY looked_at.at, looked_at.kind, looked_at.name, looked_at.version
 ORDER BY at DESC, service, kind, version
