@@ -254,9 +254,13 @@ async fn the_local_clickhouse_is_asked_while_the_service_runs_and_started_when_n
     assert_eq!(nothing.status.code(), Some(1));
     assert!(stderr(&nothing).contains("nothing was stored yet"), "{}", stderr(&nothing));
     let mut service = Service::start(&setup).await;
-    let ask =
-        async || setup.stdout(&["query", "--sql", "SELECT count() AS rows FROM requests", "--output", "ndjson"]).await;
-    assert_eq!(ask().await, "{\"rows\":0}\n");
+    let ask = async || {
+        let sql = "SELECT count() AS rows FROM requests";
+        let output = setup.output(&["query", "--sql", sql, "--output", "ndjson"]).await;
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // The service serves before its tables are there.
+    until("the tables are there", async || (ask().await == "{\"rows\":0}\n").then_some(())).await;
     until("a named query is answered", async || {
         let none = setup.output(&["query", "incidents_between", "-p", "from=now-1d"]).await;
         (none.status.success() && stderr(&none).contains("no rows")).then_some(())

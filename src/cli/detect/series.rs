@@ -87,7 +87,7 @@ mod tests {
         assert!(found["/b"][0].value.is_nan() && found["/b"][1].value == 2.5);
         let error = series(&rows, &COLUMNS, None).unwrap_err().to_string();
         assert!(error.contains("2026-03-09 10:00:00") && error.contains("--by"), "{error}");
-        let error = series(&rows, &Columns { value: "p95", ..COLUMNS }, None).unwrap_err().to_string();
-        assert_eq!(error, "there is no column p95; did you mean p95_ms?");
+        let error = series(&rows, &Columns { value: "p95ms", ..COLUMNS }, None).unwrap_err().to_string();
+        assert_eq!(error, "there is no column p95ms; did you mean p95_ms?");
     }
 }

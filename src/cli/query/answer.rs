@@ -6,17 +6,14 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use futures_util::{Stream, StreamExt};
 use indicatif::ProgressBar;
-use serde_json::{Map, Value};
 
 use super::describe::written;
+use super::row::Row;
 use super::{Args, OutputForm, Question, chart, shown};
 use crate::query::{Answer, AnswerBroken};
 
 /// Rows that a table shows, or a plot takes: more is not read by people, and not held by us.
 const ROWS_MAX: usize = 50_000;
-
-/// A row, by column.
-pub(super) type Row = Map<String, Value>;
 
 /// Writes the answer.
 pub(super) async fn write(

@@ -7,8 +7,8 @@ use anyhow::bail;
 use serde_json::Value;
 
 use super::Question;
-use super::answer::Row;
 use super::plot::plot;
+use super::row::Row;
 use super::shown::unit_of;
 use crate::cli::moment::written;
 use crate::cli::output::is_plain;
@@ -66,7 +66,7 @@ fn columns_rank(columns: &[String], column: &str) -> usize {
 /// The first column whose values are all times.
 fn time_column(rows: &[Row]) -> Option<String> {
     let is_time = |name: &&String| {
-        let mut values = rows.iter().filter_map(|row| row.get(*name)).filter(|value| !value.is_null()).peekable();
+        let mut values = rows.iter().filter_map(|row| row.get(name)).filter(|value| !value.is_null()).peekable();
         values.peek().is_some() && values.all(|value| value.as_str().is_some_and(|text| written(text).is_some()))
     };
     rows.first()?.keys().find(is_time).cloned()
@@ -77,7 +77,7 @@ fn at(row: &Row, time: &str) -> Option<i64> {
 }
 
 fn number_columns(rows: &[Row], first: &Row, wanted: &[String]) -> anyhow::Result<Vec<String>> {
-    let is_number = |name: &&String| rows.iter().any(|row| row.get(*name).is_some_and(Value::is_number));
+    let is_number = |name: &&String| rows.iter().any(|row| row.get(name).is_some_and(Value::is_number));
     let numbers: Vec<String> = first.keys().filter(is_number).cloned().collect();
     if numbers.is_empty() {
         bail!("no column holds numbers to plot");

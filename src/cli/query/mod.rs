@@ -6,6 +6,7 @@ mod describe;
 mod explain;
 mod held;
 mod plot;
+mod row;
 mod running;
 mod shown;
 

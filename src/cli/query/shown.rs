@@ -4,7 +4,7 @@ use comfy_table::CellAlignment;
 use serde_json::Value;
 
 use super::Question;
-use super::answer::Row;
+use super::row::Row;
 use crate::cli::output::table_with;
 use crate::model::Unit;
 use crate::postmortem::plain;
@@ -21,10 +21,10 @@ pub(super) fn table_of(rows: &[Row], question: &Question) -> String {
     });
     let mut table = table_with(header.collect());
     for row in rows {
-        table.add_row(names.iter().map(|name| cell(row.get(*name).unwrap_or(&Value::Null))));
+        table.add_row(names.iter().map(|name| cell(row.get(name).unwrap_or(&Value::Null))));
     }
     for (index, name) in names.iter().enumerate() {
-        let is_number = rows.iter().any(|row| row.get(*name).is_some_and(Value::is_number));
+        let is_number = rows.iter().any(|row| row.get(name).is_some_and(Value::is_number));
         if let Some(column) = table.column_mut(index).filter(|_| is_number) {
             column.set_cell_alignment(CellAlignment::Right);
         }
