@@ -36,6 +36,12 @@ pub fn number(value: f64) -> String {
     if value.abs() < 1_000.0 {
         return format!("{value:.1}");
     }
+    grouped(value)
+}
+
+/// `1,234,567`: a number without decimals, in groups of three digits.
+#[must_use]
+pub fn grouped(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -8,7 +8,7 @@ mod axis;
 mod page;
 mod svg;
 
-pub use axis::{number, time_ticks};
+pub use axis::{grouped, number, time_ticks};
 pub use page::{Inset, inset, inset_data};
 pub use svg::svg;
 

@@ -79,7 +79,9 @@ impl RequestKeys {
         self.overflowed
     }
 
+    /// Generations begin at fixed times, whatever was seen when: who sees a part of the log forgets when all others do.
     fn rotate(&mut self, start: Timestamp) {
+        let start = start.window_start(GENERATION_MS);
         let since = *self.young_since.get_or_insert(start);
         let age_ms = start.since(since);
         if age_ms < GENERATION_MS {

@@ -1,25 +1,18 @@
 //! A limit tried on what ClickHouse has stored: the part of `limits` that is not pure.
 
-use std::collections::BTreeMap;
-
 use super::keys::By;
 use super::report::{Report, SourceKind};
 use super::spec::{Precision, Spec};
 use super::what_if::WhatIf;
-use crate::model::{DurationMs, Timestamp};
-use crate::store::history::HourExtent;
+use crate::model::Timestamp;
+use crate::store::history::{HourExtent, pieces};
 use crate::store::limit_history::{self, TimeSpan};
 use crate::store::{ClickHouse, StoreError};
 
 /// Requests that are read one by one unless asked: at half a million a second, less than a minute's work.
 const REQUESTS_READ_MAX: u64 = 20_000_000;
-/// Rows that the server sorts at once, about: an hour with more is read in pieces.
-const ROWS_A_PIECE: u64 = 2_000_000;
-/// Shorter pieces than 10 s would read an hour again and again for little.
-const PIECES_AN_HOUR_MAX: u64 = 360;
 /// After so many rows others have their turn.
 const ROWS_A_TURN: u32 = 4_096;
-const HOUR_MS: DurationMs = 3_600_000;
 
 /// The stored past.
 #[derive(Debug, Clone, Copy)]
@@ -149,28 +142,11 @@ fn choose(precision: Precision, extent: &[HourExtent], spec: &Spec) -> Result<(S
     }
 }
 
-/// The hours that hold anything, each cut into pieces of about [`ROWS_A_PIECE`] that begin with a minute where they can.
-fn pieces<'a>(hours: impl Iterator<Item = &'a HourExtent>, (from, until): TimeSpan) -> Vec<TimeSpan> {
-    let hours: BTreeMap<i64, u64> = hours.map(|hour| (hour.hour_ms, hour.rows)).collect();
-    let mut pieces = Vec::new();
-    for (hour_ms, rows) in hours {
-        let count = rows.div_ceil(ROWS_A_PIECE).clamp(1, PIECES_AN_HOUR_MAX);
-        let count = i64::try_from(count).unwrap_or(1);
-        for piece in 0..count {
-            let at = |piece: i64| Timestamp::from_millis(hour_ms + HOUR_MS * piece / count);
-            let (start, end) = (at(piece).max(from), at(piece + 1).min(until));
-            if start < end {
-                pieces.push((start, end));
-            }
-        }
-    }
-    pieces
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::limits::{Question, Retries};
+    use crate::store::history::HOUR_MS;
 
     fn hour(source: &str, hour: i64, rows: u64) -> HourExtent {
         HourExtent { source: source.to_owned(), hour_ms: hour * HOUR_MS, rows }
@@ -195,16 +171,5 @@ mod tests {
         assert!(second.1.contains("not all of the span"), "{}", second.1);
         let refused = choose(Precision::Minutes, &both, &spec("1200/min", Retries::Client));
         assert!(matches!(refused, Err(WhatIfError::NotByMinute(_))), "{refused:?}");
-    }
-
-    #[test]
-    fn pieces_join_and_keep_within_the_span() {
-        let at = Timestamp::from_millis;
-        let span = (at(10 * HOUR_MS + 60_000), at(12 * HOUR_MS));
-        let hours = [hour("requests", 10, 7_000_000), hour("requests", 11, 5)];
-        let pieces = pieces(hours.iter(), span);
-        assert_eq!(pieces.len(), 5);
-        assert_eq!((pieces[0].0, pieces[4].1), span);
-        assert!(pieces.windows(2).all(|pair| pair[0].1 == pair[1].0), "{pieces:?}");
     }
 }

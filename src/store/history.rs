@@ -6,6 +6,7 @@
 
 mod rows;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clickhouse::query::RowCursor;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 
 use self::rows::{ChangeRow, EventRow, QueryRow, RequestRow, SignalRow};
 use super::{ClickHouse, StoreError};
-use crate::model::{Event, Timestamp};
+use crate::model::{DurationMs, Event, Timestamp};
 
 const EXTENT: &str = include_str!("../../queries/backtest/extent.sql");
 const REQUESTS: &str = include_str!("../../queries/backtest/requests.sql");
@@ -22,7 +23,14 @@ const SIGNALS: &str = include_str!("../../queries/backtest/signals.sql");
 const CHANGES: &str = include_str!("../../queries/backtest/changes.sql");
 const QUERIES: &str = include_str!("../../queries/backtest/queries.sql");
 
-/// Rows of one hour of one raw table.
+/// Rows that the server sorts at once, about: an hour with more is read in pieces.
+const ROWS_A_PIECE: u64 = 2_000_000;
+/// Shorter pieces than 10 s would read an hour again and again for little.
+const PIECES_AN_HOUR_MAX: u64 = 360;
+/// An hour.
+pub const HOUR_MS: DurationMs = 3_600_000;
+
+/// Rows of one hour of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct HourExtent {
     /// `requests`, `signals`, `changes` or `queries`.
@@ -58,6 +66,31 @@ pub async fn extent(
 ) -> Result<Vec<HourExtent>, StoreError> {
     let (from, until) = (from.as_millis().to_string(), until.as_millis().to_string());
     clickhouse.fetch(EXTENT, &[("from", &from), ("until", &until)]).await
+}
+
+/// The hours that hold anything, oldest first, each cut into pieces of about [`ROWS_A_PIECE`]: spans that the server can sort.
+#[must_use]
+pub fn pieces<'a>(
+    hours: impl IntoIterator<Item = &'a HourExtent>,
+    (from, until): (Timestamp, Timestamp),
+) -> Vec<(Timestamp, Timestamp)> {
+    let mut rows: BTreeMap<i64, u64> = BTreeMap::new();
+    for hour in hours {
+        *rows.entry(hour.hour_ms).or_default() += hour.rows;
+    }
+    let mut pieces = Vec::new();
+    for (hour_ms, rows) in rows {
+        let count = rows.div_ceil(ROWS_A_PIECE).clamp(1, PIECES_AN_HOUR_MAX);
+        let count = i64::try_from(count).unwrap_or(1);
+        for piece in 0..count {
+            let at = |piece: i64| Timestamp::from_millis(hour_ms + HOUR_MS * piece / count);
+            let (start, end) = (at(piece).max(from), at(piece + 1).min(until));
+            if start < end {
+                pieces.push((start, end));
+            }
+        }
+    }
+    pieces
 }
 
 /// The events of a span, merged by time from the four raw tables as they arrive: one row of each is held.
@@ -138,5 +171,21 @@ where
         let row = row.map_err(|error| StoreError::from_client(error, self.timeout))?;
         self.head = row.map(EventRow::into_event).transpose()?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_join_and_keep_within_the_span() {
+        let hour = |hour: i64, rows| HourExtent { source: "requests".to_owned(), hour_ms: hour * HOUR_MS, rows };
+        let at = Timestamp::from_millis;
+        let span = (at(10 * HOUR_MS + 60_000), at(12 * HOUR_MS));
+        let pieces = pieces(&[hour(10, 7_000_000), hour(11, 5)], span);
+        assert_eq!(pieces.len(), 5);
+        assert_eq!((pieces[0].0, pieces[4].1), span);
+        assert!(pieces.windows(2).all(|pair| pair[0].1 == pair[1].0), "{pieces:?}");
     }
 }

@@ -135,12 +135,18 @@ async fn columns_are_those_of_the_header_in_its_order() {
     }
 }
 
+/// Rows of tables whose first cell is a name: the rest by the name.
+fn rows_of(text: &str) -> BTreeMap<&str, &str> {
+    text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | ")).collect()
+}
+
 #[test]
 fn the_document_lists_every_query_with_its_class_and_its_own_parameters() {
     let document = std::fs::read_to_string("docs/queries.md").unwrap();
-    let rows = document.lines().filter_map(|line| line.strip_prefix("| `")).filter(|line| line.contains("` | "));
-    let listed: BTreeMap<&str, &str> = rows.filter_map(|line| line.split_once("` | ")).collect();
+    let (list, costs) = document.split_once("\n## What they cost").expect("docs/queries.md says what they cost");
+    let (listed, measured) = (rows_of(list), rows_of(costs));
     for query in NamedQuery::all() {
+        assert!(measured.contains_key(query.name), "docs/queries.md does not say what {} costs", query.name);
         let row = listed.get(query.name).unwrap_or_else(|| panic!("docs/queries.md does not list {}", query.name));
         let range = ["from", "until", "limit"];
         let own = query.parameters.iter().filter(|parameter| !range.contains(&parameter.name.as_str()));

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::access::encoded;
 use crate::detect::{duration, percent};
-use crate::drawing::{Chart, Inset, Line, LineStyle, inset, inset_data};
+use crate::drawing::{Chart, Inset, Line, LineStyle, grouped, inset, inset_data};
 use crate::model::{Dimensions, Severity, Timestamp};
 
 /// Rows of numbers below a chart.
@@ -195,19 +195,6 @@ pub(super) fn number(value: f64) -> String {
         value_abs if value_abs >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
     }
-}
-
-/// `1,234,567`
-fn grouped(value: f64) -> String {
-    let digits = format!("{:.0}", value.abs());
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    if value < 0.0 { format!("-{text}") } else { text }
 }
 
 #[cfg(test)]

@@ -9,16 +9,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::backtest::{Side, Twins};
 use crate::cli::ledger::access::Access;
 use crate::config::Config;
-use crate::model::{DurationMs, Timestamp};
+use crate::model::Timestamp;
 use crate::pipeline::Settings;
-use crate::store::history::{History, HourExtent, extent};
+use crate::store::history::{HOUR_MS, History, HourExtent, extent, pieces};
 use crate::store::{ClickHouse, check_schema};
 
-/// Rows that the server sorts at once, about: an hour with more is read in pieces.
-const ROWS_A_PIECE: u64 = 2_000_000;
-const HOUR_MS: DurationMs = 3_600_000;
-/// Shorter pieces would read an hour again and again for little.
-const PIECES_AN_HOUR_MAX: u64 = 360;
 const EVENTS_A_PROGRESS: u64 = 8_192;
 
 /// Replays what is stored in `span` through both rule sets.
@@ -67,27 +62,6 @@ async fn replay(
     Ok(sides)
 }
 
-/// The hours that hold anything, each cut into pieces of about [`ROWS_A_PIECE`].
-fn pieces(hours: &[HourExtent], (from, until): (Timestamp, Timestamp)) -> Vec<(Timestamp, Timestamp)> {
-    let mut rows: BTreeMap<i64, u64> = BTreeMap::new();
-    for hour in hours {
-        *rows.entry(hour.hour_ms).or_default() += hour.rows;
-    }
-    let mut pieces = Vec::new();
-    for (hour_ms, rows) in rows {
-        let count = rows.div_ceil(ROWS_A_PIECE).clamp(1, PIECES_AN_HOUR_MAX);
-        let count = i64::try_from(count).unwrap_or(1);
-        for piece in 0..count {
-            let at = |piece: i64| Timestamp::from_millis(hour_ms + HOUR_MS * piece / count);
-            let (start, end) = (at(piece).max(from), at(piece + 1).min(until));
-            if start < end {
-                pieces.push((start, end));
-            }
-        }
-    }
-    pieces
-}
-
 /// What there is, a line a table: a retention shorter than the span must not go unsaid.
 fn say_extent(hours: &[HourExtent]) {
     let mut tables: BTreeMap<&str, (i64, i64, u64)> = BTreeMap::new();
@@ -107,20 +81,4 @@ fn progress(events: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len}  {per_sec}  {msg}  {eta}");
     // The template is a constant; should it ever not parse, the plain bar does as well.
     style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_join_and_keep_within_the_span() {
-        let hour = |hour: i64, rows| HourExtent { source: "requests".to_owned(), hour_ms: hour * HOUR_MS, rows };
-        let at = Timestamp::from_millis;
-        let span = (at(10 * HOUR_MS + 60_000), at(12 * HOUR_MS));
-        let pieces = pieces(&[hour(10, 7_000_000), hour(11, 5)], span);
-        assert_eq!(pieces.len(), 5);
-        assert_eq!((pieces[0].0, pieces[4].1), span);
-        assert!(pieces.windows(2).all(|pair| pair[0].1 == pair[1].0), "{pieces:?}");
-    }
 }
