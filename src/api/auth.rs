@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
@@ -160,6 +160,11 @@ pub(super) async fn authorize(
     next: Next,
 ) -> Result<Response, Problem> {
     let bearer = tokens.check(request.headers(), scope, shows)?;
+    // A page of others does not see what comes back, but it must not keep us busy either.
+    let is_sent = !matches!(*request.method(), Method::GET | Method::HEAD);
+    if is_sent && scope == Scope::Read && !tokens.are_needed_for(scope) {
+        origin::refuse_other_pages(request.headers(), scope)?;
+    }
     request.extensions_mut().insert(bearer);
     Ok(next.run(request).await)
 }

@@ -23,6 +23,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const SENDERS_MAX: usize = 256;
 /// Reading a body and then waiting until its records are safe takes no longer: the latter is 30 s at most.
 const SENDER_TIMEOUT: Duration = Duration::from_secs(55);
+/// Looks at our health at once: whatever fills the other places, nobody is to restart a service that works.
+const HEALTH_LOOKS_MAX: usize = 16;
 /// Questions to the tables at once, waiting ones included. What they take of ClickHouse has bounds of its own.
 const QUESTIONS_MAX: usize = 64;
 /// The longest a question waits, is asked and gives its first piece; the rest of the answer has the question's own limit.
@@ -41,6 +43,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug)]
 pub(super) struct Guard {
     readers: Bound,
+    health_looks: Bound,
     senders: Bound,
     questions: Bound,
     reports: Bound,
@@ -71,7 +74,8 @@ impl Guard {
         let (readers, senders) = (Bound::new(requests_max, timeout), Bound::new(SENDERS_MAX, SENDER_TIMEOUT));
         let questions = Bound::new(QUESTIONS_MAX, QUESTION_TIMEOUT);
         let reports = Bound::new(REPORTS_MAX, REPORT_TIMEOUT);
-        Self { readers, senders, questions, reports, started_at: now, requests: AtomicU64::new(0) }
+        let health_looks = Bound::new(HEALTH_LOOKS_MAX, timeout);
+        Self { readers, health_looks, senders, questions, reports, started_at: now, requests: AtomicU64::new(0) }
     }
 
     /// Senders wait, and must not take the places of those who look at what is wrong.
@@ -82,6 +86,8 @@ impl Guard {
             &self.questions
         } else if request.uri().path() == limits::PATH {
             &self.reports
+        } else if ["/livez", "/readyz"].contains(&request.uri().path()) {
+            &self.health_looks
         } else {
             &self.readers
         }

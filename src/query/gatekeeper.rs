@@ -112,16 +112,23 @@ fn policy(config: &QueryConfig) -> GuardPolicy {
 }
 
 fn apply(inner: &mut Inner, input: GateInput) {
+    let mut gone = Vec::new();
     for output in inner.gate.apply(input, clock::now()) {
         let (number, verdict) = match output {
             GateOutput::Admit { number, settings, .. } => (number, Ok(settings)),
             GateOutput::Refuse(number, refusal) => (number, Err(refusal)),
             GateOutput::WouldRefuse(..) => continue,
         };
-        if let Some(waiting) = inner.waiting.remove(&number) {
+        match inner.waiting.remove(&number) {
             // Whoever has left says so by dropping the place.
-            let _ = waiting.send(verdict);
+            Some(waiting) => drop(waiting.send(verdict)),
+            None if verdict.is_ok() => gone.push(number),
+            None => {}
         }
+    }
+    // Nobody waits for these any more: their slots are for others.
+    for number in gone {
+        apply(inner, GateInput::Ended(number, Ended { exception_code: Some(CANCELLED), ..Ended::default() }));
     }
 }
 
@@ -226,5 +233,22 @@ mod tests {
         drop(third);
         places.clear();
         assert!(keeper.ask(&tokens[0], ask(1)).unwrap().verdict().await.is_ok(), "the places are free again");
+    }
+
+    #[tokio::test]
+    async fn who_looks_and_leaves_while_it_would_wait_takes_no_place() {
+        let config = QueryConfig { at_once_max: 1, at_once_per_token_max: 1, waiting_max: 4, ..QueryConfig::default() };
+        let keeper = keeper(&config);
+        let (first, other): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        for _ in 0..8 {
+            let mut running = keeper.ask(&first, ask(1)).unwrap();
+            running.verdict().await.unwrap();
+            let mut look = keeper.ask(&other, ask(1)).unwrap();
+            assert_eq!(look.said(), None, "it would wait");
+            drop(look);
+            running.end(None);
+            drop(running);
+        }
+        assert!(keeper.ask(&other, ask(1)).unwrap().verdict().await.is_ok());
     }
 }

@@ -8,7 +8,7 @@
 //! hold: the fence refuses PREWHERE, and the settings below keep ClickHouse from moving a condition there or from
 //! evaluating it together with the filter.
 
-use super::tables::{SUBSCRIPTION_COLUMN, TABLES};
+use super::tables::{SUBSCRIPTION_COLUMN, TABLES, Table};
 
 /// Settings that keep a text's conditions behind the filter.
 const BEHIND_THE_FILTER: [&str; 3] =
@@ -42,15 +42,17 @@ pub(super) fn settings(database: &str, subscription: Option<&str>, log_comment: 
 /// A map from table to condition, as ClickHouse writes maps.
 fn filters(database: &str, subscription: Option<&str>) -> String {
     let of_database = format!("database = {}", quoted(database));
-    let mut filters =
-        vec![("system.tables".to_owned(), of_database.clone()), ("system.columns".to_owned(), of_database)];
-    if let Some(subscription) = subscription {
-        let own = format!("{SUBSCRIPTION_COLUMN} = {}", quoted(subscription));
-        let condition = |has_subscription: bool| if has_subscription { own.clone() } else { "0".to_owned() };
-        filters.extend(
-            TABLES.iter().map(|table| (format!("{database}.{}", table.name), condition(table.has_subscription))),
-        );
-    }
+    let filters: Vec<(String, String)> = match subscription {
+        None => vec![("system.tables".to_owned(), of_database.clone()), ("system.columns".to_owned(), of_database)],
+        // Nothing else: ClickHouse takes the first filter whose key is the table's name or its alias, so that a weaker
+        // one would be there for every table that is given its name.
+        Some(subscription) => {
+            let own = format!("{SUBSCRIPTION_COLUMN} = {}", quoted(subscription));
+            let condition = |has_subscription: bool| if has_subscription { own.clone() } else { "0".to_owned() };
+            let of = |table: &Table| (format!("{database}.{}", table.name), condition(table.has_subscription));
+            TABLES.iter().map(of).collect()
+        }
+    };
     let pairs: Vec<String> =
         filters.iter().map(|(table, filter)| format!("{}:{}", quoted(table), quoted(filter))).collect();
     format!("{{{}}}", pairs.join(","))
@@ -77,6 +79,7 @@ mod tests {
     #[test]
     fn a_subscription_cannot_leave_its_quotes() {
         let filters = filters("fm", Some("a' OR '1'='1\\"));
+        assert!(!filters.contains("system."), "a table that is called so would have this filter: {filters}");
         assert!(filters.contains(r"'fm.requests':'subscription = \'a\\\' OR \\\'1\\\'=\\\'1\\\\\''"), "{filters}");
         assert!(filters.contains("'fm.incidents':'0'"), "{filters}");
     }

@@ -19,6 +19,8 @@ async fn own_rows_are_seen_and_those_of_others_are_not_however_they_are_asked_fo
     // Texts that are answered, and show nothing of globex.
     for sql in [
         "SELECT DISTINCT subscription AS s FROM requests",
+        "SELECT DISTINCT subscription AS s FROM requests AS tables",
+        "SELECT DISTINCT subscription AS s FROM requests AS system",
         "SELECT DISTINCT subscription AS s FROM {database}.requests AS x",
         "SELECT DISTINCT x.subscription AS s FROM requests x JOIN requests y ON x.timestamp = y.timestamp LIMIT 5",
         "SELECT subscription AS s FROM requests WHERE 1 OR subscription = 'globex' GROUP BY 1",
@@ -111,6 +113,11 @@ async fn what_could_show_more_is_refused() {
         ("SELECT 1 IN (SELECT 1 FROM requests SETTINGS additional_table_filters = {})", "query_refused"),
         ("SELECT * FROM numbers(1, SETTINGS max_threads = 1)", "query_refused"),
         ("SELECT 'x' AS `a\\nTableIdentifier requests` FROM secrets", "query_refused"),
+        ("SELECT uniq(subscription) FROM requests AS `system.tables`", "forbidden"),
+        ("SELECT uniq(subscription) FROM requests_by_minute AS `system.columns`", "forbidden"),
+        ("SELECT 1 FROM numbers(1) AS n JOIN requests AS `system.tables` ON 1 = 1", "forbidden"),
+        ("SELECT uniq(subscription) FROM (SELECT * FROM requests AS `{database}.changes`)", "forbidden"),
+        ("SELECT current_user()", "query_refused"),
         ("SELECT 1 PARALLEL WITH SELECT 2", "query_refused"),
         ("SELECT * APPLY(toString) FROM requests", "query_refused"),
     ] {

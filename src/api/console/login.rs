@@ -65,11 +65,11 @@ pub(super) async fn log_in(
         return Err(Refusal::forbidden("The form is too old. Reload it, then send it again."));
     }
     let token = credentials.token.trim();
-    let Some((name, scopes)) = state.tokens.bearer(token).filter(|(_, scopes)| opens_something(scopes)) else {
+    let Some((name, scopes)) = state.tokens.bearer(token).filter(|(_, scopes)| opens_something(&state, scopes)) else {
         let refused = page(
             &state,
             &credentials.next,
-            Some("This token is not known, may neither read nor administer, or is for one subscription only."),
+            Some("This token is not known, lacks the scope read, or is for one subscription only."),
         );
         return Ok((StatusCode::UNAUTHORIZED, Html(refused.into_string())).into_response());
     };
@@ -81,8 +81,14 @@ pub(super) async fn log_in(
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(own_path(&credentials.next))).into_response())
 }
 
-fn opens_something(scopes: &[Scope]) -> bool {
-    [Scope::Read, Scope::Query, Scope::Admin].iter().any(|scope| scopes.contains(scope))
+/// Every page needs the scope read, where that is asked for at all.
+fn opens_something(state: &ConsoleState, scopes: &[Scope]) -> bool {
+    let opening: &[Scope] = if state.tokens.are_needed_for(Scope::Read) {
+        &[Scope::Read]
+    } else {
+        &[Scope::Read, Scope::Query, Scope::Admin]
+    };
+    opening.iter().any(|scope| scopes.contains(scope))
 }
 
 /// The session ends here, not only in the browser.

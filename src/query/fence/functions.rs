@@ -3,7 +3,7 @@
 /// Table functions that make rows and read nothing.
 const TABLE_FUNCTIONS: [&str; 6] = ["numbers", "numbers_mt", "zeros", "generateseries", "generate_series", "values"];
 /// Functions that read files, dictionaries, models, the server or the request, or that only wait.
-const REFUSED: [&str; 31] = [
+const REFUSED: [&str; 42] = [
     "file",
     "hascolumnintable",
     "getsetting",
@@ -18,6 +18,17 @@ const REFUSED: [&str; 31] = [
     "fqdn",
     "fullhostname",
     "currentuser",
+    "current_user",
+    "authenticateduser",
+    "displayname",
+    "queryid",
+    "query_id",
+    "initial_query_id",
+    "initialquerystarttime",
+    "initial_query_start_time",
+    "uptime",
+    "zookeepersessionuptime",
+    "connectionid",
     "user",
     "initialqueryid",
     "sleep",

@@ -1,7 +1,7 @@
 //! The tree of `EXPLAIN AST`: a line a node, its depth in spaces, its kind, its name.
 
 use super::functions::{is_in, may_be_a_table, may_be_called};
-use super::{FenceError, Readable, Standing};
+use super::{FenceError, Readable, Standing, is_plain};
 
 /// Kinds of nodes that a question may be made of.
 const KINDS: [&str; 29] = [
@@ -43,6 +43,8 @@ struct Node<'a> {
     depth: usize,
     kind: &'a str,
     name: &'a str,
+    /// What it is called from there on; empty where it has no other name.
+    alias: &'a str,
 }
 
 impl<'a> Node<'a> {
@@ -53,7 +55,10 @@ impl<'a> Node<'a> {
         let end = [" (alias ", " (children "].iter().filter_map(|mark| format!(" {rest}").find(mark)).min();
         // The search is over the rest with a space before it, where a node without a name has its mark.
         let name = end.map_or(rest, |end| &rest[..end.saturating_sub(1).min(rest.len())]);
-        (!kind.is_empty()).then_some(Self { depth, kind, name })
+        let alias =
+            rest.split_once("(alias ").map_or("", |(_, alias)| alias.split(" (children ").next().unwrap_or(alias));
+        let alias = alias.strip_suffix(')').unwrap_or(alias);
+        (!kind.is_empty()).then_some(Self { depth, kind, name, alias })
     }
 }
 
@@ -84,7 +89,13 @@ pub fn check_tree(lines: &[String], readable: Readable<'_>) -> Result<Vec<String
             return Err(FenceError::Construct(node.kind.to_owned()));
         }
         match node.kind {
-            "TableIdentifier" => named(node.name)?,
+            "TableIdentifier" => {
+                // Filters are found by a table's alias too.
+                if readable.is_restricted && !node.alias.is_empty() && !is_plain(node.alias) {
+                    return Err(FenceError::NotYours(format!("a table cannot be called {} here", node.alias)));
+                }
+                named(node.name)?;
+            }
             "TableExpression" => check_table_function(nodes.get(at + 1))?,
             "Function" => {
                 if !may_be_called(node.name) && !is_table_function(&nodes, at) {
