@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::open_reports::{self, OpenReports};
 use super::paging::Decision;
 use super::reload::Replacement;
 use crate::api::{self, Component, ComponentStatus, Health, View};
@@ -15,7 +16,8 @@ use crate::config::TopicsConfig;
 use crate::flow::{FlowCounts, StreamId};
 use crate::metrics::{Input, Metrics};
 use crate::model::{
-    AlertName, Chunk, Dimensions, FlowInput, Output, Severity, TopicPartition, Transition, TransitionEvent,
+    AlertName, Chunk, Dimensions, FlowInput, IncidentReport, Output, Severity, TopicPartition, Transition,
+    TransitionEvent,
 };
 use crate::pipeline::{Pipeline, Settings};
 
@@ -83,6 +85,7 @@ pub struct Detection {
     topics: TopicsConfig,
     streams: BTreeMap<TopicPartition, StreamId>,
     again: Again,
+    open_reports: OpenReports,
     view: View,
     rejected: u64,
     counted: FlowCounts,
@@ -98,6 +101,7 @@ impl Detection {
             topics: topics.clone(),
             streams: BTreeMap::new(),
             again: Again::default(),
+            open_reports: OpenReports::default(),
             view: View::default(),
             rejected: 0,
             counted: FlowCounts::default(),
@@ -213,6 +217,7 @@ impl Detection {
             Output::Incident(incident) => {
                 tracing::info!(incident = %incident.incident, summary = incident.summary, "incident ended");
                 self.view.end_incident(incident);
+                self.open_reports.ended(incident);
             }
         }
         if let Some(observer) = &self.outlets.observer {
@@ -223,7 +228,20 @@ impl Detection {
         }
     }
 
+    /// Reports of open incidents go to history too. What storage has no room for is not waited for: a later report says
+    /// more. Of a log that is read again nothing is told: what it tells of may have ended long ago.
+    fn store_open(&mut self, open: &[IncidentReport]) {
+        let store = &self.outlets.store;
+        let room = open_reports::WAITING_MAX.saturating_sub(store.max_capacity() - store.capacity());
+        let Some(watermark) = self.pipeline.watermark().filter(|_| self.again.partitions.is_empty()) else { return };
+        for report in self.open_reports.due(open, watermark, Instant::now(), room) {
+            let _ = store.try_send(Output::Incident(report));
+        }
+    }
+
     fn publish(&mut self) -> Arc<View> {
+        let open = self.pipeline.open_incidents();
+        self.store_open(&open);
         let counts = self.pipeline.counts();
         let metrics = &self.outlets.metrics;
         metrics.add_late(counts.late - self.counted.late);
@@ -233,7 +251,7 @@ impl Detection {
         self.view.watermark = self.pipeline.watermark();
         self.view.traffic = self.pipeline.traffic();
         self.view.counts = api::Counts { events: counts.events, rejected: self.rejected, late: counts.late };
-        self.view.set_active(self.pipeline.alerts(api::ALERTS_MAX + 1), self.pipeline.open_incidents());
+        self.view.set_active(self.pipeline.alerts(api::ALERTS_MAX + 1), open);
         if let Some(watermark) = self.view.watermark {
             metrics.set_watermark(watermark);
         }

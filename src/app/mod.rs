@@ -6,6 +6,7 @@ mod detection;
 mod guard;
 mod intake;
 mod observe;
+mod open_reports;
 mod paging;
 mod probes;
 mod reload;

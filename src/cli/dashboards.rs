@@ -21,7 +21,7 @@ enum Command {
     /// Write the dashboards as JSON files into a folder, one each, over those of the same name
     #[command(after_help = "Example: floodmark dashboards export /etc/grafana/dashboards/floodmark")]
     Export {
-        /// The folder; it must exist
+        /// The folder; it is made when it is not there
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
@@ -30,7 +30,7 @@ enum Command {
 /// Runs the command.
 ///
 /// # Errors
-/// The folder cannot be written to.
+/// The folder cannot be made or written to.
 pub fn run(args: &Args) -> Result<ExitCode, CliError> {
     let Command::Export { directory } = &args.command;
     write(directory)?;
@@ -38,6 +38,7 @@ pub fn run(args: &Args) -> Result<ExitCode, CliError> {
 }
 
 fn write(directory: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
     for file in dashboards::export()? {
         let path = directory.join(&file.name);
         std::fs::write(&path, &file.json).with_context(|| format!("cannot write {}", path.display()))?;

@@ -14,8 +14,10 @@ use anyhow::Context;
 
 use super::query::held;
 use super::{CliError, Globals};
+use crate::detect::VALUES_LEARNT;
 use crate::detect::{SeriesDetector, SeriesOptions, Verdict};
 use crate::ingest::LineReader;
+use crate::postmortem::plain;
 use table::{Columns, Refusal, Row, Table};
 
 /// A row longer than this is refused.
@@ -28,7 +30,8 @@ const REFUSALS_SHOWN_MAX: u64 = 20;
 #[command(after_help = "\
 Reads CSV with a header and writes `timestamp,value,score,alert` as it reads: nothing ahead of a row is looked at, and
 nothing is to be set for a series. The score is between 0 (usual) and 1; alert is 1 where an episode begins or becomes much
-worse. Columns are found by name, whatever their case; others are ignored. The first 50 values are only learnt from.
+worse. Columns are found by name, whatever their case; others are ignored. The first 51 values are only learnt from, and up to the
+150th an alert takes more than later; a series that ends with these is told on standard error.
 
 Timestamps: 2026-03-09 10:04:55 (UTC), RFC 3339, epoch seconds or milliseconds, 3/9/2026 10:04. An empty value is a
 missing one: its row is written with score 0. A row that cannot be read is told on standard error and left out.
@@ -102,6 +105,7 @@ fn of_query(args: &Args, query: &str, columns: &Columns<'_>, globals: &Globals) 
     let mut written = out.header(args.by.as_deref());
     for (name, rows) in &series {
         let mut detector = SeriesDetector::new(SeriesOptions { alert_score: args.alert_score });
+        warn_if_short(name, rows.iter().filter(|row| !row.value.is_nan()).count());
         for row in rows {
             let verdict = detector.step(row.timestamp_ms, row.value);
             written = written.and_then(|()| out.row(name, row, verdict));
@@ -119,6 +123,7 @@ fn of_file(args: &Args, file: &Path, columns: &Columns<'_>) -> Result<ExitCode, 
     let mut out = Output::new(std::io::stdout().lock(), flush_rows);
     let mut refused: BTreeMap<Refusal, u64> = BTreeMap::new();
     let mut written = out.header(None);
+    let mut values = 0;
     while written.is_ok() {
         let Some(line) = lines.next_line().with_context(|| format!("cannot read {name}"))? else { break };
         if line.bytes.iter().all(u8::is_ascii_whitespace) && !line.is_skipped() {
@@ -126,15 +131,29 @@ fn of_file(args: &Args, file: &Path, columns: &Columns<'_>) -> Result<ExitCode, 
         }
         let row = if line.is_skipped() { Err(Refusal::TooLong) } else { table.row(line.bytes) };
         match row {
-            Ok(row) => written = out.row("", &row, detector.step(row.timestamp_ms, row.value)),
+            Ok(row) => {
+                values += usize::from(!row.value.is_nan());
+                written = out.row("", &row, detector.step(row.timestamp_ms, row.value));
+            }
             Err(refusal) => show(&name, line.number + 1, refusal, &mut refused),
         }
     }
     finished(written.and_then(|()| out.finish()))?;
+    warn_if_short("", values);
     for (refusal, count) in refused {
         eprintln!("rejected {count} × {refusal}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A series that was only learnt from has no alert, and that means nothing.
+fn warn_if_short(series: &str, values: usize) {
+    if values <= VALUES_LEARNT {
+        let of = if series.is_empty() { "it".to_owned() } else { format!("series {}", plain(series)) };
+        eprintln!(
+            "floodmark: {of} has {values} values, and the first {VALUES_LEARNT} are only learnt from: no alert was possible"
+        );
+    }
 }
 
 fn finished(written: std::io::Result<()>) -> Result<ExitCode, CliError> {

@@ -40,7 +40,7 @@ pub use pools::{PoolExhaustion, PoolExhaustionSpec, PoolLeak, PoolLeakSpec};
 pub use queries::{QueryBlowup, QueryBlowupSpec, QueryRegression, QueryRegressionSpec};
 pub use rates::{Limit, Limits, LimitsError, RateLimit, RateLimitSpec, TrafficSurge, TrafficSurgeSpec};
 pub use retries::{FeedbackLoop, FeedbackLoopSpec, RetryAmplification, RetryAmplificationSpec};
-pub use series::{SeriesDetector, SeriesOptions, Verdict};
+pub use series::{SeriesDetector, SeriesOptions, VALUES_LEARNT, Verdict};
 pub use threshold::{
     ByDimension, Level, Op, ParameterText, QueryRuleSpec, QueryThreshold, RULE_ROWS_MAX, Series, SpecProblem, Texts,
     Threshold, ThresholdSpec,

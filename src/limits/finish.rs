@@ -11,7 +11,10 @@ use super::sweep;
 use super::what_if::{MINUTES_MAX, WhatIf};
 use super::words::{counted, rounded, share, thousands};
 use super::{limiter::Algorithm, rollup};
-use crate::model::Text;
+use crate::model::{Text, did_you_mean};
+
+/// Without incidents, a busiest minute of so many times the usual one may be a storm: no day of customers is so uneven.
+const STORM_TIMES_USUAL: f64 = 5.0;
 
 impl WhatIf {
     /// The report. `why` says why this source was taken; empty: there was no choice.
@@ -30,7 +33,7 @@ impl WhatIf {
             counted_outside: self.counted_outside,
             busiest_outside: &tally,
         };
-        let sweep = sweep::finish(trials, &common);
+        let mut sweep = sweep::finish(trials, &common);
         let mut traffic = self.traffic;
         traffic.throttled_most =
             if exact { traffic.throttled } else { self.keys.all().map(|key| self.most.of(key.index())).sum() };
@@ -41,6 +44,9 @@ impl WhatIf {
         let notes = notes(&self);
         let source = source_facts(&self, exact, why);
         let load = load(usual, exact, self.all, self.counted, self.not_refused_then);
+        if let (Some(sweep), Some(why)) = (&mut sweep, no_calm(&load, self.incidents.is_empty())) {
+            sweep.withdraw(&why);
+        }
         let incidents = self.incidents.into_iter().map(|incident| incident.finish(usual, exact)).collect();
         Report {
             limit: asked(&self.spec),
@@ -147,8 +153,20 @@ fn load(usual: f64, exact: bool, all: [Buckets; 2], counted: [Buckets; 2], not_r
     }
 }
 
+/// Why nothing can be proposed: a storm that no incident tells of would be taken for what customers need.
+fn no_calm(load: &Load, no_incident: bool) -> Option<String> {
+    let times = load.times_usual_before;
+    (no_incident && times >= STORM_TIMES_USUAL).then(|| {
+        format!(
+        "no incident is known in this span, but its busiest minute had {} requests, {times} times the usual: what customers \
+         need cannot be told from a storm. Choose a span without it, or one whose incidents are known",
+        thousands(load.all_minute.before)
+    )})
+}
+
 fn notes(what_if: &WhatIf) -> Vec<String> {
     let mut notes = vec![feedback(what_if.spec.retries).to_owned()];
+    notes.extend(routes_not_called(what_if));
     if what_if.spec.retries == Retries::Client {
         let (given_up, left) = (what_if.waiting.given_up, what_if.waiting.left());
         notes.push(format!(
@@ -180,6 +198,19 @@ fn notes(what_if: &WhatIf) -> Vec<String> {
         notes.push("no incident is known in this span: everything counts as outside of incidents".to_owned());
     }
     notes
+}
+
+/// Each route that was asked for and that nobody called, with the one that was perhaps meant.
+fn routes_not_called(what_if: &WhatIf) -> Vec<String> {
+    let seen = || what_if.routes_seen.iter().map(|route| &**route);
+    let mut absent: Vec<&Text> =
+        what_if.spec.routes.iter().filter(|route| !what_if.routes_seen.contains(*route)).collect();
+    absent.sort_unstable();
+    let note = |route: &Text| {
+        let meant = did_you_mean(route, seen()).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+        format!("in this span nobody called the route {route}{meant}")
+    };
+    absent.into_iter().map(note).collect()
 }
 
 /// What the answer leaves out, because the past cannot be run again.

@@ -110,6 +110,15 @@ pub(super) fn finish(trials: Vec<Trial>, common: &Common<'_>) -> Option<Sweep> {
     Some(Sweep { points, proposal, plans })
 }
 
+impl Sweep {
+    /// Proposes nothing, for this reason.
+    pub(super) fn withdraw(&mut self, why: &str) {
+        let nothing = || Proposal { rate: None, reason: why.to_owned() };
+        self.proposal = nothing();
+        self.plans.iter_mut().for_each(|plan| plan.proposal = nothing());
+    }
+}
+
 /// The least rate from which on nobody is touched outside of incidents.
 fn least_untouched(touched: &[(Rate, FxHashSet<KeyId>)], of: &dyn Fn(KeyId) -> bool) -> Option<Rate> {
     let clear = |set: &FxHashSet<KeyId>| !set.iter().any(|key| of(*key));

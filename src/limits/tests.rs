@@ -230,3 +230,40 @@ fn nothing_at_all_is_a_report() {
     assert_eq!((report.traffic.requests, report.load.usual_per_minute), (0, 0.0));
     assert!(serde_json::to_string(&report).is_ok());
 }
+
+#[test]
+fn a_storm_that_no_incident_tells_of_is_no_measure_of_what_customers_need() {
+    let calm = |minute: i64| (0..10).map(move |i| request("a", minute * MINUTE_MS + i * 1_000));
+    let mut requests: Vec<Request> = (0..10).flat_map(calm).collect();
+    requests.extend((0..200).map(|i| request("a", 10 * MINUTE_MS + i * 100)));
+    let question = Question {
+        limit: "10/min".to_owned(),
+        sweep: Some("5/min..500/min".to_owned()),
+        plans: [("free".to_owned(), vec!["a".to_owned()])].into(),
+        ..Question::default()
+    };
+    let spec = question.spec().unwrap();
+    let sweep = answer(&spec, Vec::new(), &requests).sweep.unwrap();
+    for proposal in [&sweep.proposal, &sweep.plans[0].proposal] {
+        assert_eq!(proposal.rate, None, "{proposal:?}");
+        assert!(proposal.reason.contains("200 requests, 20 times the usual"), "{}", proposal.reason);
+    }
+    let known = answer(&spec, vec![incident(10 * MINUTE_MS, 11 * MINUTE_MS, "a")], &requests).sweep.unwrap();
+    assert!(known.proposal.rate.is_some(), "{:?}", known.proposal);
+    requests.truncate(100);
+    let even = answer(&spec, Vec::new(), &requests).sweep.unwrap();
+    assert!(even.proposal.rate.is_some(), "{:?}", even.proposal);
+}
+
+#[test]
+fn a_route_that_nobody_called_is_told_with_the_nearest_that_was() {
+    let routes = |names: &[&str]| {
+        let routes = names.iter().map(|name| (*name).to_owned()).collect();
+        Question { limit: "1/min".to_owned(), routes, ..Question::default() }.spec().unwrap()
+    };
+    let told = |spec: &Spec| answer(spec, Vec::new(), &[request("a", 0), request("a", 1)]).notes.join("; ");
+    let notes = told(&routes(&["StartProfil", "StartProfile", "/x"]));
+    assert!(notes.contains("nobody called the route StartProfil; did you mean StartProfile?"), "{notes}");
+    assert!(notes.contains("nobody called the route /x"), "{notes}");
+    assert!(!told(&routes(&["StartProfile"])).contains("nobody called"));
+}

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashSet;
+
 use super::buckets::Buckets;
 use super::customers::CustomerTally;
 use super::incidents::{self, IncidentTally, PastIncident};
@@ -12,10 +14,12 @@ use super::retries::Waiting;
 use super::rollup::ThrottledMost;
 use super::spec::{Retries, Spec};
 use super::sweep::{self, Trial};
-use crate::model::{DurationMs, Request, Severity, Timestamp};
+use crate::model::{DurationMs, Request, Severity, Text, Timestamp};
 
 /// Minutes of a span that are kept for what is usual: two months. Later ones count in everything else.
 pub const MINUTES_MAX: usize = 90_000;
+/// Routes that are kept to say which one was meant where nobody called the one that was asked for.
+const ROUTES_KEPT_MAX: usize = 10_000;
 const MINUTE_MS: DurationMs = 60_000;
 
 /// A limit tried on the past.
@@ -44,6 +48,8 @@ pub struct WhatIf {
     pub(super) incidents_left_out: u64,
     pub(super) trials: Vec<Trial>,
     pub(super) waiting: Waiting,
+    /// Routes that were called; of those that were asked for, all.
+    pub(super) routes_seen: FxHashSet<Text>,
 }
 
 /// Requests of one minute that are described alike.
@@ -88,6 +94,7 @@ impl WhatIf {
             incidents_left_out,
             trials: sweep::trials(spec),
             waiting: Waiting::default(),
+            routes_seen: FxHashSet::default(),
             spec: spec.clone(),
         }
     }
@@ -130,6 +137,7 @@ impl WhatIf {
     fn look(&mut self, described: &Described<'_>, lasts_ms: DurationMs, sent: u64) -> Option<KeyId> {
         let at = described.at;
         let outside = self.note_minute(at, lasts_ms, sent);
+        self.note_route(described.route);
         let counts = self.spec.counts(described.route, described.subscription);
         let key = if counts { self.keys.of(described) } else { None };
         self.traffic.requests += sent;
@@ -152,6 +160,16 @@ impl WhatIf {
             self.trials.iter_mut().for_each(|trial| trial.pass(at, sent));
         }
         key.filter(|_| passed < sent)
+    }
+
+    /// Without routes in the question nobody asks for them.
+    fn note_route(&mut self, route: &str) {
+        if self.spec.routes.is_empty() || self.routes_seen.contains(route) {
+            return;
+        }
+        if self.routes_seen.len() < ROUTES_KEPT_MAX || self.spec.routes.contains(route) {
+            self.routes_seen.insert(Text::from(route));
+        }
     }
 
     /// Offers requests of a key to all limiters; how many pass the one that was asked for.

@@ -206,3 +206,12 @@ fn provisioning_names_what_dashboards_ask() {
     }
     assert!(sources.contains("uid: floodmark-clickhouse") && !sources.contains("password: \""));
 }
+
+#[test]
+fn a_folder_that_is_not_there_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("grafana/floodmark");
+    let output = crate::cli_contract::floodmark().args(["dashboards", "export"]).arg(&folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(std::fs::read_dir(&folder).unwrap().count() > 3);
+}

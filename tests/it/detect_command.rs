@@ -135,3 +135,17 @@ proptest! {
         prop_assert!(of(&lines).starts_with(&of(&lines[..first])));
     }
 }
+
+#[test]
+fn a_series_that_is_too_short_for_an_alert_is_told() {
+    let series = |values: i64| {
+        let row = |i: i64| format!("{},{}\n", 1_773_050_400 + i * 60, if i == values - 1 { 1_000_000 } else { i % 7 });
+        format!("timestamp,value\n{}", (0..values).map(row).collect::<String>())
+    };
+    let short = detect(&[], series(51).as_bytes());
+    assert!(rows(&short).iter().skip(1).all(|row| row[2] == "0.000000"), "{}", text(&short.stdout));
+    assert!(text(&short.stderr).contains("51 values"), "{}", text(&short.stderr));
+    let long = detect(&[], series(52).as_bytes());
+    assert!(rows(&long).last().unwrap()[2] != "0.000000", "{}", text(&long.stdout));
+    assert!(long.stderr.is_empty(), "{}", text(&long.stderr));
+}

@@ -269,3 +269,19 @@ fn the_figures_of_the_documentation_are_those_of_the_scenarios() {
     let without = Question { exempt: vec![bot.key.to_string()], ..question("1200/min") }.spec().unwrap();
     assert_eq!(tried(&without, &quiet, Vec::new()).customers_throttled, 0, "nobody but the bot");
 }
+
+#[test]
+fn a_limit_that_counts_nothing_is_no_success() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let line = r#"{"type":"request","timestamp":"2026-03-01T10:00:00Z","subscription":"sub-1","service":"api","route":"StartProfile","status":200,"duration_ms":1}"#;
+    std::fs::write(&file, format!("{line}\n")).unwrap();
+    let tried = |route: &str| {
+        let arguments = ["limits", "what-if", "--limit", "1/min", "--routes", route, "--events"];
+        floodmark().args(arguments).arg(file.path()).output().unwrap()
+    };
+    let (slip, right) = (tried("StartProfil"), tried("StartProfile"));
+    let said = String::from_utf8_lossy(&slip.stdout);
+    assert!(said.contains("nobody called the route StartProfil; did you mean StartProfile?"), "{said}");
+    assert!(String::from_utf8_lossy(&slip.stderr).contains("counted no request"), "{slip:?}");
+    assert_eq!((slip.status.code(), right.status.code()), (Some(1), Some(0)), "{right:?}");
+}

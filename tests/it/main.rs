@@ -46,6 +46,7 @@ mod nab_scorer;
 mod named_queries;
 mod named_query_numbers;
 mod notify;
+mod open_incidents;
 mod openapi;
 mod paging;
 mod paging_kills;

@@ -271,3 +271,17 @@ async fn the_local_clickhouse_is_asked_while_the_service_runs_and_started_when_n
     assert!(service.terminate().await.success());
     assert_eq!(ask().await, "{\"rows\":0}\n");
 }
+
+#[test]
+fn what_contradicts_itself_is_wrong_usage() {
+    for arguments in [
+        &["--explain"][..],
+        &["--chart"],
+        &["traffic_over_time", "--output", "csv", "--chart"],
+        &["traffic_over_time", "--chart", "--value", "nope"],
+        &["traffic_over_time", "-p", "from=now-1h", "-p", "until=now-2h"],
+    ] {
+        let output = crate::cli_contract::floodmark().arg("query").args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}

@@ -196,10 +196,12 @@ pub(super) async fn customers(
     let report = id.ok().and_then(|Path(id)| view.incident(&id)).ok_or_else(|| Refusal::not_found(ABSENT))?;
     let mut writer = csv::Writer::from_writer(Vec::new());
     let failed = |_| Refusal::internal("The file could not be written.");
-    writer.write_record(["subscription", "share_of_the_harm"]).map_err(failed)?;
+    writer.write_record(["subscription", "share_at_the_worst_moment"]).map_err(failed)?;
     for customer in &report.customers {
         let name = plain_cell(&customer.subscription);
-        writer.write_record([name.as_str(), &customer.share.to_string()]).map_err(failed)?;
+        // Who was told of without a share took no part at that moment.
+        let share = if customer.share > 0.0 { customer.share.to_string() } else { String::new() };
+        writer.write_record([name.as_str(), &share]).map_err(failed)?;
     }
     let bytes = writer.into_inner().map_err(|_| Refusal::internal("The file could not be written."))?;
     let headers = [

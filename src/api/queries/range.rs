@@ -96,8 +96,10 @@ impl Asked {
         };
         // Rollups are by minute: a point is of whole ones.
         let start = start - start % step_min;
-        if end <= start || (end - start) / step >= POINTS_MAX {
-            wrong("step", format!("gives no point or more than {POINTS_MAX}: look at start, end and step"));
+        if end <= start {
+            wrong("end", "must be after start; without it, it is now".to_owned());
+        } else if (end - start) / step >= POINTS_MAX {
+            wrong("step", format!("gives more than {POINTS_MAX} points: a longer step, or a shorter span"));
         }
         let dimensions = curve.dimensions();
         let is_signal = curve.source == Source::Signals;
@@ -221,6 +223,6 @@ mod tests {
         let long = [("series", "requests_per_second"), ("start", "0"), ("step", "60")];
         assert_eq!(refused(&long), ["step"], "too many points");
         let backwards = [("series", "requests_per_second"), ("start", "2000"), ("end", "1000")];
-        assert_eq!(refused(&backwards), ["step"]);
+        assert_eq!(refused(&backwards), ["end"]);
     }
 }

@@ -118,11 +118,17 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
         OutputFormat::Table => report::text(&answer),
         OutputFormat::Json => serde_json::to_string_pretty(&answer).context("cannot write the report")? + "\n",
     };
+    let exit = if answer.traffic.counted == 0 {
+        eprintln!("floodmark: the limit counted no request of this span: nothing was tried (see the notes)");
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    };
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(anyhow::Error::new(error).context("cannot write to stdout").into())
         }
-        _ => Ok(ExitCode::SUCCESS),
+        _ => Ok(exit),
     }
 }
 

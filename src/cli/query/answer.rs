@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 
 use super::describe::written;
 use super::row::Row;
-use super::{Args, OutputForm, Question, chart, shown};
+use super::{Args, OutputForm, Question, chart, range, shown};
 use crate::query::{Answer, AnswerBroken};
 
 /// Rows that a table shows, or a plot takes: more is not read by people, and not held by us.
@@ -35,7 +35,7 @@ pub(super) async fn write(
         bar.finish_and_clear();
         let text = if args.chart { chart::of(&rows, question, &args.value)? } else { shown::table_of(&rows, question) };
         if rows.is_empty() {
-            eprintln!("no rows");
+            eprintln!("no rows{}", asked(question));
             return Ok(());
         }
         return written(writeln!(std::io::stdout().lock(), "{text}"));
@@ -50,6 +50,12 @@ pub(super) async fn write(
         result.context("cannot write to stdout")?;
     }
     written(stdout.flush())
+}
+
+/// Of which span there are no rows.
+fn asked(question: &Question) -> String {
+    let Question::Named(bound) = question else { return String::new() };
+    range(bound).map(|(from, until)| format!(" from {from} until {until}")).unwrap_or_default()
 }
 
 async fn next<S>(answer: &mut S) -> anyhow::Result<Option<bytes::Bytes>>

@@ -20,9 +20,10 @@ use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 
 use super::attribute::when::epoch_ms;
+use super::moment::written;
 use super::{CliError, Globals};
 use crate::clock;
-use crate::model::{Bound, NamedQuery, ParameterKind, Timestamp};
+use crate::model::{Bound, NamedQuery, ParameterKind, Timestamp, did_you_mean};
 use crate::query::ResultFormat;
 use crate::telemetry;
 
@@ -126,6 +127,7 @@ enum Question {
 /// # Errors
 /// Usage (64), configuration (78), a query that is refused or fails (1).
 pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
+    refuse_contradictions(args)?;
     let question = match (&args.name, &args.sql) {
         (None, None) => return describe::list(args.output),
         (Some(name), _) => {
@@ -133,6 +135,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
             if args.describe {
                 return describe::one(query, args.output);
             }
+            refuse_unknown_values(query, &args.value)?;
             Question::Named(bind(query, &args.parameters)?)
         }
         (None, Some(sql)) => Question::Sql(text(sql)?),
@@ -167,7 +170,31 @@ pub(in crate::cli) fn bind(query: &'static NamedQuery, given: &[String]) -> Resu
             return Err(CliError::Usage(format!("query {}: {name} is given twice", query.name)));
         }
     }
-    query.bind(&values, clock::now()).map_err(|error| CliError::Usage(error.to_string()))
+    let bound = query.bind(&values, clock::now()).map_err(|error| CliError::Usage(error.to_string()))?;
+    if let Some((from, until)) = range(&bound).filter(|(from, until)| from > until) {
+        return Err(CliError::Usage(format!("query {}: from ({from}) is after until ({until})", query.name)));
+    }
+    Ok(bound)
+}
+
+/// The span that is asked about, of a query that has one.
+fn range(bound: &Bound<'_>) -> Option<(Timestamp, Timestamp)> {
+    let moment = |wanted: &str| {
+        let (_, text) = bound.values.iter().find(|(name, _)| *name == wanted)?;
+        written(text)
+    };
+    moment("from").zip(moment("until"))
+}
+
+/// Columns that the query does not have.
+fn refuse_unknown_values(query: &NamedQuery, values: &[String]) -> Result<(), CliError> {
+    let names = || query.columns.iter().map(|column| column.name.as_str());
+    let Some(unknown) = values.iter().find(|value| names().all(|name| name != value.as_str())) else { return Ok(()) };
+    let hint = match did_you_mean(unknown, names()) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("its columns are: {}", names().collect::<Vec<_>>().join(", ")),
+    };
+    Err(CliError::Usage(format!("query {} has no column {unknown}; {hint}", query.name)))
 }
 
 /// Numbers of seconds and the like are times too; what is none of them is looked at by the query itself.
@@ -185,6 +212,18 @@ fn text(sql: &str) -> Result<String, CliError> {
     let stdin = std::io::Read::take(std::io::stdin(), crate::model::SQL_BYTES_MAX as u64 + 1);
     std::io::Read::read_to_string(&mut { stdin }, &mut text).context("cannot read standard input")?;
     Ok(text)
+}
+
+/// What clap cannot see: a list of queries has nothing to plot or to explain, and a plot has one form.
+fn refuse_contradictions(args: &Args) -> Result<(), CliError> {
+    let asks_nothing = args.name.is_none() && args.sql.is_none();
+    if asks_nothing && (args.explain || args.chart || args.out.is_some()) {
+        return Err(CliError::Usage("name a query, or give --sql: `floodmark query` lists them".to_owned()));
+    }
+    if args.chart && args.output != OutputForm::Table {
+        return Err(CliError::Usage("--chart is a plot for people: leave --output out, or --chart".to_owned()));
+    }
+    Ok(())
 }
 
 /// A terminal cannot show Parquet.

@@ -3,7 +3,7 @@
 //! A fast loop is plain by itself. A slow one, a restart every few minutes, is told from workers that are recycled and
 //! from maintenance: what restarts as often as ever, or at the same time as yesterday, is no loop.
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Span;
@@ -52,11 +52,21 @@ const QUIET_LIVES: DurationMs = 2;
 const DAILY_MS: DurationMs = 86_400_000;
 const DAILY_SLACK_MS: DurationMs = 1_200_000;
 
-/// The detector's state: sources whose slow loop was new when it began. All else is in the signal history.
+/// The detector's state: sources whose slow loop was new when it began, and what was usual before each loop. All else is
+/// in the signal history.
 #[derive(Debug)]
 pub struct RestartLoop {
     spec: RestartLoopSpec,
     slowly_looping: FxHashSet<Name>,
+    usual: FxHashMap<Name, Usual>,
+}
+
+/// Restarts before a loop began: later, those of the loop itself would be among them.
+#[derive(Debug, Clone, Copy)]
+struct Usual {
+    before: usize,
+    /// When the loop was found last.
+    found: Timestamp,
 }
 
 /// Restarts that are a loop.
@@ -75,7 +85,7 @@ impl RestartLoop {
     /// From its specification.
     #[must_use]
     pub fn new(spec: RestartLoopSpec) -> Self {
-        Self { spec, slowly_looping: FxHashSet::default() }
+        Self { spec, slowly_looping: FxHashSet::default(), usual: FxHashMap::default() }
     }
 
     /// Restarts near each other, or kills within an hour.
@@ -133,7 +143,7 @@ impl RestartLoop {
 
     fn finding(&mut self, name: Name, history: &SourceHistory, scene: &Scene<'_>) -> Option<Finding> {
         let source = scene.names.text(name);
-        let found = self.fast(source, history, scene).or_else(|| {
+        let mut found = self.fast(source, history, scene).or_else(|| {
             let slow = self.slow(name, source, history, scene);
             match &slow {
                 Some(_) => self.slowly_looping.insert(name),
@@ -141,7 +151,11 @@ impl RestartLoop {
             };
             slow
         })?;
-        Some(found.finding(source, history, scene.window.end))
+        let end = scene.window.end;
+        let usual = self.usual.entry(name).or_insert(Usual { before: found.before, found: end });
+        usual.found = end;
+        found.before = usual.before;
+        Some(found.finding(source, history, end))
     }
 }
 
@@ -258,6 +272,8 @@ fn without_rollouts(
 impl Detector for RestartLoop {
     fn observe(&mut self, scene: &Scene<'_>) -> Vec<Finding> {
         self.slowly_looping.retain(|name| scene.signals.get(*name).is_some());
+        let (end, kept_ms) = (scene.window.end, self.spec.within.as_millis());
+        self.usual.retain(|name, usual| scene.signals.get(*name).is_some() && end.since(usual.found) <= kept_ms);
         scene.sources.iter().filter_map(|(name, history)| self.finding(*name, history, scene)).collect()
     }
 }

@@ -28,6 +28,8 @@ const HISTORY_VALUES_MAX: usize = 4_096;
 const SURPRISE_USUAL: f64 = 1.0;
 /// Values until which there is no evidence, and from which on it counts in full.
 const WARM_UP_VALUES: (f64, f64) = (50.0, 150.0);
+/// So many values of a series are only learnt from: none of them can be an alert.
+pub const VALUES_LEARNT: usize = WARM_UP_VALUES.0 as usize + 1;
 /// Evidence that is scored 0.5: two statistics at one in 5,600, or five at one in 130.
 const EVIDENCE_HALF: f64 = 5.5;
 

@@ -45,6 +45,17 @@ fn a_loop_is_seen_in_every_way_of_telling() {
 }
 
 #[test]
+fn what_was_usual_before_a_loop_stays_so_while_it_lasts() {
+    let times: Vec<f64> = (0..20).map(|i| 600.0 + 90.0 * f64::from(i)).collect();
+    for way in ways() {
+        let outcome = told(&times, &way);
+        let of_the_loop = outcome.transitions.iter().filter(|one| one.alert == AlertName::RestartLoop);
+        let baselines: Vec<f64> = of_the_loop.map(|one| one.baseline).collect();
+        assert!(baselines.len() >= 2 && baselines.iter().all(|baseline| *baseline == 0.0), "{baselines:?}");
+    }
+}
+
+#[test]
 fn a_rolling_deploy_is_no_loop_and_one_container_among_many_is() {
     let deploy = |crashing: bool| {
         let mut log = Log::default();
