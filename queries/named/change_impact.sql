@@ -2,9 +2,10 @@
 -- owner: on-call
 -- budget: report
 -- What each change of the range was followed by: `window_minutes` before it beside as long after it, over the requests
--- of its service or client. `requests_per_subscription_ratio` far above 1 is a release whose clients ask more for the
--- same. Traffic of another hour of the day differs as well: take small windows, and look at `traffic_over_time` before
--- blaming a change. The minute of the change itself is in neither window.
+-- of its service or client. Windows end at `until` and where nothing is stored: both sides are told by the minute.
+-- `requests_per_subscription_ratio` far above 1 is a release whose clients ask more for the same. Traffic of another
+-- hour of the day differs as well: take small windows, and look at `traffic_over_time` before blaming a change. The
+-- minute of the change itself is in neither window.
 -- Cost: the days of the newest 50 changes (or `limit`) in the rollup.
 -- parameter from DateTime64(3, 'UTC') = now-7d: the beginning
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it
@@ -16,16 +17,18 @@
 -- column service text: the service or client
 -- column version text: what it became
 -- column title text: what was said of it
--- column requests_before requests: in the window before
--- column requests_after requests: in the window after
+-- column minutes_before 1: minutes of the window before that are stored
+-- column minutes_after 1: minutes of the window after that are stored and before `until`
+-- column requests_per_minute_before requests/min: in those before; absent without any
+-- column requests_per_minute_after requests/min: in those after; absent without any
 -- column failure_share_before ratio: 5xx and 429
 -- column failure_share_after ratio: 5xx and 429
 -- column p95_ms_before ms: 95 of 100 took at most so long; absent without requests
 -- column p95_ms_after ms: 95 of 100 took at most so long; absent without requests
 -- column attempts_per_request_before ratio: requests over first attempts
 -- column attempts_per_request_after ratio: requests over first attempts
--- column requests_per_subscription_before requests: of those that asked
--- column requests_per_subscription_after requests: of those that asked
+-- column requests_per_subscription_before requests/min: of each that asked
+-- column requests_per_subscription_after requests/min: of each that asked
 -- column requests_per_subscription_ratio ratio: after over before; absent without requests before
 WITH
     (counts, share) -> if(
@@ -35,11 +38,20 @@ WITH
                 arrayCumSum(mapValues(counts)))] + 1) / 8), 1)
     ) AS percentile_ms,
     toInt32(least(greatest({window_minutes:UInt32}, 1), 1440)) AS window,
+    (SELECT min(minute) FROM {database}.requests_by_minute) AS stored_from,
+    least(
+        (SELECT max(minute) + 60 FROM {database}.requests_by_minute),
+        toStartOfMinute(toDateTime({until:DateTime64(3, 'UTC')}, 'UTC') + 59)
+    ) AS stored_until,
     looked_at AS
     (
         SELECT
             timestamp AS at, toString(changes.kind) AS kind, toString(changes.service) AS name, version, title,
-            toStartOfMinute(toDateTime(timestamp, 'UTC')) AS change_minute
+            toStartOfMinute(toDateTime(timestamp, 'UTC')) AS change_minute,
+            toUInt32(greatest(0, dateDiff('minute', greatest(change_minute - toIntervalMinute(window), stored_from),
+                least(change_minute, stored_until)))) AS minutes_before,
+            toUInt32(greatest(0, dateDiff('minute', greatest(change_minute + 60, stored_from),
+                least(change_minute + toIntervalMinute(window + 1), stored_until)))) AS minutes_after
         FROM {database}.changes
         WHERE changes.timestamp >= {from:DateTime64(3, 'UTC')} AND changes.timestamp < {until:DateTime64(3, 'UTC')}
             AND (empty({service:String}) OR changes.service = {service:String})
@@ -51,6 +63,7 @@ WITH
         SELECT at, kind, name, version, title, place < 0 AS is_before, change_minute + toIntervalMinute(place) AS minute
         FROM looked_at
         ARRAY JOIN arrayFilter(place -> place != 0, range(-window, window + 1)) AS place
+        WHERE minute >= stored_from AND minute < stored_until
     ),
     traffic AS
     (
@@ -72,15 +85,19 @@ WITH
     )
 SELECT
     looked_at.at AS at, looked_at.kind AS kind, looked_at.name AS service, looked_at.version AS version,
-    any(looked_at.title) AS title, sumIf(requests, is_before) AS requests_before,
-    sumIf(requests, NOT is_before) AS requests_after,
-    round(sumIf(failures, is_before) / nullIf(requests_before, 0), 6) AS failure_share_before,
-    round(sumIf(failures, NOT is_before) / nullIf(requests_after, 0), 6) AS failure_share_after,
+    any(looked_at.title) AS title, any(looked_at.minutes_before) AS minutes_before,
+    any(looked_at.minutes_after) AS minutes_after,
+    round(sumIf(requests, is_before) / nullIf(minutes_before, 0), 3) AS requests_per_minute_before,
+    round(sumIf(requests, NOT is_before) / nullIf(minutes_after, 0), 3) AS requests_per_minute_after,
+    round(sumIf(failures, is_before) / nullIf(sumIf(requests, is_before), 0), 6) AS failure_share_before,
+    round(sumIf(failures, NOT is_before) / nullIf(sumIf(requests, NOT is_before), 0), 6) AS failure_share_after,
     maxIf(p95_ms, is_before) AS p95_ms_before, maxIf(p95_ms, NOT is_before) AS p95_ms_after,
     round(maxOrNullIf(attempts, is_before AND requests > 0), 3) AS attempts_per_request_before,
     round(maxOrNullIf(attempts, NOT is_before AND requests > 0), 3) AS attempts_per_request_after,
-    round(maxOrNullIf(by_subscription, is_before AND requests > 0), 2) AS requests_per_subscription_before,
-    round(maxOrNullIf(by_subscription, NOT is_before AND requests > 0), 2) AS requests_per_subscription_after,
+    round(maxOrNullIf(by_subscription, is_before AND requests > 0) / nullIf(minutes_before, 0), 4)
+        AS requests_per_subscription_before,
+    round(maxOrNullIf(by_subscription, NOT is_before AND requests > 0) / nullIf(minutes_after, 0), 4)
+        AS requests_per_subscription_after,
     round(requests_per_subscription_after / requests_per_subscription_before, 3) AS requests_per_subscription_ratio
 FROM looked_at
 LEFT JOIN traffic

@@ -1,9 +1,9 @@
 -- title: Customers on a client version
 -- owner: support
--- budget: interactive
+-- budget: report
 -- Whom to write to about a client version: who runs it, since when, how hard, and their share of its harm (repeats and
 -- failures). Start with the first rows; a version that is empty stands for clients that do not say.
--- Cost: the days of the range in the rollup; it is also what `floodmark incidents export --csv` is made of.
+-- Cost: the days of the range in the rollup.
 -- parameter client String: the client
 -- parameter client_version String = : only this version; empty for all
 -- parameter from DateTime64(3, 'UTC') = now-7d: the beginning

@@ -25,6 +25,8 @@
 -- column days_left d: until the limit is met, from `until`; absent where it is not, or not within ten years
 -- column limit_met_at time: when that is
 WITH
+    (SELECT throwIf({of:String} NOT IN ('memory', 'load'), 'of is memory or load')) AS is_refused,
+    toStartOfDay(toDateTime({until:DateTime64(3, 'UTC')}, 'UTC')) AS until_day,
     daily AS
     (
         SELECT
@@ -90,21 +92,29 @@ WITH
         FROM with_season
         GROUP BY subject
         HAVING days >= 3
+    ),
+    met AS
+    (
+        SELECT
+            *,
+            -- x counts from the midnight before `until`.
+            (known_limit / factor - trend.2) / trend.1
+                - dateDiff('millisecond', toDateTime64(until_day, 3, 'UTC'), {until:DateTime64(3, 'UTC')}) / 86400000
+                AS days_to_limit
+        FROM fitted
+        WHERE is_refused = 0
     )
 SELECT
     subject, unit, days, round(trend.1 * first_x + trend.2, 1) AS first_value,
     round(trend.1 * last_x + trend.2, 1) AS last_value,
     round(trend.1, 3) AS growth_per_day, round(factor, 4) AS weekday_factor, if(isNaN(r2), 1, round(r2, 4)) AS fit,
     known_limit AS limit_value, round(last_peak / known_limit, 4) AS used_share,
-    if(
-        trend.1 > 0 AND (known_limit / factor - trend.2) / trend.1 <= 3650,
-        round(greatest(0, (known_limit / factor - trend.2) / trend.1), 2), NULL
-    ) AS days_left,
+    if(trend.1 > 0 AND days_to_limit <= 3650, round(greatest(0, days_to_limit), 2), NULL) AS days_left,
     -- Both sides are computed whatever the condition is: without it a number beyond any calendar would fail.
     if(
         days_left IS NULL, NULL,
-        {until:DateTime64(3, 'UTC')} + toIntervalSecond(toUInt32(ifNull(days_left, 0) * 86400))
+        {until:DateTime64(3, 'UTC')} + toIntervalSecond(toUInt32(least(greatest(ifNull(days_to_limit, 0), 0), 3650) * 86400))
     ) AS limit_met_at
-FROM fitted
+FROM met
 ORDER BY days_left IS NULL, days_left, used_share DESC, subject
 LIMIT {limit:UInt32}

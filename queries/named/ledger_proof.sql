@@ -10,6 +10,7 @@
 -- when they were stored, and not for ranges older than the shortest retention of the raw tables (less an hour).
 -- Cost: four columns of each raw table are read once, and a bit of memory a row (a bitmap of offsets for each range);
 -- in the ledger about 50 bytes a range of the largest partition, and 100 bytes a range that raw rows are compared with.
+-- Groups and sorts above half a gigabyte go to disk: settings of its budget class.
 -- parameter topic String = : only this topic; empty for all
 -- parameter as_of DateTime64(3, 'UTC') = now-10s: raw rows are compared for ranges that were in the ledger by then, so that
 --     a range that is being written while this runs is no finding; by the server's clock
@@ -133,4 +134,3 @@ FROM
 )
 ORDER BY topic, epoch, partition, offset_start, kind
 LIMIT {limit:UInt32}
-SETTINGS max_bytes_before_external_group_by = 500000000, max_bytes_before_external_sort = 500000000

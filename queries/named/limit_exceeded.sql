@@ -20,7 +20,7 @@
 -- column over_share ratio: of its requests to the routes
 -- column first_over_at time: the first minute above
 -- column last_over_at time: the last one
-WITH splitByChar(',', replaceAll({routes:String}, ' ', '')) AS counted
+WITH arrayMap(name -> trim(name), splitByChar(',', {routes:String})) AS counted
 SELECT
     subscription, countIf(minute_requests > {limit_per_minute:UInt32}) AS minutes_over,
     max(minute_requests) AS peak_requests_per_minute,

@@ -9,7 +9,8 @@
 -- parameter bucket_s UInt32 = 0: width of a step, s, of at least a minute; 0 for about two hundred steps
 -- parameter source String = : only this source; empty for all
 -- parameter limit UInt32 = 10000: most rows
--- column time time: beginning of the step
+-- column time time: beginning of the step; that of the first may be before `from`, and then it is of what came from
+--     `from` on
 -- column source text: what uses it
 -- column memory_bytes bytes: on the average of the step
 -- column memory_bytes_max bytes: the most in the step

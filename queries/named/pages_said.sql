@@ -18,11 +18,10 @@
 -- column acknowledged_by text: who has taken it; empty for nobody
 -- column note text: what they said
 SELECT
-    toString(said_at) AS said_at, dedup_key, revision, toString(event) AS event, toString(severity) AS severity,
-    toString(reason) AS reason, title, toString(at) AS at, silenced_by, toString(acknowledged_by) AS acknowledged_by, note
+    said_at, dedup_key, revision, toString(event) AS event, toString(severity) AS severity,
+    toString(reason) AS reason, title, at, silenced_by, toString(acknowledged_by) AS acknowledged_by, note
 FROM {database}.pages FINAL
--- Qualified: the columns above have the names of their texts.
-WHERE pages.said_at >= {from:DateTime64(3, 'UTC')} AND pages.said_at < {until:DateTime64(3, 'UTC')}
+WHERE said_at >= {from:DateTime64(3, 'UTC')} AND said_at < {until:DateTime64(3, 'UTC')}
     AND (empty({key:String}) OR dedup_key = {key:String})
-ORDER BY pages.said_at DESC, dedup_key, revision DESC
+ORDER BY said_at DESC, dedup_key, revision DESC
 LIMIT {limit:UInt32}

@@ -9,7 +9,8 @@
 -- parameter bucket_s UInt32 = 0: width of a step, s, of at least a minute; 0 for about two hundred steps
 -- parameter source String = : only this pool; empty for all
 -- parameter limit UInt32 = 10000: most rows
--- column time time: beginning of the step
+-- column time time: beginning of the step; that of the first may be before `from`, and then it is of what came from
+--     `from` on
 -- column source text: the pool
 -- column size 1: places; absent where it is not said
 -- column in_use 1: the most that were taken; absent where it is not said

@@ -9,7 +9,8 @@
 -- parameter bucket_s UInt32 = 0: width of a step, s, of at least a minute; 0 for about two hundred steps
 -- parameter node String = : only this server; empty for all
 -- parameter limit UInt32 = 5000: most rows
--- column time time: beginning of the step
+-- column time time: beginning of the step; that of the first may be before `from`, and then it is of what came from
+--     `from` on
 -- column node text: the server
 -- column runs 1: queries that ended
 -- column failed 1: that failed

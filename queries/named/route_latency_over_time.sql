@@ -10,7 +10,8 @@
 -- parameter service String = : only this service; empty for all
 -- parameter route String = : only this route; empty for all
 -- parameter limit UInt32 = 10000: most rows
--- column time time: beginning of the step
+-- column time time: beginning of the step; that of the first may be before `from`, and then it is of what came from
+--     `from` on
 -- column service text: who answered
 -- column route text: the route
 -- column requests requests: how many in the step

@@ -3,4 +3,4 @@
 -- budget: interactive
 -- The server's clock. Ranges that are in the ledger by then have all their rows in the raw tables.
 -- column now time: by the server's clock
-SELECT toString(now64(3, 'UTC')) AS now
+SELECT now64(3, 'UTC') AS now

@@ -9,9 +9,10 @@
 -- parameter until DateTime64(3, 'UTC') = now: the end, itself not in it
 -- parameter bucket_s UInt32 = 0: width of a step, s, of at least a minute; 0 for about two hundred steps
 -- parameter limit UInt32 = 2000: most rows
--- column time time: beginning of the step
+-- column time time: beginning of the step; that of the first may be before `from`, and then it is of the minutes from
+--     `from` on
 -- column requests requests: how many in the step
--- column requests_per_second requests/s: on the average of the step
+-- column requests_per_second requests/s: on the average of the step's minutes that are in the range
 -- column failures requests: answered with 5xx or 429
 -- column failure_share ratio: of the requests
 -- column resends requests: not the first attempt
@@ -31,10 +32,13 @@ WITH
     toIntervalSecond(if({bucket_s:UInt32} > 0, greatest({bucket_s:UInt32}, 60),
         toUInt32(greatest(60,
             60 * ceil(dateDiff('second', {from:DateTime64(3, 'UTC')},
-                {until:DateTime64(3, 'UTC')}) / 12000))))) AS bucket
+                {until:DateTime64(3, 'UTC')}) / 12000))))) AS bucket,
+    -- Minutes of a step that are read: those that begin in the range.
+    dateDiff('second', toStartOfMinute(greatest(step, toDateTime({from:DateTime64(3, 'UTC')}, 'UTC')) + 59),
+        toStartOfMinute(least(step + bucket, toDateTime({until:DateTime64(3, 'UTC')}, 'UTC')) + 59)) AS covered_s
 SELECT
     toDateTime64(step, 3, 'UTC') AS time, sum(route_requests) AS requests,
-    round(requests / dateDiff('second', step, step + bucket), 4) AS requests_per_second,
+    round(requests / covered_s, 4) AS requests_per_second,
     sum(route_failures) AS failures, round(failures / greatest(requests, 1), 6) AS failure_share,
     sum(route_resends) AS resends,
     round(requests / greatest(requests - resends, 1), 3) AS attempts_per_request,

@@ -13,9 +13,10 @@
 -- parameter service String = : only this service; empty for all
 -- parameter route String = : only this route; empty for all
 -- parameter limit UInt32 = 2000: most rows
--- column time time: beginning of the step
+-- column time time: beginning of the step; that of the first may be before `from`, and then it is of the minutes from
+--     `from` on
 -- column requests requests: how many in the step
--- column requests_per_second requests/s: on the average of the step
+-- column requests_per_second requests/s: on the average of the step's minutes that are in the range
 -- column failures requests: answered with 5xx or 429
 -- column failure_share ratio: of the requests
 -- column resends requests: not the first attempt
@@ -34,10 +35,13 @@ WITH
         toUInt32(greatest(60,
             60 * ceil(dateDiff('second', {from:DateTime64(3, 'UTC')},
                 {until:DateTime64(3, 'UTC')}) / 12000))))) AS bucket,
-    toStartOfInterval(minute, bucket) AS step
+    toStartOfInterval(minute, bucket) AS step,
+    -- Its minutes that are read: those that begin in the range.
+    dateDiff('second', toStartOfMinute(greatest(step, toDateTime({from:DateTime64(3, 'UTC')}, 'UTC')) + 59),
+        toStartOfMinute(least(step + bucket, toDateTime({until:DateTime64(3, 'UTC')}, 'UTC')) + 59)) AS covered_s
 SELECT
     toDateTime64(step, 3, 'UTC') AS time, sum(requests_by_minute.requests) AS requests,
-    round(requests / dateDiff('second', step, step + bucket), 4) AS requests_per_second,
+    round(requests / covered_s, 4) AS requests_per_second,
     sum(requests_by_minute.failures) AS failures, round(failures / greatest(requests, 1), 6) AS failure_share,
     sum(requests_by_minute.resends) AS resends,
     round(requests / greatest(requests - resends, 1), 3) AS attempts_per_request,

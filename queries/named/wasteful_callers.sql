@@ -34,9 +34,9 @@
 -- column saved_share ratio: of what the pattern consists of
 -- column advice text: what to tell the customer
 WITH
-    splitByChar(',', replaceAll({search_routes:String}, ' ', '')) AS search_names,
-    splitByChar(',', replaceAll({start_routes:String}, ' ', '')) AS start_names,
-    splitByChar(',', replaceAll({create_routes:String}, ' ', '')) AS create_names,
+    arrayMap(name -> trim(name), splitByChar(',', {search_routes:String})) AS search_names,
+    arrayMap(name -> trim(name), splitByChar(',', {start_routes:String})) AS start_names,
+    arrayMap(name -> trim(name), splitByChar(',', {create_routes:String})) AS create_names,
     greatest({batch_size:UInt32}, 1) AS batch,
     greatest({uses_per_thing:UInt32}, 1) AS uses,
     usage AS
@@ -62,7 +62,8 @@ WITH
         SELECT subscription, sum(minute_creates) AS burst_creates, max(minute_creates) AS most, count() AS burst_minutes
         FROM
         (
-            SELECT subscription, minute, sum(requests) AS minute_creates
+            -- Repeats are another pattern.
+            SELECT subscription, minute, toUInt64(sum(requests) - sum(resends)) AS minute_creates
             FROM {database}.requests_by_minute
             WHERE toDate(minute) BETWEEN toDate({from:DateTime64(3, 'UTC')}, 'UTC')
                     AND toDate({until:DateTime64(3, 'UTC')}, 'UTC')

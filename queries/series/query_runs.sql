@@ -1,5 +1,5 @@
 -- A curve of ClickHouse queries that ended for each value of one dimension (`by`; empty: one curve for all), those with the
--- most queries first.
+-- most queries first. The rate of the last step is that of its part before `end`.
 WITH
     multiIf(
         {by:String} = 'fingerprint', fingerprint,
@@ -11,7 +11,7 @@ SELECT
     label,
     groupArray(at) AS ats,
     groupArray(multiIf(
-        {series:String} = 'queries_per_second', ended / {step:UInt32},
+        {series:String} = 'queries_per_second', ended / (least(at + {step:UInt32}, {end:UInt32}) - at),
         {series:String} = 'query_failure_ratio', failed / ended,
         {series:String} = 'query_memory_max_bytes', toFloat64(memory),
         {series:String} = 'query_duration_p95_milliseconds', p95,

@@ -1,5 +1,6 @@
 -- A curve of requests for each value of one dimension (`by`; empty: one curve for all), those with the most requests first.
--- A point stands for the `step` seconds from its time on; steps without requests have none. The rollup counts by minute.
+-- A point stands for the `step` seconds from its time on; steps without requests have none. The rollup counts by minute: a
+-- rate is that of the minutes that begin in the step and before `end`.
 WITH
     toUnixTimestamp(minute) AS seconds,
     multiIf(
@@ -9,20 +10,21 @@ WITH
         {by:String} = 'service', toString(service),
         {by:String} = 'caller', toString(caller),
         {by:String} = 'route', toString(route),
-        '') AS of
+        '') AS of,
+    60 * (intDiv(least(at + {step:UInt32}, {end:UInt32}) + 59, 60) - intDiv(at + 59, 60)) AS covered_s
 SELECT
     label,
     groupArray(at) AS ats,
     groupArray(multiIf(
-        {series:String} = 'requests_per_second', all_requests / {step:UInt32},
-        {series:String} = 'errors_per_second', all_failures / {step:UInt32},
+        {series:String} = 'requests_per_second', all_requests / covered_s,
+        {series:String} = 'errors_per_second', all_failures / covered_s,
         {series:String} = 'error_ratio', all_failures / all_requests,
         {series:String} = 'server_error_ratio', all_server_errors / all_requests,
         {series:String} = 'retry_ratio', all_resends / all_requests,
         -- A request whose first attempt was in the step before has none here.
         {series:String} = 'attempts_per_request', all_requests / greatest(1, toInt64(all_requests) - toInt64(all_resends)),
-        {series:String} = 'request_bytes_per_second', all_request_bytes / {step:UInt32},
-        {series:String} = 'response_bytes_per_second', all_response_bytes / {step:UInt32},
+        {series:String} = 'request_bytes_per_second', all_request_bytes / covered_s,
+        {series:String} = 'response_bytes_per_second', all_response_bytes / covered_s,
         nan)) AS values
 FROM
 (

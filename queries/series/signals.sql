@@ -1,9 +1,9 @@
 -- A curve of the metric `metric` for each source: of a gauge its mean in each step, of a counter (`…_total`) what it went up
--- by, a second. A counter that begins anew counts from 0.
+-- by, a second of the step before `end`. A counter that begins anew counts from 0.
 SELECT
     label,
     groupArray(at) AS ats,
-    groupArray(if(endsWith({metric:String}, '_total'), risen / {step:UInt32}, mean)) AS values
+    groupArray(if(endsWith({metric:String}, '_total'), risen / (least(at + {step:UInt32}, {end:UInt32}) - at), mean)) AS values
 FROM
 (
     SELECT

@@ -55,9 +55,9 @@ const LIMITS: [(u32, &str); 8] = [
     (396, "its answer is larger than it may be"),
 ];
 /// Codes whose words tell of the text alone, never of a row.
-const ABOUT_THE_TEXT: [u32; 12] = [36, 42, 43, 46, 47, 60, 62, 63, 81, 115, 207, 215];
+const ABOUT_THE_TEXT: [u32; 13] = [36, 42, 43, 46, 47, 60, 62, 63, 81, 115, 164, 207, 215];
 /// Codes that say that something is wrong with the server or with our user.
-const NOT_THE_TEXT: [u32; 10] = [164, 192, 193, 194, 202, 209, 210, 236, 452, 516];
+const NOT_THE_TEXT: [u32; 9] = [192, 193, 194, 202, 209, 210, 236, 452, 516];
 
 impl QueryError {
     /// From what ClickHouse said. `is_restricted`: whoever asks may not see rows of others, and the words of an exception may
@@ -121,7 +121,9 @@ mod tests {
     #[test]
     fn limits_and_failures_of_the_server_are_told_apart() {
         assert!(matches!(error(241, "", false), QueryError::Limit { .. }));
-        assert!(matches!(error(164, "", false), QueryError::Storage(_)));
+        assert!(matches!(error(202, "", false), QueryError::Storage(_)));
+        // A text that sets what it may not: the server is well.
+        assert!(matches!(error(164, "", false), QueryError::Sql { .. }));
         assert_eq!(error(159, "", false).number(), Some(159));
     }
 }

@@ -41,7 +41,7 @@ impl Value {
 }
 
 impl ClickHouse {
-    /// Runs a named query and reads its rows by column name.
+    /// Runs a named query without limits and reads its rows by column name.
     ///
     /// # Errors
     /// See [`StoreError`]; [`StoreError::Protocol`] when `values` are not the query's parameters, or a row does not
@@ -54,7 +54,7 @@ impl ClickHouse {
         check(query, &values)?;
         let values: Vec<(&str, String)> = values.into_iter().map(|(name, value)| (name, value.into_text())).collect();
         let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        self.fetch(query.sql, &values).await
+        self.with_settings(&query.budget.limits().spill_settings()).fetch(query.sql, &values).await
     }
 
     /// Runs a named query within the limits of its budget class, and reads its rows by column name. A client that is

@@ -44,6 +44,7 @@ mod limits;
 mod limits_gateways;
 mod nab_scorer;
 mod named_queries;
+mod named_query_edges;
 mod named_query_numbers;
 mod notify;
 mod open_incidents;

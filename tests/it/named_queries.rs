@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use floodmark::model::{NamedQuery, Unit};
+use floodmark::model::{Bound, NamedQuery, Unit};
 use floodmark::store::{Writer, migrate};
 use serde_json::{Map, Value};
 
@@ -67,10 +67,14 @@ pub async fn seeded() -> TestDatabase {
 
 /// The rows of a query, asked at the end of the day.
 pub async fn ask(database: &TestDatabase, name: &str, given: &[(&str, &str)]) -> Vec<Row> {
+    database.reader.ask_bound(&bind(name, given)).await.unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// A query with what it is asked for; the end of the day is `now`.
+pub fn bind(name: &str, given: &[(&str, &str)]) -> Bound<'static> {
     let query = NamedQuery::find(name).unwrap_or_else(|| panic!("no query {name}"));
     let given: BTreeMap<String, String> = given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    let bound = query.bind(&given, END).unwrap();
-    database.reader.ask_bound(&bound).await.unwrap_or_else(|error| panic!("{name}: {error}"))
+    query.bind(&given, END).unwrap()
 }
 
 /// Whether a value is one of a column of `unit`.
@@ -79,7 +83,7 @@ fn fits(value: &Value, unit: Unit) -> bool {
         Value::Null => true,
         Value::Number(_) => unit.is_number(),
         Value::String(text) if unit == Unit::Json => serde_json::from_str::<Value>(text).is_ok() || text.is_empty(),
-        Value::String(text) if unit == Unit::Time => text.parse::<jiff::Timestamp>().is_ok() || text.contains(' '),
+        Value::String(text) if unit == Unit::Time => text.parse::<jiff::Timestamp>().is_ok(),
         Value::String(_) => unit == Unit::Text,
         _ => false,
     }
@@ -190,7 +194,13 @@ async fn hostile_texts_are_data() {
                 let required = query.parameters.iter().filter(|other| other.default.is_none());
                 given
                     .extend(required.filter(|other| other.name != parameter.name).map(|o| (o.name.as_str(), "sub-01")));
-                let rows = ask(&database, query.name, &given).await;
+                let asked = database.reader.ask_bound::<Row>(&bind(query.name, &given)).await;
+                if (query.name, parameter.name.as_str()) == ("growth_forecast", "of") {
+                    // One of two words, and nothing else.
+                    assert!(asked.is_err(), "{text:?}");
+                    continue;
+                }
+                let rows = asked.unwrap_or_else(|error| panic!("{} with {text:?}: {error}", query.name));
                 let is_list = parameter.name.ends_with("_routes");
                 assert!(rows.is_empty() || is_list, "{} with {} = {text:?}: {rows:?}", query.name, parameter.name);
             }

@@ -172,7 +172,7 @@ async fn a_change_is_held_against_what_came_before() {
     let rows = ask(&database, "change_impact", &[]).await;
     let services: Vec<&str> = rows.iter().map(|row| text(row, "service")).collect();
     assert_eq!(services, ["billing", "kameleo-cli", "api"], "newest first, those without traffic too");
-    assert_eq!((rows[0]["requests_before"].as_u64(), rows[0]["p95_ms_after"].is_null()), (Some(0), true));
+    assert_eq!((rows[0]["requests_per_minute_before"].as_f64(), rows[0]["p95_ms_after"].is_null()), (Some(0.0), true));
     let release = &rows[1];
     let side = |from: Timestamp, until: Timestamp| {
         let within = |request: &&Request| request.timestamp >= from && request.timestamp < until;
@@ -188,10 +188,11 @@ async fn a_change_is_held_against_what_came_before() {
     let failed = |side: &[&Request]| side.iter().filter(|request| request.failed()).count() as f64;
     let (all_before, all_after) =
         (before.len() + inner(before_from, RELEASE), after.len() + inner(RELEASE.plus(MINUTE_MS), after_until));
-    assert_eq!(release["requests_before"], all_before);
-    assert_eq!(release["requests_after"], all_after);
+    assert_eq!((release["minutes_before"].as_u64(), release["minutes_after"].as_u64()), (Some(60), Some(60)));
+    assert!(close(number(release, "requests_per_minute_before"), all_before as f64 / 60.0));
+    assert!(close(number(release, "requests_per_minute_after"), all_after as f64 / 60.0));
     assert!(close(number(release, "failure_share_after"), failed(&after) / all_after as f64));
-    assert!(close(number(release, "requests_per_subscription_after"), all_after as f64 / 40.0));
+    assert!(close(number(release, "requests_per_subscription_after"), all_after as f64 / 40.0 / 60.0));
     assert!(number(release, "attempts_per_request_after") > 1.3 * number(release, "attempts_per_request_before"));
     assert!(number(release, "p95_ms_after") > 1.9 * number(release, "p95_ms_before"));
 }
@@ -243,8 +244,9 @@ async fn growth_meets_its_limit_when_the_line_does() {
     assert_eq!((leaks["days"].as_u64(), leaks["limit_value"].as_f64()), (Some(21), Some(2e9)));
     assert!(close(number(leaks, "growth_per_day"), 2e7), "{leaks:?}");
     // Yesterday's peak was 1.59 GB; 20 MB a day leave 20.5 days from its noon.
-    let left = (2e9 - 1.59e9) / 2e7 - 0.5 - 13.0 / 24.0 + 13.0 / 24.0;
-    assert!((number(leaks, "days_left") - left).abs() < 1.0, "{leaks:?} {left}");
+    let left = (2e9 - 1.59e9) / 2e7 - 0.5 - 13.0 / 24.0;
+    assert_eq!(time(&leaks["limit_met_at"]).to_string(), "2026-03-21T00:00:00Z");
+    assert!((number(leaks, "days_left") - left).abs() < 0.01, "{leaks:?} {left}");
     assert!(steady["days_left"].is_null() && steady["limit_met_at"].is_null(), "{steady:?}");
     let given = [("subject", "container/api-2"), ("capacity", "1000000000")];
     assert_eq!(number(&ask(&database, "growth_forecast", &given).await[0], "used_share"), 0.5);

@@ -26,6 +26,8 @@ pub struct BudgetLimits {
     pub result_bytes: u64,
     /// Threads of the server: two leave some to storage on a small machine.
     pub threads: u64,
+    /// Groups and sorts that grow beyond this go on on the server's disk, bytes; 0: never.
+    pub spill_bytes: u64,
 }
 
 impl BudgetClass {
@@ -60,6 +62,7 @@ impl BudgetClass {
                 result_rows: 100_000,
                 result_bytes: 64 << 20,
                 threads: 2,
+                spill_bytes: 0,
             },
             Self::Report => BudgetLimits {
                 time_s: 60,
@@ -68,6 +71,7 @@ impl BudgetClass {
                 result_rows: 1_000_000,
                 result_bytes: 256 << 20,
                 threads: 2,
+                spill_bytes: 0,
             },
             Self::Maintenance => BudgetLimits {
                 time_s: 300,
@@ -76,6 +80,7 @@ impl BudgetClass {
                 result_rows: 2_000_000,
                 result_bytes: 1 << 30,
                 threads: 2,
+                spill_bytes: 500_000_000,
             },
         }
     }
@@ -85,7 +90,7 @@ impl BudgetLimits {
     /// The limits as settings of ClickHouse, name and value. What goes beyond them fails; half an answer is none.
     #[must_use]
     pub fn settings(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut settings = vec![
             ("max_execution_time", self.time_s.to_string()),
             ("timeout_overflow_mode", "throw".to_owned()),
             ("max_memory_usage", self.memory_bytes.to_string()),
@@ -97,6 +102,32 @@ impl BudgetLimits {
             ("max_threads", self.threads.to_string()),
             // Whoever has gone reads no answer.
             ("cancel_http_readonly_queries_on_client_close", "1".to_owned()),
-        ]
+        ];
+        settings.extend(self.spill_settings());
+        settings
+    }
+
+    /// Those of them that change how a query is done, not how far: where it may run without limits, it is asked with these.
+    #[must_use]
+    pub fn spill_settings(&self) -> Vec<(&'static str, String)> {
+        if self.spill_bytes == 0 {
+            return Vec::new();
+        }
+        let bytes = self.spill_bytes.to_string();
+        vec![("max_bytes_before_external_group_by", bytes.clone()), ("max_bytes_before_external_sort", bytes)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proofs_over_whole_tables_may_go_to_disk_and_nothing_else_does() {
+        let spills = |class: BudgetClass| {
+            let settings = class.limits().settings();
+            settings.into_iter().filter(|(name, _)| name.starts_with("max_bytes_before_external_")).count()
+        };
+        assert_eq!(BudgetClass::ALL.map(spills), [0, 0, 2]);
     }
 }
