@@ -1,5 +1,8 @@
 //! An answer, passed on as it comes: what is asked for faster than it is read waits in ClickHouse. Dropped before its end,
 //! the connection closes, and ClickHouse ends the query.
+//!
+//! A task of its own passes it on: a reader who takes his time is not asked to look at the clock, so that he holds neither
+//! the query nor its place beyond the deadline.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Sleep;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 
 use super::error::QueryError;
 use super::format::ResultFormat;
@@ -20,7 +23,7 @@ use crate::store::{ByteStream, StoreError};
 #[error("the answer broke off: {0}")]
 pub struct AnswerBroken(String);
 
-/// What is held while an answer is read.
+/// What is held while an answer is made.
 #[derive(Debug)]
 pub(super) enum Held {
     /// A place at the gate.
@@ -35,18 +38,13 @@ pub(super) enum Held {
 #[derive(Debug)]
 pub struct Answer {
     format: ResultFormat,
-    first: Option<Bytes>,
-    stream: Option<ByteStream>,
-    held: Option<Held>,
-    deadline: Pin<Box<Sleep>>,
-    timeout: Duration,
-    is_restricted: bool,
+    pieces: mpsc::Receiver<Result<Bytes, AnswerBroken>>,
     /// One turn later than it came: in between, what came before is written.
     broken: Option<AnswerBroken>,
 }
 
 impl Answer {
-    /// Waits for the first piece.
+    /// Waits for the first piece. The rest comes until `timeout` from now, however slowly it is read.
     pub(super) async fn begin(
         mut stream: ByteStream,
         format: ResultFormat,
@@ -54,23 +52,26 @@ impl Answer {
         timeout: Duration,
         is_restricted: bool,
     ) -> Result<Self, QueryError> {
-        let mut deadline = Box::pin(tokio::time::sleep(timeout));
-        let first = tokio::select! {
-            first = stream.next() => first,
-            () = &mut deadline => Err(StoreError::TimedOut(timeout)),
+        let deadline = Instant::now() + timeout;
+        let first = match tokio::time::timeout_at(deadline, stream.next()).await {
+            Ok(first) => first,
+            Err(_) => Err(StoreError::TimedOut(timeout)),
         };
         let first = first.map_err(|error| {
             let error = QueryError::from_store(error, is_restricted);
             held.end(error.number());
             error
         })?;
-        let stream = first.is_some().then_some(stream);
-        let mut answer =
-            Self { format, first, stream, held: Some(held), deadline, timeout, is_restricted, broken: None };
-        if answer.stream.is_none() {
-            answer.end(None);
+        // One piece waits for the reader, no more: the others wait in ClickHouse.
+        let (sender, pieces) = mpsc::channel(1);
+        match first {
+            Some(first) => {
+                let source = Source { stream, held, deadline, timeout, is_restricted };
+                tokio::spawn(source.pass_on(first, sender));
+            }
+            None => held.end(None),
         }
-        Ok(answer)
+        Ok(Self { format, pieces, broken: None })
     }
 
     /// How it is written.
@@ -90,22 +91,6 @@ impl Answer {
         }
         Ok(bytes)
     }
-
-    fn end(&mut self, number: Option<u32>) {
-        self.stream = None;
-        if let Some(mut held) = self.held.take() {
-            held.end(number);
-        }
-    }
-
-    fn fail(&mut self, error: StoreError, context: &Context<'_>) -> Poll<Option<Result<Bytes, AnswerBroken>>> {
-        let error = QueryError::from_store(error, self.is_restricted);
-        tracing::info!(%error, "an answer broke off");
-        self.end(error.number());
-        self.broken = Some(AnswerBroken(error.to_string()));
-        context.waker().wake_by_ref();
-        Poll::Pending
-    }
 }
 
 impl Held {
@@ -116,6 +101,55 @@ impl Held {
     }
 }
 
+/// Where the pieces come from, and what it takes as long as they come.
+#[derive(Debug)]
+struct Source {
+    stream: ByteStream,
+    held: Held,
+    deadline: Instant,
+    timeout: Duration,
+    is_restricted: bool,
+}
+
+impl Source {
+    /// Until the end, the deadline, or the reader's leaving, which drops the receiver.
+    async fn pass_on(mut self, first: Bytes, sender: mpsc::Sender<Result<Bytes, AnswerBroken>>) {
+        let outcome = tokio::select! {
+            outcome = pieces(&mut self.stream, first, &sender) => outcome,
+            () = tokio::time::sleep_until(self.deadline) => Err(StoreError::TimedOut(self.timeout)),
+            // Not an end of its own: the place sees that whoever asked has left.
+            () = sender.closed() => return,
+        };
+        let Err(error) = outcome else {
+            self.held.end(None);
+            return;
+        };
+        let error = QueryError::from_store(error, self.is_restricted);
+        tracing::info!(%error, "an answer broke off");
+        self.held.end(error.number());
+        // Before the reader hears of it: he may take long to come there.
+        drop(self);
+        // Whoever has left needs no error.
+        let _ = sender.send(Err(AnswerBroken(error.to_string()))).await;
+    }
+}
+
+/// Passes on what comes, piece by piece. Of a reader that has left the caller hears otherwise.
+async fn pieces(
+    stream: &mut ByteStream,
+    first: Bytes,
+    sender: &mpsc::Sender<Result<Bytes, AnswerBroken>>,
+) -> Result<(), StoreError> {
+    let mut next = Some(first);
+    while let Some(piece) = next {
+        if sender.send(Ok(piece)).await.is_err() {
+            return std::future::pending().await;
+        }
+        next = stream.next().await?;
+    }
+    Ok(())
+}
+
 impl Stream for Answer {
     type Item = Result<Bytes, AnswerBroken>;
 
@@ -123,22 +157,13 @@ impl Stream for Answer {
         if let Some(broken) = self.broken.take() {
             return Poll::Ready(Some(Err(broken)));
         }
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(first)));
-        }
-        let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
-        match stream.poll_next(context) {
-            Poll::Ready(Ok(Some(piece))) => Poll::Ready(Some(Ok(piece))),
-            Poll::Ready(Ok(None)) => {
-                self.end(None);
-                Poll::Ready(None)
+        match self.pieces.poll_recv(context) {
+            Poll::Ready(Some(Err(broken))) => {
+                self.broken = Some(broken);
+                context.waker().wake_by_ref();
+                Poll::Pending
             }
-            Poll::Ready(Err(error)) => self.fail(error, context),
-            Poll::Pending if self.deadline.as_mut().poll(context).is_ready() => {
-                let timeout = self.timeout;
-                self.fail(StoreError::TimedOut(timeout), context)
-            }
-            Poll::Pending => Poll::Pending,
+            other => other,
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use floodmark::config::ByteCount;
+use floodmark::config::{ByteCount, Span};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::support::questions::{Questions, problem};
 use crate::support::service::until;
@@ -237,6 +239,55 @@ async fn an_answer_that_breaks_never_looks_whole() {
     }
     let (code, body) = questions.refusal("analyst", "SELECT throwIf(number = 3, 'three') FROM numbers(10)").await;
     assert!(code == "bad_query" && body["detail"].as_str().unwrap().contains("three"), "{body}");
+}
+
+/// The status line of an answer over `stream`, and whatever came with it.
+async fn begun(address: &str, sql: &str, version: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!("POST /api/v1/sql {version}\r\nhost: {address}\r\nauthorization: Bearer analyst\r\n");
+    let request = format!("{head}accept: application/x-ndjson\r\ncontent-length: {}\r\n\r\n{sql}", sql.len());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = [0; 4096];
+    let count = stream.read(&mut bytes).await.unwrap();
+    (stream, String::from_utf8_lossy(&bytes[..count]).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_readers_hold_no_place_beyond_the_deadline() {
+    let questions = Questions::start(|setup| {
+        let query = &mut setup.config.query;
+        (query.result_rows_max, query.read_rows_max) = (1 << 50, 1 << 50);
+        (query.result_bytes_max, query.read_bytes_max) = (ByteCount::mib(1 << 30), ByteCount::mib(1 << 30));
+        (query.at_once_max, query.at_once_per_token_max) = (4, 4);
+        (query.timeout, query.wait_max) = (Span::from_secs(2), Span::from_secs(25));
+    })
+    .await;
+    let url = questions.service.url("");
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let streaming = "SELECT number, toString(number) FROM numbers(100000000000)";
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let (mut stream, head) = begun(address, streaming, "HTTP/1.1").await;
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+        let reader = tokio::spawn(async move {
+            let mut bytes = [0; 4096];
+            while tokio::time::timeout(Duration::from_secs(1), &mut stopped).await.is_err() {
+                assert!(stream.read(&mut bytes).await.unwrap() > 0, "what came before the deadline is there");
+            }
+            stream
+        });
+        slow.push((stop, reader));
+    }
+    let fifth = questions.rows("acme", "SELECT 1 AS a");
+    assert_eq!(tokio::time::timeout(Duration::from_secs(20), fifth).await.expect("a place is free").len(), 1);
+    for (stop, reader) in slow {
+        stop.send(()).unwrap();
+        let (mut stream, mut rest) = (reader.await.unwrap(), Vec::new());
+        // Reset or closed: no end of the answer either way.
+        let _ = stream.read_to_end(&mut rest).await;
+        assert!(!rest.ends_with(b"0\r\n\r\n"), "it looks whole");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
