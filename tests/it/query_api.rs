@@ -188,6 +188,12 @@ async fn what_is_no_question_or_goes_wrong_is_a_problem_that_says_so() {
     assert_eq!(questions.rows("analyst", other).await, [json!({"d": questions.database.name})]);
     let with = "WITH own AS (SELECT 1 AS a) SELECT a FROM own UNION ALL SELECT toUInt8(number) FROM numbers(1)";
     assert_eq!(questions.rows("analyst", with).await.len(), 2);
+    for (token, table) in [("analyst", "numbers"), ("analyst", "numbers_mt"), ("acme", "numbers"), ("acme", "one")] {
+        let sql = format!("SELECT count() AS n FROM (SELECT 1 FROM system.{table} LIMIT 1)");
+        assert_eq!(questions.rows(token, &sql).await, [json!({"n": 1})], "{token}: {table}");
+    }
+    let (code, body) = questions.refusal("analyst", "SELECT * FROM system.zeros LIMIT 1").await;
+    assert_eq!(code, "query_refused", "{body}");
     let (code, body) = problem(questions.sql("reader", "SELECT 1").await).await;
     assert!(code == "forbidden" && body["detail"].as_str().unwrap().contains("scope query"), "{body}");
     let bare = questions.service.post("/api/v1/sql").body("SELECT 1").send().await.unwrap();
