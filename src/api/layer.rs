@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
@@ -37,6 +37,8 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Longest request id taken over from the client.
 const REQUEST_ID_BYTES_MAX: usize = 64;
+/// Longest error of the framework that is passed on.
+const FRAMEWORK_WORDS_BYTES_MAX: usize = 4 * 1024;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// State of the layer.
@@ -127,7 +129,53 @@ pub(super) async fn around(State(guard): State<Arc<Guard>>, request: Request, ne
     response
 }
 
+/// The answer, and every error in the form that whoever asked reads.
 async fn answer(guard: &Guard, request: Request, next: Next) -> Response {
+    let is_person = console::is_for_people(request.uri().path(), request.headers());
+    let has_body = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let mut response = match refused_version(&request) {
+        Some(problem) => problem.into_response(),
+        None => bounded_answer(guard, request, next).await,
+    };
+    if let Some(problem) = said_by_the_framework(&mut response, has_body).await {
+        response.extensions_mut().insert(problem);
+    }
+    if is_person && let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        return console::in_place_of_page(problem, response);
+    }
+    response
+}
+
+/// In HTTP/1.0 the end of a connection is the end of an answer: rows that break off in the middle would look whole.
+fn refused_version(request: &Request) -> Option<Problem> {
+    let path = request.uri().path();
+    let is_old = matches!(request.version(), Version::HTTP_09 | Version::HTTP_10);
+    let streams = queries::asks_clickhouse(path) && !path.ends_with("/query_range");
+    let detail = "rows are answered over HTTP/1.1: over HTTP/1.0 nobody sees whether an answer is whole";
+    (is_old && streams).then(|| Problem::new(ProblemCode::HttpVersion, detail))
+}
+
+/// The problem in an error whose words are those of the framework: a body that is too large, a field that is not there.
+async fn said_by_the_framework(response: &mut Response, has_body: bool) -> Option<Problem> {
+    let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_text = content_type.is_some_and(|value| value.starts_with("text/plain"));
+    if !response.status().is_client_error() || !is_text || response.extensions().get::<Problem>().is_some() {
+        return None;
+    }
+    let code = match response.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ProblemCode::TooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ProblemCode::UnsupportedMediaType,
+        _ if has_body => ProblemCode::BadBody,
+        _ => ProblemCode::BadParameter,
+    };
+    let body = std::mem::take(response.body_mut());
+    // Longer than any sentence of the framework; what does not come is not told.
+    let words = axum::body::to_bytes(body, FRAMEWORK_WORDS_BYTES_MAX).await.unwrap_or_default();
+    *response.status_mut() = code.status();
+    Some(Problem::new(code, String::from_utf8_lossy(&words)))
+}
+
+async fn bounded_answer(guard: &Guard, request: Request, next: Next) -> Response {
     let bound = guard.bound(&request);
     let Ok(_permit) = bound.permits.try_acquire() else {
         return Problem::new(ProblemCode::Overloaded, "too many requests are being answered, try again later")

@@ -33,6 +33,8 @@ pub enum ProblemCode {
     TooLarge,
     /// The body's type or encoding is not one that is read.
     UnsupportedMediaType,
+    /// The version of HTTP cannot carry the answer.
+    HttpVersion,
     /// The request came under a name that is not this host's.
     Misdirected,
     /// None of the types that are taken can be answered with.
@@ -57,7 +59,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every class.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::BadParameter,
@@ -69,6 +71,7 @@ impl ProblemCode {
         Self::NothingAccepted,
         Self::TooLarge,
         Self::UnsupportedMediaType,
+        Self::HttpVersion,
         Self::Misdirected,
         Self::NotAcceptable,
         Self::BadQuery,
@@ -96,6 +99,7 @@ impl ProblemCode {
             Self::NothingAccepted => "nothing_accepted",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::HttpVersion => "http_version",
             Self::Misdirected => "misdirected",
             Self::NotAcceptable => "not_acceptable",
             Self::BadQuery => "bad_query",
@@ -123,6 +127,7 @@ impl ProblemCode {
             Self::NothingAccepted | Self::RulesRefused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::HttpVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::NotPossible => StatusCode::CONFLICT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,

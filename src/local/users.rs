@@ -73,15 +73,17 @@ impl Users {
         // 2, not 1: readers may set limits of their own for a query, but never write.
         xml.push_str("<reader><readonly>2</readonly></reader>\n</profiles>\n<quotas><default/></quotas>\n<users>\n");
         user(&mut xml, "default", "<password></password>", "default", &own_session);
+        // Tables that hold nothing; `system.one` and the catalogue are everybody's anyway.
+        let asked = [read.as_str(), "GRANT SELECT ON system.numbers", "GRANT SELECT ON system.numbers_mt"];
         for (credentials, profile, grants) in [
-            (&self.admin, "default", "GRANT ALL ON *.* WITH GRANT OPTION"),
-            (&self.writer, "default", write.as_str()),
-            (&self.reader, "reader", read.as_str()),
-            (&self.desk, "default", read.as_str()),
+            (&self.admin, "default", &["GRANT ALL ON *.* WITH GRANT OPTION"][..]),
+            (&self.writer, "default", &[write.as_str()]),
+            (&self.reader, "reader", &[read.as_str()]),
+            (&self.desk, "default", &asked),
         ] {
             let hash = hex(&Sha256::digest(&credentials.password));
             let password = format!("<password_sha256_hex>{hash}</password_sha256_hex>");
-            user(&mut xml, credentials.user, &password, profile, &[grants]);
+            user(&mut xml, credentials.user, &password, profile, grants);
         }
         xml.push_str("</users>\n</clickhouse>\n");
         xml

@@ -55,7 +55,7 @@ const LIMITS: [(u32, &str); 8] = [
     (396, "its answer is larger than it may be"),
 ];
 /// Codes whose words tell of the text alone, never of a row.
-const ABOUT_THE_TEXT: [u32; 13] = [36, 42, 43, 46, 47, 60, 62, 63, 81, 115, 164, 207, 215];
+const ABOUT_THE_TEXT: [u32; 17] = [20, 36, 42, 43, 46, 47, 60, 62, 63, 81, 115, 141, 164, 181, 207, 215, 497];
 /// Codes that say that something is wrong with the server or with our user.
 const NOT_THE_TEXT: [u32; 9] = [192, 193, 194, 202, 209, 210, 236, 452, 516];
 
@@ -116,6 +116,9 @@ mod tests {
         );
         let text = "Code: 47. DB::Exception: Unknown identifier `x`. (version 26.7)";
         assert_eq!(error(47, text, true).to_string(), "clickhouse: Unknown identifier `x`.");
+        for number in [20, 141, 181, 497] {
+            assert_eq!(error(number, text, true).to_string(), "clickhouse: Unknown identifier `x`.", "{number}");
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub const TABLES: [Table; 11] = [
 ];
 
 /// Tables of `system` that everybody may read: they hold nothing.
-pub(super) const SYSTEM_FOR_ALL: [&str; 4] = ["system.one", "system.numbers", "system.numbers_mt", "system.zeros"];
+pub(super) const SYSTEM_FOR_ALL: [&str; 3] = ["system.one", "system.numbers", "system.numbers_mt"];
 /// And those that say what tables there are: rows of our database only, and for those who see all of it.
 pub(super) const SYSTEM_CATALOGUE: [&str; 2] = ["system.columns", "system.tables"];
 

@@ -188,6 +188,12 @@ async fn what_is_no_question_or_goes_wrong_is_a_problem_that_says_so() {
     assert_eq!(questions.rows("analyst", other).await, [json!({"d": questions.database.name})]);
     let with = "WITH own AS (SELECT 1 AS a) SELECT a FROM own UNION ALL SELECT toUInt8(number) FROM numbers(1)";
     assert_eq!(questions.rows("analyst", with).await.len(), 2);
+    for (token, table) in [("analyst", "numbers"), ("analyst", "numbers_mt"), ("acme", "numbers"), ("acme", "one")] {
+        let sql = format!("SELECT count() AS n FROM (SELECT 1 FROM system.{table} LIMIT 1)");
+        assert_eq!(questions.rows(token, &sql).await, [json!({"n": 1})], "{token}: {table}");
+    }
+    let (code, body) = questions.refusal("analyst", "SELECT * FROM system.zeros LIMIT 1").await;
+    assert_eq!(code, "query_refused", "{body}");
     let (code, body) = problem(questions.sql("reader", "SELECT 1").await).await;
     assert!(code == "forbidden" && body["detail"].as_str().unwrap().contains("scope query"), "{body}");
     let bare = questions.service.post("/api/v1/sql").body("SELECT 1").send().await.unwrap();
@@ -287,6 +293,47 @@ async fn slow_readers_hold_no_place_beyond_the_deadline() {
         // Reset or closed: no end of the answer either way.
         let _ = stream.read_to_end(&mut rest).await;
         assert!(!rest.ends_with(b"0\r\n\r\n"), "it looks whole");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_http_version_without_an_end_of_answers_gets_no_rows() {
+    let questions = Questions::start(|_| {}).await;
+    let url = questions.service.url("");
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let (mut stream, mut answer) = begun(address, "SELECT 1 AS a", "HTTP/1.0").await;
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.0 505") && answer.contains("\"http_version\""), "{answer}");
+    let (_, answer) = begun(address, "SELECT 1 AS a", "HTTP/1.1").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_before_it_is_read_is_a_problem_and_for_people_a_page() {
+    let questions = Questions::start(|setup| setup.config.http.tokens.clear()).await;
+    let large = questions.service.post("/api/v1/sql").body("x".repeat(512 * 1024 + 1));
+    let (code, body) = problem(large.send().await.unwrap()).await;
+    assert_eq!((code.as_str(), body["status"].as_u64()), ("too_large", Some(413)));
+    let page = async |request: reqwest::RequestBuilder, status: u16| {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status);
+        assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+        assert!(response.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
+        let text = response.text().await.unwrap();
+        assert!(text.contains("Back to the overview"), "{text}");
+    };
+    let form = |body: String| {
+        let request = questions.service.post("/sql").header("content-type", "application/x-www-form-urlencoded");
+        request.body(body)
+    };
+    page(form(format!("sql={}", "x".repeat(70_000))), 413).await;
+    page(questions.service.post("/sql").body("sql=1"), 415).await;
+    let get = |path: &str| questions.service.client().get(questions.service.url(path));
+    page(get("/logout"), 405).await;
+    page(get("/subscription?name=a&name=b"), 400).await;
+    page(get("/nowhere").header("accept", "text/html,*/*;q=0.8"), 404).await;
+    for request in [get("/nowhere"), get("/api/v1/nowhere").header("accept", "text/html")] {
+        assert_eq!(problem(request.send().await.unwrap()).await.0, "not_found");
     }
 }
 

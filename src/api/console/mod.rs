@@ -45,17 +45,28 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, header};
 use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use tokio::sync::{Semaphore, watch};
 
+use super::problem::Problem;
 use super::{ApiState, LimitsState, PagingState, Readiness, Tokens, View};
 use crate::guard::proxy::GuardView;
 use crate::query::QueryDesk;
+use refusal::Refusal;
 use session::Sessions;
 
 /// Longest form: words of a person.
 const FORM_BYTES_MAX: usize = 64 * 1024;
+
+/// What the paths of pages begin with.
+const PAGES: [&str; 11] =
+    ["", "alerts", "incidents", "subscription", "queries", "sql", "guard", "limits", "login", "logout", "console"];
+
+/// And those of what only programs ask.
+const MACHINES: [&str; 6] = ["api", "v1", "-", "livez", "readyz", "metrics"];
 
 /// Limits that are tried at once: each reads much.
 const TRIALS_MAX: usize = 1;
@@ -141,6 +152,29 @@ pub(super) fn router(state: &ApiState) -> Router {
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(axum::middleware::from_fn(headers::protect))
         .with_state(state)
+}
+
+/// Whether an error at this path is read by a person: at a page, or at nothing with a browser.
+pub(super) fn is_for_people(path: &str, headers: &HeaderMap) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    if PAGES.contains(&first) {
+        return true;
+    }
+    let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    !MACHINES.contains(&first) && accepted.any(|value| value.contains("text/html"))
+}
+
+/// What a person is told of a problem. Headers of `response` say more of it and stay.
+pub(super) fn in_place_of_page(problem: Problem, response: Response) -> Response {
+    let mut page = Refusal::from(problem).into_response();
+    let (parts, _) = response.into_parts();
+    for (name, value) in &parts.headers {
+        if ![header::CONTENT_TYPE, header::CONTENT_LENGTH].contains(name) {
+            page.headers_mut().append(name, value.clone());
+        }
+    }
+    headers::add(&mut page);
+    page
 }
 
 /// Whether answers to this path come from ClickHouse and not from memory.

@@ -1,7 +1,7 @@
 //! Functions: which reach beyond the tables, and which take a table's name.
 
 /// Table functions that make rows and read nothing.
-const TABLE_FUNCTIONS: [&str; 6] = ["numbers", "numbers_mt", "zeros", "generateseries", "generate_series", "values"];
+const TABLE_FUNCTIONS: [&str; 5] = ["numbers", "numbers_mt", "generateseries", "generate_series", "values"];
 /// Functions that read files, dictionaries, models, the server or the request, or that only wait.
 const REFUSED: [&str; 42] = [
     "file",

@@ -49,7 +49,7 @@ pub enum FenceError {
     #[error("the function {0} cannot be used here: it reads what is not in our tables, or does something else")]
     Function(String),
     /// A table function that reads something.
-    #[error("the table function {0} cannot be used here; numbers, zeros, generateSeries and values can")]
+    #[error("the table function {0} cannot be used here; numbers, generateSeries and values can")]
     TableFunction(String),
     /// A table that is not ours.
     #[error("the table {0} cannot be read here")]
@@ -75,7 +75,10 @@ impl FenceError {
         match self {
             Self::Table(_) => {
                 let names: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
-                format!("These tables can: {}; and of system: one, numbers, tables, columns.", names.join(", "))
+                format!(
+                    "These tables can: {}; and of system: one, numbers, numbers_mt, tables, columns.",
+                    names.join(", ")
+                )
             }
             Self::NotYours(_) => {
                 let names: Vec<&str> =
