@@ -40,7 +40,7 @@ async fn an_open_incident_is_in_history_and_its_storm_is_not_taken_for_calm() {
     })
     .await;
     let open = service.json("/api/v1/incidents").await["incidents"][0]["incident"].as_str().unwrap().to_owned();
-    let between = "/api/v1/queries/incidents_between?from=2026-03-09T10:10:00Z&until=2026-03-09T10:15:00Z";
+    let between = "/api/v1/queries/incidents_between/results?from=2026-03-09T10:10:00Z&until=2026-03-09T10:15:00Z";
     let (status, body) = service.get(between).await;
     assert!(status == 200 && body.contains(&open), "{status} {body}");
 
