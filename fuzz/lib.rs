@@ -4,10 +4,12 @@
 //! linked to a sanitizer half way, and take minutes to build.
 
 #[path = "../src/config/mod.rs"]
+#[expect(unused_imports, reason = "the rest of the crate, which uses them, is not here")]
 pub mod config;
 #[path = "../src/decode/mod.rs"]
 pub mod decode;
 #[path = "../src/model/mod.rs"]
+#[expect(unused_imports, reason = "the rest of the crate, which uses them, is not here")]
 pub mod model;
 
 use config::{DecodeConfig, Format};
