@@ -117,9 +117,12 @@ async fn a_named_query_answers_in_every_form() {
         assert!(bytes.starts_with(begins), "{form}: {:?}", &bytes[..20]);
         assert!(form != "parquet" || bytes.ends_with(b"PAR1"));
     }
+    // Nothing was stored in the last hours: there is nothing to plot, and that is no mistake. A column that is none is one.
+    let nothing = setup.output(&["query", "traffic_over_time", "--chart", "--value", "requests"]).await;
+    assert!(nothing.status.success() && stderr(&nothing).contains("no rows"), "{}", stderr(&nothing));
     let missing = setup.output(&["query", "traffic_over_time", "--chart", "--value", "requets"]).await;
-    // Nothing was stored in the last hours: there is nothing to plot, and that is no mistake.
-    assert!(missing.status.success() && stderr(&missing).contains("no rows"), "{}", stderr(&missing));
+    assert_eq!(missing.status.code(), Some(64), "{}", stderr(&missing));
+    assert!(stderr(&missing).contains("did you mean requests?"), "{}", stderr(&missing));
 }
 
 #[tokio::test]
