@@ -88,7 +88,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     }
 }
 
-fn open(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
+/// A file of lines; `-` is standard input.
+pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
     const BUFFER_BYTES: usize = 1 << 18;
     if path.as_os_str() == "-" {
         return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, std::io::stdin())));

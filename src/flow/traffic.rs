@@ -22,14 +22,7 @@ pub const TOPS_MAX: usize = 10;
 const NAMES_MAX: usize = 100_000;
 
 /// The dimensions of requests. Of those who ask, requests at the edge are counted; of the inside, all.
-const DIMENSIONS: [Dimension; 6] = [
-    Dimension::Subscription,
-    Dimension::Client,
-    Dimension::ClientVersion,
-    Dimension::Service,
-    Dimension::Caller,
-    Dimension::Route,
-];
+const DIMENSIONS: [Dimension; 6] = Dimension::OF_REQUESTS;
 
 /// Counts of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

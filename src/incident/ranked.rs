@@ -17,14 +17,7 @@ pub struct Counted {
 /// Causes looked for; each takes a search.
 const CAUSES_MAX: usize = 3;
 /// Dimensions a cause can name, the likeliest first: they end up in a [`Cause`] sorted anyway.
-const SEARCHED: [Dimension; 6] = [
-    Dimension::Subscription,
-    Dimension::Client,
-    Dimension::ClientVersion,
-    Dimension::Service,
-    Dimension::Caller,
-    Dimension::Route,
-];
+const SEARCHED: [Dimension; 6] = Dimension::OF_REQUESTS;
 const _: () = assert!(SEARCHED.len() <= DIMENSIONS_MAX);
 
 /// The ranked causes of bad ones: every one is one too many. Empty when nothing stands out, or when there are more

@@ -76,6 +76,10 @@ pub enum Dimension {
 }
 
 impl Dimension {
+    /// Those of a request.
+    pub const OF_REQUESTS: [Self; 6] =
+        [Self::Subscription, Self::Client, Self::ClientVersion, Self::Service, Self::Caller, Self::Route];
+
     /// Every dimension, in the order of declaration.
     pub const ALL: [Self; 13] = [
         Self::Subscription,

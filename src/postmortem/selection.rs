@@ -4,14 +4,7 @@ use super::IncidentRecord;
 use crate::model::{Dimension, DurationMs, Request, Timestamp};
 
 /// Dimensions of a cause that the stored requests know.
-const KNOWN: [Dimension; 6] = [
-    Dimension::Subscription,
-    Dimension::Client,
-    Dimension::ClientVersion,
-    Dimension::Service,
-    Dimension::Caller,
-    Dimension::Route,
-];
+const KNOWN: [Dimension; 6] = Dimension::OF_REQUESTS;
 const MINUTE_MS: DurationMs = 60_000;
 /// Buckets of a stretch at most: a longer one has wider buckets.
 const BUCKETS_MAX: i64 = 1_440;

@@ -58,9 +58,8 @@ impl Answer {
             Err(_) => Err(StoreError::TimedOut(timeout)),
         };
         let first = first.map_err(|error| {
-            let error = QueryError::from_store(error, is_restricted);
-            held.end(error.number());
-            error
+            held.end(Some(&error));
+            QueryError::from_store(error, is_restricted)
         })?;
         // One piece waits for the reader, no more: the others wait in ClickHouse.
         let (sender, pieces) = mpsc::channel(1);
@@ -94,9 +93,9 @@ impl Answer {
 }
 
 impl Held {
-    fn end(&mut self, number: Option<u32>) {
+    fn end(&mut self, error: Option<&StoreError>) {
         if let Self::Place(place) = self {
-            place.end(number);
+            place.end(error);
         }
     }
 }
@@ -124,9 +123,9 @@ impl Source {
             self.held.end(None);
             return;
         };
+        self.held.end(Some(&error));
         let error = QueryError::from_store(error, self.is_restricted);
         tracing::info!(%error, "an answer broke off");
-        self.held.end(error.number());
         // Before the reader hears of it: he may take long to come there.
         drop(self);
         // Whoever has left needs no error.

@@ -76,17 +76,6 @@ impl QueryError {
         };
         Self::Sql { number, message }
     }
-
-    /// ClickHouse's code, if it was ClickHouse.
-    #[must_use]
-    pub fn number(&self) -> Option<u32> {
-        match self {
-            Self::Sql { number, .. }
-            | Self::Limit { number, .. }
-            | Self::Storage(StoreError::Refused { number, .. }) => Some(*number),
-            _ => None,
-        }
-    }
 }
 
 /// The message without code and version, on one line, cut where it becomes long.
@@ -127,6 +116,5 @@ mod tests {
         assert!(matches!(error(202, "", false), QueryError::Storage(_)));
         // A text that sets what it may not: the server is well.
         assert!(matches!(error(164, "", false), QueryError::Sql { .. }));
-        assert_eq!(error(159, "", false).number(), Some(159));
     }
 }

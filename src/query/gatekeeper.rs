@@ -16,6 +16,8 @@ use crate::guard::gate::{
     Ask, BeforeEstimate, DEFAULT_CLASS, Ended, Gate, GateInput, GateOutput, QueryNumber, Refusal,
 };
 use crate::guard::policy::{ClassPolicy, GuardPolicy};
+use crate::model::Timestamp;
+use crate::store::StoreError;
 
 /// How often one who waits has the gate look at the time.
 const TICK: Duration = Duration::from_millis(250);
@@ -48,6 +50,7 @@ pub(super) struct Place {
     number: QueryNumber,
     token: Arc<str>,
     verdict: Option<oneshot::Receiver<Verdict>>,
+    admitted_at: Option<Timestamp>,
     ended: Option<Ended>,
 }
 
@@ -87,7 +90,7 @@ impl Gatekeeper {
         inner.waiting.insert(number, sender);
         apply(&mut inner, GateInput::Ask(ask));
         let token = Arc::clone(token);
-        Ok(Place { keeper: Arc::clone(self), number, token, verdict: Some(receiver), ended: None })
+        Ok(Place { keeper: Arc::clone(self), number, token, verdict: Some(receiver), admitted_at: None, ended: None })
     }
 }
 
@@ -143,7 +146,10 @@ impl Place {
         let Some(mut receiver) = self.verdict.take() else { return Ok(Vec::new()) };
         loop {
             match tokio::time::timeout(TICK, &mut receiver).await {
-                Ok(Ok(verdict)) => return verdict,
+                Ok(Ok(verdict)) => {
+                    self.admitted_at = verdict.is_ok().then(clock::now);
+                    return verdict;
+                }
                 // The gate answers everybody whom it does not forget.
                 Ok(Err(_)) => return Ok(Vec::new()),
                 Err(_) => apply(&mut self.keeper.lock(), GateInput::Tick),
@@ -151,9 +157,17 @@ impl Place {
         }
     }
 
-    /// The question has ended by itself.
-    pub(super) fn end(&mut self, exception_code: Option<u32>) {
-        self.ended = Some(Ended { exception_code, ..Ended::default() });
+    /// The question has ended by itself: well, or with `error`, for which it is charged where it is its own fault.
+    pub(super) fn end(&mut self, error: Option<&StoreError>) {
+        let (exception_code, exception) = match error {
+            None => (None, None),
+            Some(StoreError::Refused { number, message }) => (Some(*number), Some(message.clone())),
+            // Nobody reads the rest, so that ClickHouse cancels it.
+            Some(_) => (Some(CANCELLED), None),
+        };
+        let ran_ms = self.admitted_at.map_or(0, |at| clock::now().since(at));
+        let duration_ms = u64::try_from(ran_ms).unwrap_or(0);
+        self.ended = Some(Ended { exception_code, exception, duration_ms, ..Ended::default() });
     }
 }
 
@@ -250,5 +264,25 @@ mod tests {
             drop(running);
         }
         assert!(keeper.ask(&other, ask(1)).unwrap().verdict().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_dies_of_its_own_memory_again_and_again_is_refused_and_a_victim_is_not() {
+        let died = |message: &str| StoreError::Refused { number: 241, message: message.to_owned() };
+        let own = died("Query memory limit exceeded: would use 2.00 GiB");
+        let others = died("(total) memory limit exceeded: would use 20.00 GiB");
+        for (error, is_refused) in [(own, true), (others, false)] {
+            let keeper = keeper(&QueryConfig::default());
+            let token: Arc<str> = "a".into();
+            let mut refusals = 0;
+            for _ in 0..8 {
+                let mut place = keeper.ask(&token, ask(1)).unwrap();
+                match place.verdict().await {
+                    Ok(_) => place.end(Some(&error)),
+                    Err(_) => refusals += 1,
+                }
+            }
+            assert_eq!(refusals > 0, is_refused, "{error}: {refusals}");
+        }
     }
 }

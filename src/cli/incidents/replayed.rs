@@ -1,14 +1,13 @@
 //! Incidents of a replay: what it printed, and the log that it read.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::cli::replay::open;
 use crate::cli::{CliError, Globals};
 use crate::config::Format;
 use crate::decode::Decoder;
@@ -22,7 +21,6 @@ const LINE_BYTES_MAX: usize = 16 << 20;
 const INCIDENTS_MAX: usize = 10_000;
 /// What alerts said, at most: all of a file.
 const ALERTS_MAX: usize = 200_000;
-const BUFFER_BYTES: usize = 1 << 18;
 
 /// What a replay printed.
 #[derive(Debug, Default)]
@@ -116,15 +114,4 @@ fn count(dossier: &Dossier, log: &[PathBuf], format: Format, globals: &Globals) 
         .map(|path| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()))
         .collect();
     Ok(History { source: format!("the log {}", names.join(", ")), points, customers, further_customers })
-}
-
-fn open(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
-    if path.as_os_str() == "-" {
-        return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, std::io::stdin())));
-    }
-    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        return Err(CliError::Usage(format!("{} is a directory; name its files", path.display())));
-    }
-    Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, file)))
 }

@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 
 use super::describe::written;
 use super::row::Row;
-use super::{Args, OutputForm, Question, chart, range, shown};
+use super::{Args, OutputForm, Question, chart, shown};
 use crate::query::{Answer, AnswerBroken};
 
 /// Rows that a table shows, or a plot takes: more is not read by people, and not held by us.
@@ -55,7 +55,7 @@ pub(super) async fn write(
 /// Of which span there are no rows.
 fn asked(question: &Question) -> String {
     let Question::Named(bound) = question else { return String::new() };
-    range(bound).map(|(from, until)| format!(" from {from} until {until}")).unwrap_or_default()
+    bound.range().map(|(from, until)| format!(" from {from} until {until}")).unwrap_or_default()
 }
 
 async fn next<S>(answer: &mut S) -> anyhow::Result<Option<bytes::Bytes>>

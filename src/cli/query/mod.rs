@@ -20,7 +20,6 @@ use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 
 use super::attribute::when::epoch_ms;
-use super::moment::written;
 use super::{CliError, Globals};
 use crate::clock;
 use crate::model::{Bound, NamedQuery, ParameterKind, Timestamp, did_you_mean};
@@ -170,20 +169,7 @@ pub(in crate::cli) fn bind(query: &'static NamedQuery, given: &[String]) -> Resu
             return Err(CliError::Usage(format!("query {}: {name} is given twice", query.name)));
         }
     }
-    let bound = query.bind(&values, clock::now()).map_err(|error| CliError::Usage(error.to_string()))?;
-    if let Some((from, until)) = range(&bound).filter(|(from, until)| from > until) {
-        return Err(CliError::Usage(format!("query {}: from ({from}) is after until ({until})", query.name)));
-    }
-    Ok(bound)
-}
-
-/// The span that is asked about, of a query that has one.
-fn range(bound: &Bound<'_>) -> Option<(Timestamp, Timestamp)> {
-    let moment = |wanted: &str| {
-        let (_, text) = bound.values.iter().find(|(name, _)| *name == wanted)?;
-        written(text)
-    };
-    moment("from").zip(moment("until"))
+    query.bind(&values, clock::now()).map_err(|error| CliError::Usage(error.to_string()))
 }
 
 /// Columns that the query does not have.

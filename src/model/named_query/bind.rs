@@ -24,6 +24,14 @@ impl Bound<'_> {
     pub fn value(&self, name: &str) -> Option<&str> {
         self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
+
+    /// The span that is asked about, of a query that has one: its parameters `from` and `until`.
+    #[must_use]
+    pub fn range(&self) -> Option<(Timestamp, Timestamp)> {
+        // Both are written out: `now` is nowhere in them.
+        let at = |name: &str| moment(self.value(name)?, Timestamp::MAX);
+        at("from").zip(at("until"))
+    }
 }
 
 /// Values that do not fit the query's parameters.
@@ -69,11 +77,12 @@ impl NamedQuery {
                 Err(what) => problems.push(BindProblem { parameter: name.clone(), what }),
             }
         }
-        if problems.is_empty() {
-            Ok(Bound { query: self, values })
-        } else {
-            Err(BindError { query: self.name, problems })
+        let bound = Bound { query: self, values };
+        if let Some((from, until)) = bound.range().filter(|(from, until)| from > until) {
+            let what = format!("({from}) is after until ({until})");
+            problems.push(BindProblem { parameter: "from".to_owned(), what });
         }
+        if problems.is_empty() { Ok(bound) } else { Err(BindError { query: self.name, problems }) }
     }
 
     fn unknown(&self, name: &str) -> String {
@@ -156,6 +165,15 @@ mod tests {
         assert_eq!(bound.value("from"), Some("2026-03-01 09:15:05.007"));
         assert_eq!(bound.value("until"), Some("2026-03-01 10:15:05.007"));
         assert_eq!(bound.value("service"), Some("'; DROP TABLE x --\0\u{202e}"));
+    }
+
+    #[test]
+    fn a_span_that_ends_before_it_begins_is_refused() {
+        let error = query().bind(&given(&[("from", "now-1h"), ("until", "now-2h")]), now()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("from (2026-03-01T09:15:05.007Z) is after until (2026-03-01T08:15:05.007Z)"), "{text}");
+        let bound = query().bind(&given(&[("from", "now-1h"), ("until", "now-1h")]), now()).unwrap();
+        assert_eq!(bound.range().map(|(from, until)| until.since(from)), Some(0));
     }
 
     #[test]
