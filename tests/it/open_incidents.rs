@@ -13,6 +13,8 @@ const STORED: &str = "
     SELECT incident, toString(severity) AS severity, toUnixTimestamp64Milli(ended_at) AS ended_ms
     FROM {database}.incidents FINAL ORDER BY incident";
 
+const STORED_REQUESTS: &str = "SELECT toUInt32(count()) AS requests FROM {database}.requests";
+
 /// Incident, severity, and when it ended (0: it is open).
 fn rows(incidents: &[Value]) -> Vec<(String, String, i64)> {
     let row = |one: &Value| {
@@ -31,7 +33,16 @@ async fn an_open_incident_is_in_history_and_its_storm_is_not_taken_for_calm() {
     let (broker, database) = (TestBroker::start(2).await, fresh_database().await);
     let setup = Setup::new(Some(&broker.kafka)).with_database(&database);
     let service = Service::start(&setup).await;
+    // The tables are there.
+    service.until_ready("ok", "ok").await;
+    let log = setup.stdout(&[&STORM[..], &["--duration", IN_THE_STORM]].concat()).await;
+    let requests = log.lines().filter(|line| line.contains(r#""type":"request""#)).count();
     setup.stdout(&[&STORM[..], &["--duration", IN_THE_STORM, "--to", "kafka"]].concat()).await;
+    until("the whole log is stored", async || {
+        let count = database.reader.fetch::<Value>(STORED_REQUESTS, &[]).await.unwrap();
+        (count[0]["requests"] == requests).then_some(())
+    })
+    .await;
     until("history says of incidents what the service says", async || {
         let live = rows(service.json("/api/v1/incidents").await["incidents"].as_array().unwrap());
         let stored = rows(&database.reader.fetch::<Value>(STORED, &[]).await.unwrap());
