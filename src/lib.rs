@@ -35,6 +35,7 @@ pub mod replay;
 pub mod rule_tests;
 pub mod shutdown;
 pub mod sim;
+pub mod status;
 pub mod store;
 pub mod telemetry;
 mod xml_text;

@@ -21,6 +21,7 @@ mod probe_checks;
 mod probes;
 mod query;
 mod secret;
+mod status;
 mod store;
 mod units;
 
@@ -48,6 +49,7 @@ pub use probes::{
 };
 pub use query::{QUERY_SECONDS_MAX, QueryConfig};
 pub use secret::{Secret, SecretFileError};
+pub use status::{AutoPublish, ComponentConfig, StatusConfig, SubscriberConfig, ThresholdConfig};
 pub use store::{RetentionConfig, StoreConfig};
 pub use units::{ByteCount, Span};
 
@@ -83,6 +85,8 @@ pub struct Config {
     pub guard: GuardConfig,
     /// Questions over HTTP.
     pub query: QueryConfig,
+    /// The public status page. Absent: there is none.
+    pub status: Option<StatusConfig>,
 }
 
 impl Config {

@@ -1,0 +1,23 @@
+//! What the public is told: components with states that are measured, incidents that people word, feeds and a page made
+//! of both. Pure but for what is said so below.
+//!
+//! Closed windows of event time become counts by component, counts a state, states uptime. Incidents are drafted from states
+//! and published by people or by policy. What is public at a moment is a [`Board`]; everything that is served is made of one
+//! ([`render`]).
+//!
+//! No name from an event is ever in a board: components are named by the configuration, words are those of templates here or
+//! of a person, and a person's are looked through for names.
+
+mod board;
+mod change;
+mod component_state;
+pub mod render;
+#[cfg(test)]
+mod samples;
+
+pub use board::{
+    Authority, Board, ComponentView, DAYS_SHOWN, DayView, Freshness, IncidentUpdate, LatencyPoint, Maintenance,
+    PageInfo, PublicIncident,
+};
+pub use change::{ComponentChange, Figures};
+pub use component_state::{ComponentState, Impact, IncidentStatus};
