@@ -29,6 +29,7 @@ use crate::api::{
 use crate::clock;
 use crate::config::{Config, KafkaConfig, TopicsConfig};
 use crate::ingest::{IngestStatus, KafkaIngest, Lanes, StorageLanes};
+use crate::listener::tls_acceptor;
 use crate::metrics::Metrics;
 use crate::model::Output;
 use crate::pipeline::Settings;
@@ -78,7 +79,7 @@ impl App {
             .await
             .with_context(|| format!("cannot listen on {} (http.listen)", config.http.listen))?;
         let http = listener.local_addr()?;
-        let tls = config.http.tls.as_ref().map(api::tls_acceptor).transpose()?;
+        let tls = config.http.tls.as_ref().map(|tls| tls_acceptor("http.tls", tls)).transpose()?;
         let storage = Storage::start(config, &mut tasks, &metrics).await?;
 
         let (view_sender, view) = watch::channel(Arc::new(View::default()));
