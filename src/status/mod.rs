@@ -11,6 +11,11 @@
 mod board;
 mod change;
 mod component_state;
+mod history;
+mod level;
+mod machine;
+mod measured;
+mod meter;
 pub mod render;
 #[cfg(test)]
 mod samples;
@@ -22,4 +27,6 @@ pub use board::{
 };
 pub use change::{ComponentChange, Figures};
 pub use component_state::{ComponentState, Impact, IncidentStatus};
+pub use measured::{Measured, MeasuredState, Overlay};
+pub use meter::{ComponentCounts, Meter, StatusWindow};
 pub use uptime::StateSpan;
