@@ -11,9 +11,14 @@
 mod board;
 mod change;
 mod component_state;
+pub mod incidents;
+mod public_text;
 pub mod render;
 #[cfg(test)]
 mod samples;
+pub mod schedule;
+mod statements;
+pub mod words;
 
 pub use board::{
     Authority, Board, ComponentView, DAYS_SHOWN, DayView, Freshness, IncidentUpdate, LatencyPoint, Maintenance,
@@ -21,3 +26,5 @@ pub use board::{
 };
 pub use change::{ComponentChange, Figures};
 pub use component_state::{ComponentState, Impact, IncidentStatus};
+pub use public_text::{PublicName, PublicText};
+pub use statements::{ACTS_MAX, Act, KEY_BYTES_MAX, KEYS_MAX, Statements, WHO_BYTES_MAX};
