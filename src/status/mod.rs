@@ -17,7 +17,7 @@ mod samples;
 
 pub use board::{
     Authority, Board, ComponentView, DAYS_SHOWN, DayView, Freshness, IncidentUpdate, LatencyPoint, Maintenance,
-    PageInfo, PublicIncident,
+    MaintenanceStage, PageInfo, PublicIncident,
 };
 pub use change::{ComponentChange, Figures};
 pub use component_state::{ComponentState, Impact, IncidentStatus};
