@@ -59,6 +59,14 @@ impl Default for StatusConfig {
     }
 }
 
+impl StatusConfig {
+    /// The components: those configured, or one of all requests from outside.
+    #[must_use]
+    pub fn components_in_force(&self) -> Vec<ComponentConfig> {
+        if self.components.is_empty() { vec![ComponentConfig::whole()] } else { self.components.clone() }
+    }
+}
+
 /// Part of the platform. Requests from outside (without `caller`) are counted in it when their service is one of
 /// `services`, where there are any, and their route one of `routes`, where there are any.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -113,6 +121,32 @@ pub struct ComponentConfig {
     /// It must be in that state for this long.
     #[serde(default = "default_auto_publish_after")]
     pub auto_publish_after: Span,
+}
+
+impl ComponentConfig {
+    /// A component of all requests from outside, everything else as by default.
+    #[must_use]
+    pub fn whole() -> Self {
+        Self {
+            id: "api".to_owned(),
+            name: "API".to_owned(),
+            description: None,
+            group: None,
+            services: Vec::new(),
+            routes: Vec::new(),
+            slow_from: None,
+            availability: None,
+            degraded: ThresholdConfig::degraded(),
+            partial: ThresholdConfig::partial(),
+            major: ThresholdConfig::major(),
+            requests_min: default_requests_min(),
+            worse_after: default_worse_after(),
+            better_after: default_better_after(),
+            silent_after: default_silent_after(),
+            auto_publish: AutoPublish::Never,
+            auto_publish_after: default_auto_publish_after(),
+        }
+    }
 }
 
 /// A state begins where either share is reached.

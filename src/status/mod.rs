@@ -11,9 +11,15 @@
 mod board;
 mod change;
 mod component_state;
+mod history;
+mod level;
+mod machine;
+mod measured;
+mod meter;
 pub mod render;
 #[cfg(test)]
 mod samples;
+pub mod uptime;
 
 pub use board::{
     Authority, Board, ComponentView, DAYS_SHOWN, DayView, Freshness, IncidentUpdate, LatencyPoint, Maintenance,
@@ -21,3 +27,6 @@ pub use board::{
 };
 pub use change::{ComponentChange, Figures};
 pub use component_state::{ComponentState, Impact, IncidentStatus};
+pub use measured::{Measured, MeasuredState, Overlay};
+pub use meter::{ComponentCounts, Meter, StatusWindow};
+pub use uptime::StateSpan;
