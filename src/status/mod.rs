@@ -28,7 +28,7 @@ pub mod words;
 
 pub use board::{
     Authority, Board, ComponentView, DAYS_SHOWN, DayView, Freshness, IncidentUpdate, LatencyPoint, Maintenance,
-    PageInfo, PublicIncident,
+    MaintenanceStage, PageInfo, PublicIncident,
 };
 pub use change::{ComponentChange, Figures};
 pub use component_state::{ComponentState, Impact, IncidentStatus};
