@@ -1,5 +1,7 @@
 //! A board as the public gets it: files, the same whether they are served or exported. Pure.
 
+mod page;
+
 use super::Board;
 
 /// A file of the public site.
@@ -15,6 +17,6 @@ pub struct PublicFile {
 
 /// Everything that is public: the page, a page an incident, the API, feeds, badges.
 #[must_use]
-pub fn public_files(_board: &Board) -> Vec<PublicFile> {
-    Vec::new()
+pub fn public_files(board: &Board) -> Vec<PublicFile> {
+    page::files(board)
 }
