@@ -35,7 +35,6 @@ mod handlers;
 mod intake;
 mod layer;
 mod limits;
-mod listener;
 pub mod openapi;
 mod origin;
 mod problem;
@@ -43,7 +42,6 @@ mod queries;
 mod query;
 mod readiness;
 mod reload;
-mod transport;
 mod view;
 
 pub use alerts_pages::{PagingRequest, PagingState};
@@ -55,7 +53,6 @@ pub use intake::{IngestState, RecordRejection};
 pub use limits::LimitsState;
 pub use readiness::{Component, ComponentReport, ComponentStatus, Health, Overall, Readiness};
 pub use reload::{RELOADS_BOUND, ReloadDesk, ReloadError, ReloadRequest};
-pub use transport::{TlsError, tls_acceptor};
 pub use view::{ALERTS_MAX, Counts, INCIDENTS_ENDED_MAX, INCIDENTS_OPEN_MAX, View};
 
 use std::sync::Arc;
@@ -71,9 +68,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::config::Scope;
+use crate::listener::{BoundedListener, ConnectionTimes};
 use crate::metrics::Metrics;
 use crate::query::QueryDesk;
-use listener::{BoundedListener, ConnectionTimes};
 
 /// Connections at a time: scrapers, probes and people; 512 leave the process's other descriptors alone.
 const CONNECTIONS_MAX: usize = 512;

@@ -21,7 +21,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-use crate::alert::notify::{self, Notifier, Pace, Surroundings, event_stream};
+use crate::alert::notify::{self, Inlets, Notifier, Pace, Surroundings, event_stream};
 use crate::api::{
     self, ApiState, Component, ComponentStatus, ConsoleSettings, EventReaders, Health, IngestState, LimitsState,
     PagingState, Tokens, View,
@@ -29,6 +29,7 @@ use crate::api::{
 use crate::clock;
 use crate::config::{Config, KafkaConfig, TopicsConfig};
 use crate::ingest::{IngestStatus, KafkaIngest, Lanes, StorageLanes};
+use crate::listener::tls_acceptor;
 use crate::metrics::Metrics;
 use crate::model::Output;
 use crate::pipeline::Settings;
@@ -78,7 +79,7 @@ impl App {
             .await
             .with_context(|| format!("cannot listen on {} (http.listen)", config.http.listen))?;
         let http = listener.local_addr()?;
-        let tls = config.http.tls.as_ref().map(api::tls_acceptor).transpose()?;
+        let tls = config.http.tls.as_ref().map(|tls| tls_acceptor("http.tls", tls)).transpose()?;
         let storage = Storage::start(config, &mut tasks, &metrics).await?;
 
         let (view_sender, view) = watch::channel(Arc::new(View::default()));
@@ -86,6 +87,7 @@ impl App {
         let (rules_in_force, rules) = watch::channel(Arc::new(settings.rules.clone()));
         let (pages, transitions) = mpsc::channel(notify::CHANNEL_BOUND);
         let (told, pages_of_incidents) = mpsc::channel(paging::PAGES_BOUND);
+        let (tell_public, public_news) = mpsc::channel(notify::CHANNEL_BOUND);
         let (stream, events) = event_stream(clock::now());
         let state_dir = config.notify_state_dir();
         let surroundings = Surroundings {
@@ -97,11 +99,13 @@ impl App {
             state_dir: Some(&state_dir),
             view: Some(view.clone()),
             stream: Some(stream),
+            subscribers: config.status.as_ref().map_or(&[], |status| &status.subscribers),
         };
         let notifier = Notifier::new(&config.notify, surroundings)?;
         let stop = tasks.token(Stage::Notify);
         tasks.spawn(Stage::Notify, "notifier", async move {
-            notifier.run(transitions, pages_of_incidents, stop).await;
+            let inlets = Inlets { transitions, pages: pages_of_incidents, news: public_news };
+            notifier.run(inlets, stop).await;
             Ok(())
         });
 

@@ -1,0 +1,11 @@
+//! The public listener: files of the status page from memory, and nothing else.
+//!
+//! It knows a [`Site`] and no more: no path leads from here to data, tokens or the inside of the service, and it runs on a
+//! thread of its own, so that it answers while everything else is busy or gone.
+
+mod conditions;
+mod server;
+mod site;
+
+pub use server::{serve, spawn};
+pub use site::Site;
