@@ -14,6 +14,7 @@ mod component_state;
 pub mod render;
 #[cfg(test)]
 mod samples;
+pub mod uptime;
 
 pub use board::{
     Authority, Board, ComponentView, DAYS_SHOWN, DayView, Freshness, IncidentUpdate, LatencyPoint, Maintenance,
@@ -21,3 +22,4 @@ pub use board::{
 };
 pub use change::{ComponentChange, Figures};
 pub use component_state::{ComponentState, Impact, IncidentStatus};
+pub use uptime::StateSpan;
