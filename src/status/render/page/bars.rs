@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 
 use maud::{Markup, PreEscaped, html};
 
-use super::figures::Figures;
 use super::moments::{minutes, percent};
-use crate::status::{ComponentView, DayView};
+use crate::status::{ComponentView, DayView, uptime};
 
 /// What stands out of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,19 +59,19 @@ pub(super) fn bars(component: &ComponentView) -> Markup {
         let _ = write!(items, "<li{}>{}", Look::of(day).class(), words(day));
     }
     html! {
-        ol.days role="list" id={ "days-" (component.id) } aria-label={ (component.name) ", day by day" } {
+        ol.days role="list" id={ "days-" (component.id) } aria-label={ (component.name) ", uptime by day" } {
             (PreEscaped(items))
         }
     }
 }
 
-/// `30 Apr: 97.43 % up, 37 min out`.
+/// `30 Apr: 97.43 %, 37 min out`.
 fn words(day: &DayView) -> String {
     let date = short_date(&day.date);
     if Look::of(day) == Look::Nothing {
         return format!("{date}: no data");
     }
-    let uptime = Figures::of(std::slice::from_ref(day)).uptime().map(|uptime| format!("{} up", percent(uptime)));
+    let uptime = uptime::share(std::slice::from_ref(day)).map(|uptime| percent(uptime));
     let spans = [
         (day.major_ms, "out"),
         (day.partial_ms, "partly out"),
@@ -106,19 +105,16 @@ mod tests {
     #[test]
     fn days_say_what_they_lost_and_what_nobody_knows() {
         let told = |day: DayView| format!("{}{}", Look::of(&day).class(), words(&day));
-        assert_eq!(told(day()), "9 Apr: 100 % up");
+        assert_eq!(told(day()), "9 Apr: 100 %");
         assert_eq!(
             told(DayView { major_ms: 37 * MINUTE_MS, degraded_ms: 10_000, ..day() }),
-            " class=m9 Apr: 97.43 % up, 37 min out, under 1 min degraded"
+            " class=m9 Apr: 97.43 %, 37 min out, under 1 min degraded"
         );
-        assert_eq!(
-            told(DayView { partial_ms: 60 * MINUTE_MS, ..day() }),
-            " class=p9 Apr: 98.75 % up, 60 min partly out"
-        );
+        assert_eq!(told(DayView { partial_ms: 60 * MINUTE_MS, ..day() }), " class=p9 Apr: 98.75 %, 60 min partly out");
         assert_eq!(told(DayView { unknown_ms: 1_440 * MINUTE_MS, ..day() }), " class=n9 Apr: no data");
         assert_eq!(
             told(DayView { unknown_ms: 20 * MINUTE_MS, maintenance_ms: 60 * MINUTE_MS, ..day() }),
-            " class=u9 Apr: 100 % up, 20 min unknown, 60 min maintenance"
+            " class=u9 Apr: 100 %, 20 min unknown, 60 min maintenance"
         );
         // Work all day is neither up nor down.
         assert_eq!(told(DayView { maintenance_ms: 1_440 * MINUTE_MS, ..day() }), " class=w9 Apr: 1440 min maintenance");

@@ -101,16 +101,16 @@ fn uptime(component: &ComponentView) -> Markup {
             (bars(component))
             p.scale {
                 span { (days) " days" }
-                a.more href={ "#days-" (component.id) } aria-label={ "In words: " (component.name) ", day by day" } {
+                a.more href={ "#days-" (component.id) } {
                     "In words"
                 }
-                a.less href={ "#c-" (component.id) } aria-label={ "As bars: " (component.name) ", day by day" } {
+                a.less href={ "#c-" (component.id) } {
                     "As bars"
                 }
                 span { "today" }
             }
             p {
-                @if let Some(uptime) = figures.uptime() { "Uptime " b { (percent(uptime)) } }
+                @if let Some(uptime) = figures.uptime { "Uptime " b { (percent(uptime)) } }
                 @else { "Uptime is not known" }
                 @if figures.unknown_ms > 0 { ", not counted: " (lasted(figures.unknown_ms)) " without data" }
                 "."

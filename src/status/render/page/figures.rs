@@ -1,16 +1,13 @@
 //! Sums of days.
 
 use crate::model::DurationMs;
-use crate::status::DayView;
-
-/// How much of a partial outage counts as down.
-const PARTIAL_SHARE: f64 = 0.3;
+use crate::status::{DayView, uptime};
 
 /// What several days come to.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Figures {
-    known_ms: DurationMs,
-    lost_ms: f64,
+    /// Share of the time that is known; none where nothing is.
+    pub uptime: Option<f64>,
     /// Requests.
     pub requests: u64,
     failures: u64,
@@ -21,18 +18,12 @@ pub(super) struct Figures {
 impl Figures {
     /// Of `days`.
     pub fn of(days: &[DayView]) -> Self {
-        days.iter().fold(Self::default(), |sums, day| Self {
-            known_ms: sums.known_ms + (day.elapsed_ms - day.maintenance_ms - day.unknown_ms).max(0),
-            lost_ms: sums.lost_ms + day.major_ms as f64 + PARTIAL_SHARE * day.partial_ms as f64,
-            requests: sums.requests + day.requests,
-            failures: sums.failures + day.failures,
-            unknown_ms: sums.unknown_ms + day.unknown_ms,
-        })
-    }
-
-    /// 1 − (major + 0.3 · partial) / (elapsed − maintenance − unknown); none where nothing is known.
-    pub fn uptime(&self) -> Option<f64> {
-        (self.known_ms > 0).then(|| (1.0 - self.lost_ms / self.known_ms as f64).clamp(0.0, 1.0))
+        Self {
+            uptime: uptime::share(days),
+            requests: days.iter().map(|day| day.requests).sum(),
+            failures: days.iter().map(|day| day.failures).sum(),
+            unknown_ms: days.iter().map(|day| day.unknown_ms).sum(),
+        }
     }
 
     /// Share of requests that succeeded; none without requests.

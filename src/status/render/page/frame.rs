@@ -56,7 +56,7 @@ pub(super) fn page(shown: Shown<'_>, place: Place, title: &str, body: &Markup) -
                 a.skip href="#main" { "Skip to the content" }
                 (header(shown, place))
                 main #main tabindex="-1" { (body) }
-                (footer(shown, root))
+                (footer(shown, place))
             }
         }
     }
@@ -82,7 +82,8 @@ fn header(shown: Shown<'_>, place: Place) -> Markup {
     }
 }
 
-fn footer(shown: Shown<'_>, root: &str) -> Markup {
+fn footer(shown: Shown<'_>, place: Place) -> Markup {
+    let root = place.root();
     html! {
         footer {
             p #note role="status" {}
@@ -94,7 +95,11 @@ fn footer(shown: Shown<'_>, root: &str) -> Markup {
             }
             p {
                 span #zone { "Times are in " (shown.zone.name()) "." } " Days are those of " (shown.zone.name())
-                ". This page was made " span #made data-live { (shown.zone.moment(shown.board.made_at)) } "."
+                "."
+                // Elsewhere it would change hundreds of pages all the time, for nothing.
+                @if place == Place::Index {
+                    " This page was made " span #made data-live { (shown.zone.moment(shown.board.made_at)) } "."
+                }
             }
         }
     }

@@ -15,7 +15,7 @@ const HOUR_MS: DurationMs = 3_600_000;
 const SLOT_MS: DurationMs = HOUR_MS / 2;
 const SLOTS: usize = 48;
 /// Units of the picture's height.
-const HEIGHT: f64 = 100.0;
+const HEIGHT: f64 = 60.0;
 
 /// A half hour: the highest median, the highest of 95 of 100; none without requests.
 type Slots = [Option<(f64, f64)>; SLOTS];
@@ -32,7 +32,7 @@ pub(super) fn picture(shown: Shown<'_>, component: &ComponentView) -> Markup {
                 "Latency, 24 h: half of the requests within " b { (milliseconds(last.p50_ms)) } " (dashed), 95 of 100 within "
                 b { (milliseconds(last.p95_ms)) } " (line), at most " b { (milliseconds(highest)) } "."
             }
-            svg viewBox="0 -2 47 104" preserveAspectRatio="none" aria-hidden="true" {
+            svg viewBox="0 -2 47 64" preserveAspectRatio="none" aria-hidden="true" {
                 path d=(line(&slots, highest, |(_, p95)| p95)) {}
                 path.half d=(line(&slots, highest, |(p50, _)| p50)) {}
             }
@@ -57,12 +57,13 @@ fn line(slots: &Slots, highest: f64, value: impl Fn((f64, f64)) -> f64) -> Strin
     let mut path = String::new();
     let mut before: Option<i64> = None;
     for (x, slot) in slots.iter().enumerate() {
-        // At most 100, so it fits.
+        // At most the height, so it fits.
         let y = slot.map(|slot| (HEIGHT - (value(slot) / highest).clamp(0.0, 1.0) * HEIGHT) as i64);
         // Writing to a string does not fail.
         let _ = match (before, y) {
             // Of no length: round ends make it a dot, should no line follow.
             (None, Some(y)) => write!(path, "M{x} {y}h0"),
+            (Some(before), Some(y)) if y == before => path.write_str("h1"),
             (Some(before), Some(y)) => write!(path, "l1{}{}", if y < before { "" } else { " " }, y - before),
             (_, None) => Ok(()),
         };
@@ -96,9 +97,9 @@ mod tests {
             p95_ms,
         };
         let slots = slots(&[point(-1, 9.0), point(0, 50.0), point(1, 100.0), point(2, 25.0), point(9, f64::NAN)], 0);
-        assert_eq!(line(&slots, 100.0, |(_, p95)| p95), "M0 50h0l1-50l1 75");
+        assert_eq!(line(&slots, 100.0, |(_, p95)| p95), "M0 30h0l1-30l1 45");
         let lone = super::slots(&[point(5, 50.0)], 0);
-        assert_eq!(line(&lone, 50.0, |(p50, _)| p50), "M5 80h0");
+        assert_eq!(line(&lone, 50.0, |(p50, _)| p50), "M5 48h0");
     }
 
     #[test]

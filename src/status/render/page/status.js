@@ -8,7 +8,8 @@ const OLD_MS = 600000;
 const form = { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
 const clock = new Intl.DateTimeFormat("en-GB", form);
 const note = document.getElementById("note");
-const made = () => Date.parse(document.querySelector("#made time").dateTime);
+// Only the page of what is so now has an age.
+const made = () => Date.parse(document.querySelector("#made time")?.dateTime) || Date.now();
 
 // What each part was made of: this script changes what is shown.
 const source = new WeakMap();
