@@ -27,6 +27,7 @@ mod replay;
 mod run;
 mod settings;
 pub mod simulate;
+pub mod status;
 mod token;
 
 use std::path::PathBuf;

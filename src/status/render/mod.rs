@@ -4,6 +4,7 @@ mod atom;
 mod badge;
 mod entry;
 mod moment;
+mod page;
 mod rss;
 mod statuspage;
 mod uptime_json;
@@ -40,7 +41,8 @@ impl PublicFile {
 /// Everything that is public: the page, a page an incident, the API, feeds, badges.
 #[must_use]
 pub fn public_files(board: &Board) -> Vec<PublicFile> {
-    let mut files = statuspage::files(board);
+    let mut files = page::files(board);
+    files.extend(statuspage::files(board));
     files.push(uptime_json::file(board));
     files.push(atom::file(board));
     files.push(rss::file(board));

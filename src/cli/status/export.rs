@@ -1,0 +1,41 @@
+//! `floodmark status export`: the page, its feeds and badges as static files, for any web host or bucket.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::cli::{CliError, Globals};
+use crate::config::Config;
+use crate::public_site::write_site;
+use crate::status::Board;
+use crate::status::render::public_files;
+
+/// Arguments of `status export`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: floodmark status export /var/www/status --config floodmark.toml
+
+The directory changes as a whole: readers find all of the old or all of the new. One that is not empty and was not written \
+by this command is refused. The service does the same by itself into `status.export_dir`.")]
+pub struct Args {
+    /// The directory; it is made when it is not there
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+/// Runs the command on the board that `read_board` finds.
+///
+/// # Errors
+/// The configuration cannot be used, there is no board, or the directory cannot be written.
+pub fn run(
+    args: &Args,
+    globals: &Globals,
+    read_board: impl FnOnce(&Config) -> anyhow::Result<Board>,
+) -> Result<ExitCode, CliError> {
+    let config = globals.load_config()?;
+    let files = public_files(&read_board(&config)?);
+    write_site(&args.directory, &files).context("cannot export the status page")?;
+    println!("{}", args.directory.join("index.html").display());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,3 @@
+//! `floodmark status`: what the public is told.
+
+pub mod export;
