@@ -13,7 +13,7 @@ mod change;
 mod component_state;
 pub mod render;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod uptime;
 
 pub use board::{

@@ -59,6 +59,15 @@ async fn every_board_is_readable_in_light_and_dark_and_on_a_phone() {
             let barriers = browser.barriers();
             assert!(barriers.is_empty(), "{name}, {scheme}, {width}: {barriers:#?}");
         }
+        if name == "bad-day" {
+            for (width, height, scheme, place) in [(1000, 1180, "light", "#main"), (360, 780, "dark", "#components")] {
+                browser.screen(width, height);
+                browser.prefer(scheme);
+                browser.open(&site.at(""));
+                browser.eval(&format!("document.querySelector('{place}').scrollIntoView({{behavior: 'instant'}})"));
+                browser.save_picture(&pictures().join(format!("readme-{scheme}.png")));
+            }
+        }
         for incident in &board.incidents {
             browser.open(&site.at(&format!("incidents/{}.html", incident.id)));
             assert_eq!(browser.text("h1"), incident.name);
