@@ -216,7 +216,8 @@ async fn two_clients_of_statuspage_read_an_ordinary_bad_day() {
     assert_eq!(told["exporter"], expected);
 
     let checked = &told["statuscheck"];
-    let status = json!({"code": "major", "name": "Major outage", "description": "Partial System Outage", "is_ok": false});
+    let status =
+        json!({"code": "major", "name": "Major outage", "description": "Partial System Outage", "is_ok": false});
     assert_eq!(checked["status"], status);
     let states: Vec<&Value> = checked["components"].as_array().unwrap().iter().map(|one| &one["status"]).collect();
     assert_eq!(states, ["Partial outage", "Operational", "Operational", "Operational"]);
@@ -244,7 +245,11 @@ async fn two_clients_of_statuspage_read_every_situation_and_take_nothing_unknown
         let open = board.incidents.iter().filter(|incident| !incident.status.is_over()).count().min(50);
         assert_eq!(exporter["incident_metadata"].as_array().unwrap().len(), open, "{name}");
         let is_well = board.components.iter().all(|one| one.state == ComponentState::Operational) && open == 0;
-        assert_eq!((&exporter["status"], &checked["status"]["is_ok"]), (&json!(u8::from(is_well)), &json!(is_well)), "{name}");
+        assert_eq!(
+            (&exporter["status"], &checked["status"]["is_ok"]),
+            (&json!(u8::from(is_well)), &json!(is_well)),
+            "{name}"
+        );
     }
     let told = read(CLIENTS, &serve(&nothing_known()).await).await;
     assert_eq!(told["statuscheck"]["status"]["description"], "Status unknown: no data");
@@ -286,7 +291,8 @@ async fn an_entry_is_revised_in_place() {
     let incident = &mut after.incidents[0];
     incident.updated_at = incident.updated_at.plus(600_000);
     let mut update = incident.updates[0].clone();
-    (update.id, update.body, update.created_at) = ("upd0003".to_owned(), "A fix is out.".to_owned(), incident.updated_at);
+    (update.id, update.body, update.created_at) =
+        ("upd0003".to_owned(), "A fix is out.".to_owned(), incident.updated_at);
     incident.updates.insert(0, update);
     let (before, after) = (read(FEEDS, &serve(&before).await).await, read(FEEDS, &serve(&after).await).await);
     for feed in ["history.atom", "history.rss"] {
@@ -353,9 +359,14 @@ async fn a_browser_shows_the_badge_in_words_and_colours() {
         browser.open(&format!("{url}/badge.svg"));
         assert_eq!(browser.eval("document.documentElement.getAttribute('role')"), "img");
         assert_eq!(browser.eval("document.documentElement.getAttribute('aria-label')"), label);
-        assert!(browser.eval("document.querySelector('title').textContent").as_str().unwrap().starts_with("Acme <API>: "));
+        assert!(
+            browser.eval("document.querySelector('title').textContent").as_str().unwrap().starts_with("Acme <API>: ")
+        );
         let width = browser.eval("document.documentElement.getBoundingClientRect().width").as_u64().unwrap();
-        assert_eq!((pixel(&mut browser, 2, 10), pixel(&mut browser, width - 2, 10)), ("#444c56".to_owned(), color.to_owned()));
+        assert_eq!(
+            (pixel(&mut browser, 2, 10), pixel(&mut browser, width - 2, 10)),
+            ("#444c56".to_owned(), color.to_owned())
+        );
         // The words are within their halves.
         let over = "[...document.querySelectorAll('text')].map(t => t.getBBox()).map(b => [b.x, b.x + b.width])";
         let halves = "[...document.querySelectorAll('rect')].map(r => r.getBBox()).map(b => [b.x, b.x + b.width])";
