@@ -11,7 +11,8 @@ mod samples;
 pub use samples::{at, board, incident, resolved};
 
 /// Text that breaks feeds whose writer does not look: markup, ends of sections, quotes, control characters.
-pub const HOSTILE: &str = "<script>alert('1')</script> ]]> &amp; \"it's\" <!-- \u{0}\u{1}\u{b}\u{1f}\u{85} \u{fffe} 😀 %s";
+pub const HOSTILE: &str =
+    "<script>alert('1')</script> ]]> &amp; \"it's\" <!-- \u{0}\u{1}\u{b}\u{1f}\u{85} \u{fffe} 😀 %s";
 
 /// The boards by name.
 pub fn situations() -> Vec<(&'static str, Board)> {
