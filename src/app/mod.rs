@@ -187,6 +187,7 @@ impl App {
             console: ConsoleSettings { is_tls: tls.is_some(), guard: guard_view },
             queries: Some(storage.desk(config)),
             limits: Some(LimitsState { history: storage.reader() }),
+            status: None,
         };
         let stop = tasks.token(Stage::Api);
         tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });

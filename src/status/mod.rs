@@ -20,7 +20,7 @@ mod meter;
 mod public_text;
 pub mod render;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod schedule;
 mod statements;
 pub mod uptime;

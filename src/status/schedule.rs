@@ -58,7 +58,7 @@ pub struct Schedule {
     /// In the order in which they were announced.
     maintenances: Vec<Maintenance>,
     /// In the order in which they were given; of two that hold the later counts.
-    words: VecDeque<Word>,
+    pub(in crate::status) words: VecDeque<Word>,
     ids: Ids,
 }
 

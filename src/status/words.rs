@@ -112,15 +112,13 @@ impl WordCheck {
         let words: BTreeSet<&str> = words_of(&seen).collect();
         // A name can only be there where all its words are: this keeps thousands of names cheap.
         let candidates = self.names.iter().filter(|(name, _)| words_of(name).all(|word| words.contains(word)));
-        for (name, (written, source)) in candidates {
-            if occurrences(&seen, name).any(|from| free(from, from + name.len())) {
-                return Err(match source {
-                    Source::Incident => WordError::Name(written.clone()),
-                    Source::Configuration => WordError::Forbidden(written.clone()),
-                });
-            }
+        let is_there = |name: &str| occurrences(&seen, name).any(|from| free(from, from + name.len()));
+        let found = candidates.filter(|(name, _)| is_there(name)).max_by_key(|(name, _)| name.len());
+        match found.map(|(_, known)| known) {
+            None => Ok(PublicText::passed(text.to_owned())),
+            Some((written, Source::Incident)) => Err(WordError::Name(written.clone())),
+            Some((written, Source::Configuration)) => Err(WordError::Forbidden(written.clone())),
         }
-        Ok(PublicText::passed(text.to_owned()))
     }
 
     /// Whether this place is inside an allowed name.

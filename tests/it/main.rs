@@ -75,6 +75,7 @@ mod service_start_stop;
 mod simulate;
 mod status_feeds;
 mod status_uptime_sql;
+mod status_page;
 mod store;
 mod support;
 

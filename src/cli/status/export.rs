@@ -39,3 +39,34 @@ pub fn run(
     println!("{}", args.directory.join("index.html").display());
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::status::samples;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        globals: Globals,
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn an_export_is_what_is_public_and_nothing_is_written_without_a_board() {
+        let parent = tempfile::tempdir().unwrap();
+        let (config, directory) = (parent.path().join("floodmark.toml"), parent.path().join("public"));
+        std::fs::write(&config, "").unwrap();
+        let words = ["export".as_ref(), "--config".as_ref(), config.as_os_str(), directory.as_os_str()];
+        let line = Line::try_parse_from(words).unwrap();
+        let refused = run(&line.args, &line.globals, |_| anyhow::bail!("nothing is remembered yet"));
+        assert!(refused.unwrap_err().to_string().contains("nothing is remembered yet") && !directory.exists());
+        run(&line.args, &line.globals, |_| Ok(samples::board())).unwrap();
+        for file in public_files(&samples::board()) {
+            assert_eq!(std::fs::read(directory.join(&file.path)).unwrap(), file.body, "{}", file.path);
+        }
+    }
+}

@@ -14,7 +14,7 @@ mod property_tests;
 mod settings;
 mod templates;
 #[cfg(test)]
-mod tests;
+pub(in crate::status) mod tests;
 mod view;
 
 use std::cmp::Reverse;
@@ -214,7 +214,7 @@ impl Incidents {
         {
             self.cases.remove(place);
         }
-        if self.cases.len() - drafts > PUBLISHED_MAX {
+        if self.cases.iter().filter(|case| case.public.is_some()).count() > PUBLISHED_MAX {
             let ends = self.cases.iter().enumerate().filter(|(_, case)| case.id != newest && case.is_over());
             let end = |case: &Case| case.public.as_ref().and_then(|public| public.resolved_at);
             let oldest = ends.min_by_key(|(_, case)| end(case)).map(|(place, _)| place);

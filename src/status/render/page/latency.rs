@@ -74,7 +74,7 @@ fn line(slots: &Slots, highest: f64, value: impl Fn((f64, f64)) -> f64) -> Strin
 
 /// `83 ms`, `1.2 s`.
 fn milliseconds(value: f64) -> String {
-    if value < 1_000.0 {
+    if value < 999.5 {
         format!("{value:.0} ms")
     } else if value < 60_000.0 {
         format!("{:.1} s", value / 1_000.0)
@@ -104,6 +104,9 @@ mod tests {
 
     #[test]
     fn durations_have_the_unit_that_fits() {
-        assert_eq!([0.4, 83.4, 1_234.0, 90_000.0].map(milliseconds), ["0 ms", "83 ms", "1.2 s", "90 s"]);
+        assert_eq!(
+            [0.4, 83.4, 999.6, 1_234.0, 90_000.0].map(milliseconds),
+            ["0 ms", "83 ms", "1.0 s", "1.2 s", "90 s"]
+        );
     }
 }
