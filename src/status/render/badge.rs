@@ -46,7 +46,7 @@ fn label(name: &str) -> String {
 /// White text on it has a contrast of 4.5 and more.
 fn color(verdict: &Verdict) -> &'static str {
     match verdict.known {
-        Impact::None if verdict.is_unknown || verdict.unknown_count > 0 => "#57606a",
+        _ if verdict.is_unknown_first() => "#57606a",
         Impact::None => "#1a7f37",
         Impact::Maintenance => "#0969da",
         Impact::Minor => "#8a5d00",

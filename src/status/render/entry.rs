@@ -48,7 +48,12 @@ pub(super) fn stages(work: &Maintenance, now: Timestamp) -> Vec<StageSaid> {
     so_far
 }
 
-/// Where the page of an incident or of announced work is.
+/// Where announced work stands on the page.
+pub(super) fn work_link(page: &PageInfo, id: &str) -> String {
+    format!("{}/index.html#m-{id}", page.url)
+}
+
+/// Where the page of an incident is.
 pub(super) fn link(page: &PageInfo, id: &str) -> String {
     format!("{}/incidents/{id}.html", page.url)
 }
@@ -91,7 +96,7 @@ fn of_work(board: &Board, work: &Maintenance, zone: &TimeZone) -> Entry {
     Entry {
         id: tag(&board.page, &format!("Incident/{}", work.id)),
         title: work.name.clone(),
-        link: link(&board.page, &work.id),
+        link: work_link(&board.page, &work.id),
         published: work.created_at,
         updated: stages.iter().map(|stage| stage.at).fold(work.updated_at, Timestamp::max),
         content: when + &told.collect::<String>(),

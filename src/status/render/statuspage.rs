@@ -79,11 +79,6 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Address of an incident's page.
-    fn shortlink(&self, id: &str) -> String {
-        super::entry::link(&self.board.page, id)
-    }
-
     /// Those of the identities that the page still has.
     fn components_of(&self, ids: &[String]) -> Vec<component::Component> {
         let mut of_it = self.components.clone();

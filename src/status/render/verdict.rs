@@ -29,14 +29,17 @@ impl Verdict {
         let known = components.chain(open).max().unwrap_or(Impact::None);
         let unknown = board.components.iter().filter(|component| component.state == ComponentState::Unknown);
         let unknown_count = unknown.count();
-        let is_unknown = board.freshness == Freshness::Unknown || unknown_count == board.components.len();
+        let component_count = board.components.len();
+        // Not so where people vouch for all of it.
+        let is_too_old = board.freshness == Freshness::Unknown && (unknown_count > 0 || component_count == 0);
+        let is_unknown = is_too_old || unknown_count == component_count;
         Self {
             known,
             unknown_count,
             is_unknown,
             data_as_of: board.data_as_of.map(moment::iso),
             freshness: board.freshness,
-            component_count: board.components.len(),
+            component_count,
         }
     }
 
@@ -57,31 +60,40 @@ impl Verdict {
             Impact::Major => "Partial System Outage",
             Impact::Critical => "Major System Outage",
         };
-        let since = self.data_as_of.as_ref().map_or_else(String::new, |at| format!(" since {at}"));
-        let is_harm = self.known > Impact::None;
-        match (self.is_unknown, self.freshness) {
-            (true, _) if is_harm => format!("{known}; otherwise unknown: no data{since}"),
-            (true, Freshness::Unknown) => format!("Status unknown: no data{since}"),
-            (true, _) => "Status unknown: too few requests to tell".to_owned(),
-            (false, freshness) => {
-                let partly = match (self.unknown_count, is_harm) {
-                    (0, _) => known.to_owned(),
-                    (count, true) => format!("{known}; {count} of {} components unknown", self.component_count),
-                    (count, false) => format!("{count} of {} components unknown", self.component_count),
-                };
-                let is_old = freshness != Freshness::Current && self.data_as_of.is_some();
-                let age = if is_old { format!(" (no data{since})") } else { String::new() };
-                partly + &age
-            }
+        let since = self.data_as_of.as_ref().map_or_else(|| " yet".to_owned(), |at| format!(" since {at}"));
+        let all = self.component_count;
+        match (self.is_unknown, self.is_harm(), self.unknown_count) {
+            (true, true, _) => format!("{known}; otherwise unknown: no data{since}"),
+            (true, false, _) if self.freshness == Freshness::Unknown => format!("Status unknown: no data{since}"),
+            (true, false, _) => "Status unknown: no requests to measure".to_owned(),
+            (false, _, 0) if self.freshness == Freshness::Current => known.to_owned(),
+            (false, _, 0) => format!("{known} (no data{since})"),
+            (false, true, count) => format!("{known}; status of {count} of {all} components unknown"),
+            (false, false, count) => format!("Status of {count} of {all} components unknown"),
         }
+    }
+
+    /// Harm that anybody vouches for is told before what is unknown, and that before work.
+    fn is_harm(&self) -> bool {
+        self.known > Impact::Maintenance
+    }
+
+    /// Whether anything is unknown, and no harm is known.
+    pub(super) fn is_unknown_first(&self) -> bool {
+        !self.is_harm() && (self.is_unknown || self.unknown_count > 0)
     }
 
     /// A few words for a badge.
     #[must_use]
     pub fn words(&self) -> &'static str {
         match self.known {
-            Impact::None if self.is_unknown => "unknown",
-            Impact::None if self.unknown_count > 0 => "partly unknown",
+            _ if self.is_unknown_first() => {
+                if self.is_unknown {
+                    "unknown"
+                } else {
+                    "partly unknown"
+                }
+            }
             Impact::None if self.freshness != Freshness::Current => "operational, data is old",
             Impact::None => "operational",
             Impact::Maintenance => "under maintenance",
@@ -128,15 +140,15 @@ mod tests {
     fn what_is_unknown_is_never_well() {
         let mut partly = well();
         partly.components[1].state = ComponentState::Unknown;
-        assert_eq!(said(&partly), ("minor", "1 of 3 components unknown".to_owned(), "partly unknown"));
+        assert_eq!(said(&partly), ("minor", "Status of 1 of 3 components unknown".to_owned(), "partly unknown"));
         let mut all = well();
         all.components.iter_mut().for_each(|component| component.state = ComponentState::Unknown);
-        assert_eq!(said(&all), ("minor", "Status unknown: too few requests to tell".to_owned(), "unknown"));
+        assert_eq!(said(&all), ("minor", "Status unknown: no requests to measure".to_owned(), "unknown"));
         all.freshness = Freshness::Unknown;
         let told = "Status unknown: no data since 2026-04-29T12:53:15.000Z".to_owned();
         assert_eq!(said(&all), ("minor", told, "unknown"));
         all.data_as_of = None;
-        assert_eq!(said(&all), ("minor", "Status unknown: no data".to_owned(), "unknown"));
+        assert_eq!(said(&all), ("minor", "Status unknown: no data yet".to_owned(), "unknown"));
     }
 
     #[test]
@@ -147,9 +159,12 @@ mod tests {
         board.components[0].state = ComponentState::MajorOutage;
         let told = "Major System Outage; otherwise unknown: no data since 2026-04-29T12:53:15.000Z".to_owned();
         assert_eq!(said(&board), ("critical", told, "major outage"));
-        // Even a person's good word does not make what nobody knows well.
+        // A person's good word about a part does not make well what nobody knows; about all it does.
         board.components[0].state = ComponentState::Operational;
         assert_eq!((said(&board).0, said(&board).2), ("minor", "unknown"));
+        board.components.iter_mut().for_each(|component| component.state = ComponentState::Operational);
+        let told = "All Systems Operational (no data since 2026-04-29T12:53:15.000Z)".to_owned();
+        assert_eq!(said(&board), ("none", told, "operational, data is old"));
     }
 
     #[test]
@@ -158,6 +173,40 @@ mod tests {
         board.freshness = Freshness::Stale;
         let told = "All Systems Operational (no data since 2026-04-29T12:53:15.000Z)".to_owned();
         assert_eq!(said(&board), ("none", told, "operational, data is old"));
+    }
+
+    #[test]
+    fn work_does_not_hide_what_is_unknown() {
+        let mut board = well();
+        board.components[0].state = ComponentState::UnderMaintenance;
+        assert_eq!(said(&board).2, "under maintenance");
+        board.components[1].state = ComponentState::Unknown;
+        assert_eq!(said(&board), ("minor", "Status of 1 of 3 components unknown".to_owned(), "partly unknown"));
+    }
+
+    #[test]
+    fn the_page_says_all_is_well_when_and_only_when_the_feeds_do() {
+        let states = ComponentState::ALL.into_iter();
+        let pairs = states.flat_map(|first| ComponentState::ALL.map(|second| [first, second]));
+        for (states, freshness) in
+            pairs.flat_map(|pair| [Freshness::Current, Freshness::Stale, Freshness::Unknown].map(|age| (pair, age)))
+        {
+            let mut board = well();
+            board.components.truncate(2);
+            board.components.iter_mut().zip(states).for_each(|(component, state)| component.state = state);
+            board.freshness = freshness;
+            let page = crate::status::render::page::files(&board);
+            let page = page.into_iter().find(|file| file.path == "index.html").unwrap();
+            let page = String::from_utf8(page.body).unwrap();
+            let is_well = page.contains("All systems operational");
+            let said = said(&board);
+            assert_eq!(said.1.starts_with("All Systems Operational"), is_well, "{states:?} {freshness:?}");
+            assert_eq!(
+                (said.0 == "none", said.2.starts_with("operational")),
+                (is_well, is_well),
+                "{states:?} {freshness:?}"
+            );
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::component::{Component, full_name, told};
 use super::{INCIDENTS_MAX, Source};
 use crate::model::Timestamp;
+use crate::status::render::entry::link;
 use crate::status::render::moment;
 use crate::status::{ComponentState, Impact, IncidentStatus, IncidentUpdate, PublicIncident};
 
@@ -97,7 +98,7 @@ fn shape(source: &Source, incident: &PublicIncident) -> Incident {
         monitoring_at: incident.monitoring_at.map(moment::iso),
         resolved_at: incident.resolved_at.map(moment::iso),
         impact: incident.impact,
-        shortlink: source.shortlink(&incident.id),
+        shortlink: link(&source.board.page, &incident.id),
         started_at: moment::iso(incident.started_at),
         page_id: source.board.page.id.clone(),
         incident_updates: updates.into_iter().map(|update| said(source, update, &incident.id)).collect(),

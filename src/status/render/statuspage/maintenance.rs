@@ -6,7 +6,7 @@ use super::component::Component;
 use super::incident::Update;
 use super::{INCIDENTS_MAX, Source};
 use crate::model::Timestamp;
-use crate::status::render::entry::stages;
+use crate::status::render::entry::{stages, work_link};
 use crate::status::render::moment;
 use crate::status::{Impact, Maintenance, MaintenanceStage};
 
@@ -58,7 +58,7 @@ fn shape(source: &Source, work: &Maintenance, now: Timestamp) -> ScheduledMainte
         monitoring_at: None,
         resolved_at: ended.map(|said| moment::iso(said.at)),
         impact: Impact::Maintenance,
-        shortlink: source.shortlink(&work.id),
+        shortlink: work_link(&source.board.page, &work.id),
         // Statuspage has here when it was announced; when it begins is `scheduled_for`.
         started_at: moment::iso(work.created_at),
         page_id: source.board.page.id.clone(),

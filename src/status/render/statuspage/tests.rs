@@ -95,7 +95,7 @@ fn nothing_known_is_lists_without_anything() {
         assert_eq!(summary[list], json!([]));
     }
     assert_eq!(summary["page"]["data_as_of"], Value::Null);
-    assert_eq!(summary["status"]["description"], "Status unknown: no data");
+    assert_eq!(summary["status"]["description"], "Status unknown: no data yet");
 }
 
 #[test]
