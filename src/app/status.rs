@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::model::{IncidentReport, PublicNews, Timestamp};
 use crate::public_site::{self, Site};
 use crate::shutdown::{Stage, TaskError, Tasks};
+use crate::status::render::public_files;
 use crate::status::{Board, StatusState, StatusWindow, StoredStatus};
 use keeper::{Keeper, Outlets};
 use state_file::StateFile;
@@ -83,7 +84,9 @@ pub(super) fn spawn(config: &Config, status: &StatusConfig, around: Around<'_>) 
     let file = StateFile::open(&directory)?;
     let state = StatusState::new(status, state_file::load(&directory)?);
 
-    let (site, sites) = watch::channel(Arc::new(Site::default()));
+    // The last truth is there before the first question.
+    let remembered = public_files(&state.board(clock::now()));
+    let (site, sites) = watch::channel(Arc::new(Site::new(remembered, &Site::default())));
     let (notes, notes_receiver) = mpsc::channel(NOTES_BOUND);
     let (requests, requests_receiver) = mpsc::channel(REQUESTS_BOUND);
     let (view, views) = watch::channel(Arc::default());

@@ -74,6 +74,7 @@ mod service_outages;
 mod service_start_stop;
 mod simulate;
 mod status_feeds;
+mod status_live;
 mod status_page;
 mod status_uptime_sql;
 mod store;
