@@ -14,12 +14,18 @@ mod component_state;
 mod history;
 mod level;
 mod machine;
+#[cfg(test)]
+mod machine_tests;
 mod measured;
+#[cfg(test)]
+mod measured_tests;
 mod meter;
 pub mod render;
 #[cfg(test)]
 mod samples;
 pub mod uptime;
+#[cfg(test)]
+mod uptime_tests;
 
 pub use board::{
     Authority, Board, ComponentView, DAYS_SHOWN, DayView, Freshness, IncidentUpdate, LatencyPoint, Maintenance,
