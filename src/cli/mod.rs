@@ -102,7 +102,7 @@ enum Command {
     Alerts(alerts::Args),
     /// What is known of an incident: timeline, cause, customers to contact, a post-mortem draft
     Incidents(incidents::Args),
-    /// The public status page: what it says, and would have said
+    /// What the public is told: drafts, incidents, announced work, and what a log would have said
     Status(status::Args),
     /// Ask a question of what is stored: a named query, or SQL
     Query(query::Args),

@@ -170,12 +170,21 @@ pub enum ReceiverKind {
     Kafka,
     /// A dead man's switch.
     Heartbeat,
+    /// A subscriber of the status page.
+    Subscriber,
 }
 
 impl ReceiverKind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Webhook, Self::Alertmanager, Self::Slack, Self::Pagerduty, Self::Kafka, Self::Heartbeat];
+    pub const ALL: [Self; 7] = [
+        Self::Webhook,
+        Self::Alertmanager,
+        Self::Slack,
+        Self::Pagerduty,
+        Self::Kafka,
+        Self::Heartbeat,
+        Self::Subscriber,
+    ];
 
     /// Name in logs and metrics.
     #[must_use]
@@ -187,6 +196,7 @@ impl ReceiverKind {
             Self::Pagerduty => "pagerduty",
             Self::Kafka => "kafka",
             Self::Heartbeat => "heartbeat",
+            Self::Subscriber => "subscriber",
         }
     }
 }

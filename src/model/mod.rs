@@ -17,6 +17,7 @@ mod page;
 mod paging_record;
 mod plan;
 mod position;
+mod public_news;
 mod rule_signal;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -46,6 +47,7 @@ pub use page::{
 pub use paging_record::{PageRecord, PagingRecord, SilenceRecord};
 pub use plan::{Plan, PlanAnswer, PlanRequest};
 pub use position::{Offset, Partition, TopicPartition};
+pub use public_news::PublicNews;
 pub use rule_signal::{
     FAILURES_IN_A_ROW_METRIC, FAILURES_METRIC, ROWS_METRIC, is_rule_row, rule_row_labels, rule_row_source, rule_source,
 };

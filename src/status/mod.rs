@@ -12,6 +12,7 @@ mod board;
 mod change;
 mod component_state;
 mod history;
+pub mod incidents;
 mod level;
 mod machine;
 #[cfg(test)]
@@ -20,19 +21,27 @@ mod measured;
 #[cfg(test)]
 mod measured_tests;
 mod meter;
+mod public_text;
 pub mod render;
 #[cfg(test)]
 mod samples;
+pub mod schedule;
+mod state;
+mod statements;
 pub mod uptime;
 #[cfg(test)]
 mod uptime_tests;
+pub mod words;
 
 pub use board::{
     Authority, Board, ComponentView, DAYS_SHOWN, DayView, Freshness, IncidentUpdate, LatencyPoint, Maintenance,
-    PageInfo, PublicIncident,
+    MaintenanceStage, PageInfo, PublicIncident,
 };
 pub use change::{ComponentChange, Figures};
 pub use component_state::{ComponentState, Impact, IncidentStatus};
 pub use measured::{Measured, MeasuredState, Overlay};
 pub use meter::{ComponentCounts, Meter, StatusWindow};
+pub use public_text::{PublicName, PublicText};
+pub use state::{StatusState, StoredStatus};
+pub use statements::{ACTS_MAX, Act, KEY_BYTES_MAX, KEYS_MAX, Statements, WHO_BYTES_MAX};
 pub use uptime::StateSpan;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use floodmark::alert::notify::{CHANNEL_BOUND, Notifier, Pace, Surroundings, webhook_id};
+use floodmark::alert::notify::{CHANNEL_BOUND, Inlets, Notifier, Pace, Surroundings, webhook_id};
 use floodmark::api::{Component, ComponentStatus, Health, Readiness};
 use floodmark::clock;
 use floodmark::config::{AlertmanagerConfig, NotifyConfig, Span, WebhookConfig};
@@ -107,12 +107,13 @@ impl Running {
             state_dir: None,
             view: None,
             stream: None,
+            subscribers: &[],
         };
         let notifier = Notifier::new(config, surroundings).unwrap();
         let (sender, receiver) = mpsc::channel(CHANNEL_BOUND);
-        let (_, no_pages) = mpsc::channel(1);
+        let inlets = Inlets { transitions: receiver, pages: mpsc::channel(1).1, news: mpsc::channel(1).1 };
         let stop = CancellationToken::new();
-        let ended = tokio::spawn(notifier.run(receiver, no_pages, stop.clone()));
+        let ended = tokio::spawn(notifier.run(inlets, stop.clone()));
         Self { sender, stop, ended, metrics, health: health.subscribe() }
     }
 

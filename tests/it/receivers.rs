@@ -8,7 +8,8 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use floodmark::alert::notify::sample;
 use floodmark::api::View;
-use floodmark::model::{Page, PageEvent, Severity, Timestamp, TransitionEvent};
+use floodmark::config::{Span, SubscriberConfig};
+use floodmark::model::{Page, PageEvent, PublicNews, Severity, Timestamp, TransitionEvent};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 use tokio::sync::watch;
@@ -84,6 +85,37 @@ async fn a_signed_webhook_verifies_with_either_secret_and_a_repeat_keeps_its_id(
     assert_eq!(ids, ["a/1", "a/1", "a/2", "a/3", "a/4"]);
     assert_eq!(serde_json::from_slice::<Page>(&received[4].body).unwrap(), lifecycle("a")[3]);
     running.stop().await;
+}
+
+#[tokio::test]
+async fn subscribers_hear_news_signed_and_in_order_and_neither_pages_nor_transitions() {
+    let files = Files::new();
+    let secrets = files.write("secrets", SECRET);
+    let endpoint = Endpoint::answering(|count, _| answer(if count == 1 { 503 } else { 204 }, json!(null))).await;
+    let subscriber = SubscriberConfig {
+        name: "partner".to_owned(),
+        url: endpoint.url.clone(),
+        secret_file: Some(secrets.into()),
+        timeout: Span::from_secs(10),
+    };
+    let subscribers = [subscriber];
+    let running = Running::start(&config(""), Around { subscribers: &subscribers, ..Around::default() });
+    running.page(&page("a", 1, PageEvent::Opened)).await;
+    running.transition(&samples::transition("4.0.0", TransitionEvent::Firing)).await;
+    for id in ["n1", "n2"] {
+        let body = format!("{{\"said\":\"{id}\"}}");
+        let news = PublicNews { id: id.to_owned(), subject: "component api".to_owned(), body };
+        running.news.send(news.into()).await.unwrap();
+    }
+    let received = endpoint.until_count(3).await;
+    let told: Vec<_> = received.iter().map(|request| (request.header("webhook-id"), request.body.clone())).collect();
+    let expected = |id: &'static str| (id, format!("{{\"said\":\"{id}\"}}").into_bytes());
+    assert_eq!(told, [expected("n1"), expected("n2"), expected("n2")]);
+    for request in &received {
+        Webhook::new(SECRET).unwrap().verify(&request.body, &request.headers).unwrap();
+    }
+    running.stop().await;
+    assert_eq!(endpoint.received().len(), 3, "neither the page nor the transition");
 }
 
 #[tokio::test]

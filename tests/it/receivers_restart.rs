@@ -203,6 +203,7 @@ async fn two_processes_do_not_share_a_state_directory() {
         state_dir: Some(directory.path()),
         view: None,
         stream: None,
+        subscribers: &[],
     };
     assert!(matches!(Notifier::new(&config, surroundings), Err(NotifyError::State(StateError::InUse(_)))));
     running.stop().await;

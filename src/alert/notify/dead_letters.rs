@@ -86,6 +86,7 @@ impl DeadLetter {
         match &self.notice {
             Notice::Page(page) => &page.title,
             Notice::Transition(text) => &text.incident,
+            Notice::News(news) => &news.subject,
         }
     }
 }

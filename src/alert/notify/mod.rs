@@ -45,9 +45,9 @@ use tokio_util::sync::CancellationToken;
 use crate::alert::Rules;
 use crate::api::{Component, ComponentStatus, Health, View};
 use crate::clock;
-use crate::config::{KafkaConfig, NotifyConfig};
+use crate::config::{KafkaConfig, NotifyConfig, SubscriberConfig};
 use crate::metrics::{Metrics, ReceiverKind};
-use crate::model::{Page, Timestamp, Transition};
+use crate::model::{Page, PublicNews, Timestamp, Transition};
 use delivery::Outcome;
 use moment::Moment;
 use receiver::Receiver;
@@ -108,6 +108,53 @@ pub struct Surroundings<'a> {
     pub view: Option<watch::Receiver<Arc<View>>>,
     /// Who listens over HTTP.
     pub stream: Option<StreamWriter>,
+    /// Who is told of changes of the status page.
+    pub subscribers: &'a [SubscriberConfig],
+}
+
+/// What comes in to be told. A closed channel ends nothing.
+#[derive(Debug)]
+pub struct Inlets {
+    /// Transitions.
+    pub transitions: mpsc::Receiver<Arc<Transition>>,
+    /// Pages.
+    pub pages: mpsc::Receiver<Arc<Page>>,
+    /// News of the status page.
+    pub news: mpsc::Receiver<Arc<PublicNews>>,
+}
+
+impl Inlets {
+    fn close(&mut self) {
+        self.transitions.close();
+        self.pages.close();
+        self.news.close();
+    }
+
+    /// Waits for something; pending once all are closed and empty.
+    async fn next(&mut self) -> Incoming {
+        let (mut transitions, mut pages, mut news) = (Vec::new(), Vec::new(), Vec::new());
+        tokio::select! {
+            biased;
+            1.. = self.pages.recv_many(&mut pages, TAKE_MAX) => Incoming::Pages(pages),
+            1.. = self.transitions.recv_many(&mut transitions, TAKE_MAX) => Incoming::Transitions(transitions),
+            1.. = self.news.recv_many(&mut news, TAKE_MAX) => Incoming::News(news),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// What is there.
+    fn take(&mut self) -> Option<Incoming> {
+        let page = self.pages.try_recv().ok().map(|page| Incoming::Pages(vec![page]));
+        let transition = || self.transitions.try_recv().ok().map(|one| Incoming::Transitions(vec![one]));
+        page.or_else(transition).or_else(|| self.news.try_recv().ok().map(|one| Incoming::News(vec![one])))
+    }
+}
+
+/// Some of what came in.
+enum Incoming {
+    Transitions(Vec<Arc<Transition>>),
+    Pages(Vec<Arc<Page>>),
+    News(Vec<Arc<PublicNews>>),
 }
 
 /// All receivers and what they are still to be told.
@@ -125,10 +172,7 @@ pub struct Notifier {
 
 /// What happened, for the owner of the state to apply.
 enum Action {
-    Transitions(Vec<Arc<Transition>>),
-    TransitionsClosed,
-    Pages(Vec<Arc<Page>>),
-    PagesClosed,
+    Accept(Incoming),
     Settle(Result<(Id, Outcome), JoinError>),
     Due,
     Stop,
@@ -141,8 +185,12 @@ impl Notifier {
     /// # Errors
     /// See [`NotifyError`].
     pub fn new(config: &NotifyConfig, surroundings: Surroundings<'_>) -> Result<Self, NotifyError> {
-        let Surroundings { pace, metrics, health, rules, kafka, state_dir, view, stream } = surroundings;
-        let mut receivers = Making { kafka, pace, rules, metrics }.receivers(config)?;
+        let Surroundings { pace, metrics, health, rules, kafka, state_dir, view, stream, subscribers } = surroundings;
+        let making = Making { kafka, pace, rules, metrics };
+        let mut receivers = making.receivers(config)?;
+        for subscriber in subscribers {
+            receivers.push(making.subscriber(subscriber)?);
+        }
         let moment = Moment::without_disk(Instant::now(), clock::now());
         let storage = Storage::open(state_dir, &mut receivers, metrics, moment)?;
         let (metrics, health, routes) = (Arc::clone(metrics), Arc::clone(health), Routes::new(config));
@@ -158,14 +206,8 @@ impl Notifier {
 
     /// Tells the receivers until `stop` is cancelled; then delivers what is due, without waiting for receivers that
     /// fail, and returns. Closed channels end nothing: firing alerts are still sent again.
-    pub async fn run(
-        mut self,
-        mut transitions: mpsc::Receiver<Arc<Transition>>,
-        mut pages: mpsc::Receiver<Arc<Page>>,
-        stop: CancellationToken,
-    ) {
+    pub async fn run(mut self, mut inlets: Inlets, stop: CancellationToken) {
         let mut deliveries = JoinSet::new();
-        let (mut transitions_open, mut pages_open) = (true, true);
         loop {
             self.storage.look(&self.receivers, Instant::now());
             self.start_deliveries(&mut deliveries);
@@ -175,33 +217,23 @@ impl Notifier {
                 break;
             }
             let due = self.receivers.iter().filter_map(Receiver::due_at).min();
-            let (mut new_transitions, mut new_pages) = (Vec::new(), Vec::new());
             let action = tokio::select! {
                 biased;
                 () = stop.cancelled(), if !self.draining => Action::Stop,
                 Some(joined) = deliveries.join_next_with_id() => Action::Settle(joined),
-                count = pages.recv_many(&mut new_pages, TAKE_MAX), if pages_open =>
-                    if count == 0 { Action::PagesClosed } else { Action::Pages(new_pages) },
-                count = transitions.recv_many(&mut new_transitions, TAKE_MAX), if transitions_open =>
-                    if count == 0 { Action::TransitionsClosed } else { Action::Transitions(new_transitions) },
+                incoming = inlets.next(), if !self.draining => Action::Accept(incoming),
                 () = sleep_until(due), if !self.draining => Action::Due,
                 () = self.storage.moves() => Action::Due,
             };
             match action {
-                Action::Transitions(transitions) => self.accept_transitions(&transitions),
-                Action::TransitionsClosed => transitions_open = false,
-                Action::Pages(pages) => self.accept_pages(&pages),
-                Action::PagesClosed => pages_open = false,
+                Action::Accept(incoming) => self.accept(&incoming),
                 Action::Settle(joined) => self.settle(joined),
                 Action::Due => {}
                 Action::Stop => {
                     self.draining = true;
-                    (transitions_open, pages_open) = (false, false);
-                    while let Ok(transition) = transitions.try_recv() {
-                        self.accept_transitions(&[transition]);
-                    }
-                    while let Ok(page) = pages.try_recv() {
-                        self.accept_pages(&[page]);
+                    inlets.close();
+                    while let Some(incoming) = inlets.take() {
+                        self.accept(&incoming);
                     }
                 }
             }
@@ -231,6 +263,21 @@ impl Notifier {
 
     fn watermark(&self) -> Option<Timestamp> {
         self.view.as_ref().and_then(|view| view.borrow().watermark)
+    }
+
+    fn accept(&mut self, incoming: &Incoming) {
+        match incoming {
+            Incoming::Transitions(transitions) => self.accept_transitions(transitions),
+            Incoming::Pages(pages) => self.accept_pages(pages),
+            Incoming::News(news) => self.accept_news(news),
+        }
+    }
+
+    fn accept_news(&mut self, news: &[Arc<PublicNews>]) {
+        let moment = self.moment();
+        for news in news {
+            self.receivers.iter_mut().for_each(|receiver| receiver.accept_news(news, moment));
+        }
     }
 
     fn accept_transitions(&mut self, transitions: &[Arc<Transition>]) {

@@ -1,11 +1,11 @@
-//! What a receiver is told: a page, or a transition as text. And what tells one from another.
+//! What a receiver is told: a page, a transition as text, news of the status page. And what tells one from another.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use crate::model::{Page, PageEvent, Text, Transition, TransitionEvent};
+use crate::model::{Page, PageEvent, PublicNews, Text, Transition, TransitionEvent};
 
 /// Bytes of the hash in an id: 128 bits do not collide by accident.
 const ID_BYTES: usize = 16;
@@ -18,6 +18,8 @@ pub(super) enum Notice {
     Page(Arc<Page>),
     /// A transition, as the contract writes it.
     Transition(Arc<TransitionText>),
+    /// News of the status page.
+    News(Arc<PublicNews>),
 }
 
 /// A transition as text: what is read back from a file need not know what this version's alerts are.
@@ -35,6 +37,7 @@ pub(super) struct TransitionText {
 enum StoredNotice {
     Page(Box<Page>),
     Transition(TransitionText),
+    News(PublicNews),
 }
 
 impl From<StoredNotice> for Notice {
@@ -42,6 +45,7 @@ impl From<StoredNotice> for Notice {
         match stored {
             StoredNotice::Page(page) => Self::Page(Arc::from(page)),
             StoredNotice::Transition(text) => Self::Transition(Arc::new(text)),
+            StoredNotice::News(news) => Self::News(Arc::new(news)),
         }
     }
 }
@@ -51,6 +55,7 @@ impl Serialize for Notice {
         match self {
             Self::Page(page) => serializer.serialize_newtype_variant("Notice", 0, "page", page.as_ref()),
             Self::Transition(text) => serializer.serialize_newtype_variant("Notice", 1, "transition", text.as_ref()),
+            Self::News(news) => serializer.serialize_newtype_variant("Notice", 2, "news", news.as_ref()),
         }
     }
 }
@@ -68,6 +73,7 @@ impl Notice {
         match self {
             Self::Page(page) => page_id(page),
             Self::Transition(text) => text.id.clone(),
+            Self::News(news) => news.id.clone(),
         }
     }
 
@@ -76,6 +82,7 @@ impl Notice {
         match self {
             Self::Page(page) => &page.dedup_key,
             Self::Transition(text) => &text.incident,
+            Self::News(news) => &news.subject,
         }
     }
 
@@ -84,6 +91,7 @@ impl Notice {
         match self {
             Self::Page(page) => matches!(page.event, PageEvent::Updated | PageEvent::Acknowledged),
             Self::Transition(text) => text.event == TransitionEvent::Pending,
+            Self::News(_) => false,
         }
     }
 }
@@ -140,7 +148,9 @@ mod tests {
 
     #[test]
     fn a_notice_reads_back_as_it_was_written() {
-        for notice in [Notice::Page(Arc::new(sample::page())), Notice::transition(&samples::transition())] {
+        let news = PublicNews { id: "n1".to_owned(), subject: "component api".to_owned(), body: "{}".to_owned() };
+        let page = Notice::Page(Arc::new(sample::page()));
+        for notice in [page, Notice::transition(&samples::transition()), Notice::News(Arc::new(news))] {
             let text = serde_json::to_string(&notice).unwrap();
             assert_eq!(serde_json::from_str::<Notice>(&text).unwrap(), notice);
         }

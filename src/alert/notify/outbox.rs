@@ -119,7 +119,7 @@ mod tests {
         let version = format!("\"client_version\":\"{version}\"");
         let bodies = outbox.entries.iter().map(|entry| match &entry.notice {
             Notice::Transition(text) => text.body.clone(),
-            Notice::Page(_) => String::new(),
+            Notice::Page(_) | Notice::News(_) => String::new(),
         });
         bodies.into_iter().any(|body| body.contains(&version))
     }

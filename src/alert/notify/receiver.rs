@@ -15,9 +15,9 @@ use super::journal::Record;
 use super::moment::Moment;
 use super::notice::Notice;
 use super::outbox::{Entry, Outbox};
-use super::render::Rendering;
+use super::render::{Rendering, Subject};
 use crate::metrics::{Metrics, NotificationOutcome, ReceiverKind};
-use crate::model::{Page, Timestamp, Transition};
+use crate::model::{Page, PublicNews, Timestamp, Transition};
 
 /// Who a receiver is.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ impl Receiver {
                 let dropped = book.accept(transition, moment);
                 self.count(NotificationOutcome::Dropped, dropped);
             }
-            Queue::Outbox { rendering, .. } if rendering.is_of_transitions() && is_selected => {
+            Queue::Outbox { rendering, .. } if rendering.subject() == Subject::Transitions && is_selected => {
                 self.push(Notice::transition(transition), moment);
             }
             _ => {}
@@ -103,11 +103,20 @@ impl Receiver {
     /// was taken in before is not taken again.
     pub fn accept_page(&mut self, page: &Arc<Page>, is_selected: bool, moment: Moment) {
         let Queue::Outbox { outbox, rendering } = &mut self.queue else { return };
-        if rendering.is_of_transitions() || !(is_selected || outbox.told.is_open(&page.dedup_key)) {
+        if rendering.subject() != Subject::Pages || !(is_selected || outbox.told.is_open(&page.dedup_key)) {
             return;
         }
         if outbox.told.accept(page) {
             self.push(Notice::Page(Arc::clone(page)), moment);
+        }
+    }
+
+    /// Takes news in, when they are told here.
+    pub fn accept_news(&mut self, news: &Arc<PublicNews>, moment: Moment) {
+        let is_of_news =
+            |queue: &Queue| matches!(queue, Queue::Outbox { rendering, .. } if rendering.subject() == Subject::News);
+        if is_of_news(&self.queue) {
+            self.push(Notice::News(Arc::clone(news)), moment);
         }
     }
 
@@ -208,7 +217,7 @@ impl Receiver {
     /// Standard Webhooks: 410 means that nothing is wanted any more. Everything becomes a dead letter until the next start,
     /// which tries again. Others have no such rule; to them it is a refusal.
     fn close(&mut self, why: &str, moment: Moment) {
-        let Queue::Outbox { rendering: Rendering::Body { .. }, .. } = &self.queue else {
+        let Queue::Outbox { rendering: Rendering::Body { .. } | Rendering::News, .. } = &self.queue else {
             return self.settle(Outcome::Refused(why.to_owned()), moment);
         };
         tracing::error!(receiver = %self.shown(), why, "receiver wants no notifications any more: it is off until the next start");

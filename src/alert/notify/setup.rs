@@ -17,7 +17,9 @@ use super::render::Rendering;
 use super::signature::Signer;
 use super::{NotifyError, Pace};
 use crate::alert::Rules;
-use crate::config::{BodyFormat, KafkaConfig, NotifyConfig, ReceiverConfig, ReceiverType, Secret, Span};
+use crate::config::{
+    BodyFormat, KafkaConfig, NotifyConfig, ReceiverConfig, ReceiverType, Secret, Span, SubscriberConfig,
+};
 use crate::metrics::{Metrics, ReceiverKind};
 
 /// Where PagerDuty takes events, unless the configuration says another region's address.
@@ -54,6 +56,21 @@ impl Making<'_> {
             receivers.extend(self.named(receiver)?);
         }
         Ok(receivers)
+    }
+
+    /// A subscriber of the status page.
+    pub fn subscriber(&self, config: &SubscriberConfig) -> Result<Receiver, NotifyError> {
+        let problem = |why: String| NotifyError::Receiver { name: config.name.clone(), why };
+        let secrets = config.secret_file.as_deref().map(|path| secret("secret_file", path)).transpose();
+        let signer = secrets.and_then(|secrets| secrets.as_ref().map(Signer::new).transpose()).map_err(problem)?;
+        let endpoint = Endpoint::new(&config.url, config.timeout.0)?.signed(signer.unwrap_or_default());
+        // A name of the configuration holds no dot, so this is no receiver's. No route leads to it.
+        let identity = Identity {
+            name: format!("subscriber.{}", config.name),
+            kind: ReceiverKind::Subscriber,
+            route: Some(format!("subscriber.{}", config.name)),
+        };
+        Ok(self.receiver(identity, http(endpoint), outbox(Rendering::News)))
     }
 
     /// A named receiver: one, or one for each replica.

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::Outcome;
 use crate::alert::notify::Trial;
-use crate::api::tls_acceptor;
 use crate::app;
 use crate::config::{Config, ConfigError, DetectConfig, ReceiverType};
 use crate::guard::policy::{GuardPolicy, check};
 use crate::ingest::{REQUESTS_NOT_NATIVE, requests_are_native};
+use crate::listener::tls_acceptor;
 use crate::sim::{AmplitudeSpec, NAMES, ScenarioError, ScenarioFile};
 use crate::store::{MIGRATIONS, Migration};
 
@@ -144,7 +144,7 @@ pub(super) fn schema() -> Outcome {
 /// Checks certificate and key, and says whether records are taken and where they go.
 pub(super) fn http(config: Option<&Config>) -> Outcome {
     let Some(config) = config else { return Outcome::Skipped("the configuration cannot be used".to_owned()) };
-    if let Some(Err(error)) = config.http.tls.as_ref().map(tls_acceptor) {
+    if let Some(Err(error)) = config.http.tls.as_ref().map(|tls| tls_acceptor("http.tls", tls)) {
         return Outcome::Problems(vec![error.to_string()]);
     }
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };

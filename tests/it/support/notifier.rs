@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use floodmark::alert::notify::{CHANNEL_BOUND, Notifier, Pace, StreamWriter, Surroundings};
+use floodmark::alert::notify::{CHANNEL_BOUND, Inlets, Notifier, Pace, StreamWriter, Surroundings};
 use floodmark::api::{Component, ComponentStatus, Health, Readiness, View};
 use floodmark::clock;
-use floodmark::config::{Config, KafkaConfig, NotifyConfig};
+use floodmark::config::{Config, KafkaConfig, NotifyConfig, SubscriberConfig};
 use floodmark::metrics::Metrics;
-use floodmark::model::{Page, Timestamp, Transition};
+use floodmark::model::{Page, PublicNews, Timestamp, Transition};
 
 use super::service::{PATIENCE, until};
 
@@ -20,6 +20,7 @@ use super::service::{PATIENCE, until};
 pub struct Running {
     pub transitions: mpsc::Sender<Arc<Transition>>,
     pub pages: mpsc::Sender<Arc<Page>>,
+    pub news: mpsc::Sender<Arc<PublicNews>>,
     pub pages_safe: watch::Receiver<u64>,
     pub metrics: Arc<Metrics>,
     pub health: watch::Receiver<Readiness>,
@@ -35,6 +36,7 @@ pub struct Around<'a> {
     pub view: Option<watch::Receiver<Arc<View>>>,
     pub stream: Option<StreamWriter>,
     pub pace: Option<Pace>,
+    pub subscribers: &'a [SubscriberConfig],
 }
 
 /// Milliseconds where production has seconds.
@@ -60,7 +62,7 @@ impl Running {
     pub fn start(config: &NotifyConfig, around: Around<'_>) -> Self {
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::new(clock::now()));
-        let Around { kafka, state_dir, view, stream, pace: given } = around;
+        let Around { kafka, state_dir, view, stream, pace: given, subscribers } = around;
         let pace = given.unwrap_or_else(pace);
         let surroundings = Surroundings {
             pace,
@@ -71,14 +73,17 @@ impl Running {
             state_dir,
             view,
             stream,
+            subscribers,
         };
         let notifier = Notifier::new(config, surroundings).unwrap();
         let pages_safe = notifier.pages_safe();
         let (transitions, transitions_receiver) = mpsc::channel(CHANNEL_BOUND);
         let (pages, pages_receiver) = mpsc::channel(CHANNEL_BOUND);
+        let (news, news_receiver) = mpsc::channel(CHANNEL_BOUND);
         let stop = CancellationToken::new();
-        let ended = tokio::spawn(notifier.run(transitions_receiver, pages_receiver, stop.clone()));
-        Self { transitions, pages, pages_safe, metrics, health: health.subscribe(), stop, ended }
+        let inlets = Inlets { transitions: transitions_receiver, pages: pages_receiver, news: news_receiver };
+        let ended = tokio::spawn(notifier.run(inlets, stop.clone()));
+        Self { transitions, pages, news, pages_safe, metrics, health: health.subscribe(), stop, ended }
     }
 
     pub async fn page(&self, page: &Page) {

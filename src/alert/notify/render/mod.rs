@@ -23,18 +23,33 @@ pub(super) enum Rendering {
     Slack,
     /// PagerDuty's event.
     Pagerduty { routing_key: Secret },
+    /// News of the status page, as they are.
+    News,
+}
+
+/// What a receiver is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    Transitions,
+    Pages,
+    News,
 }
 
 impl Rendering {
-    /// Whether it tells transitions, and not pages.
-    pub fn is_of_transitions(&self) -> bool {
-        matches!(self, Self::Body { format: BodyFormat::Transition, .. })
+    /// What it tells.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::Body { format: BodyFormat::Transition, .. } => Subject::Transitions,
+            Self::News => Subject::News,
+            Self::Body { .. } | Self::Slack | Self::Pagerduty { .. } => Subject::Pages,
+        }
     }
 
     /// The message of a notice.
     pub fn message(&self, notice: &Notice) -> Message {
         let mut message = match (notice, self) {
             (Notice::Transition(text), _) => Message::json(text.body.clone()),
+            (Notice::News(news), _) => Message::json(news.body.clone()),
             (Notice::Page(page), Self::Slack) => Message::json(json(&slack::body(page))),
             (Notice::Page(page), Self::Pagerduty { routing_key }) => {
                 Message::json(json(&pagerduty::body(page, routing_key.expose())))
@@ -48,8 +63,10 @@ impl Rendering {
                 // A page that was taken in before the configuration was another one.
                 BodyFormat::Page | BodyFormat::Transition => Message::json(json(page.as_ref())),
             },
+            // Its queue takes no page.
+            (Notice::Page(page), Self::News) => Message::json(json(page.as_ref())),
         };
-        if matches!(self, Self::Body { .. }) {
+        if matches!(self, Self::Body { .. } | Self::News) {
             message.id = Some(notice.id());
         }
         notice.key().clone_into(&mut message.key);

@@ -5,6 +5,8 @@
 //! hold a place by sending a byte now and then: each request head has a deadline that no byte moves, the first one from
 //! the connection's beginning on, handshake included, each further one from its first byte.
 
+mod transport;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +20,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 
-use super::transport::Transport;
+use transport::Transport;
+pub use transport::{TlsError, tls_acceptor};
 
 /// Accepts at most a given number of connections at a time.
 pub struct BoundedListener {

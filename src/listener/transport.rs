@@ -23,24 +23,29 @@ pub enum TlsError {
     #[error("{key} {path}: {reason}")]
     File {
         /// Key of the configuration.
-        key: &'static str,
+        key: String,
         /// As configured.
         path: String,
         /// Why.
         reason: String,
     },
     /// They do not fit together.
-    #[error("http.tls: certificate and key cannot be used: {0}")]
-    Unusable(#[from] tokio_rustls::rustls::Error),
+    #[error("{section}: certificate and key cannot be used: {source}")]
+    Unusable {
+        /// Of the configuration.
+        section: &'static str,
+        /// Why.
+        source: tokio_rustls::rustls::Error,
+    },
 }
 
-/// Reads certificate and key. They are not read again: a new certificate needs a restart.
+/// Reads certificate and key of a section of the configuration. They are not read again: a new certificate needs a restart.
 ///
 /// # Errors
 /// See [`TlsError`].
-pub fn tls_acceptor(config: &TlsConfig) -> Result<TlsAcceptor, TlsError> {
+pub fn tls_acceptor(section: &'static str, config: &TlsConfig) -> Result<TlsAcceptor, TlsError> {
     let certificate_error = |reason: String| TlsError::File {
-        key: "http.tls.certificate_file",
+        key: format!("{section}.certificate_file"),
         path: config.certificate_file.display().to_string(),
         reason,
     };
@@ -51,14 +56,14 @@ pub fn tls_acceptor(config: &TlsConfig) -> Result<TlsAcceptor, TlsError> {
         return Err(certificate_error("holds no certificate".to_owned()));
     }
     let key = PrivateKeyDer::from_pem_file(&config.key_file).map_err(|error| TlsError::File {
-        key: "http.tls.key_file",
+        key: format!("{section}.key_file"),
         path: config.key_file.display().to_string(),
         reason: error.to_string(),
     })?;
-    let mut server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(certificates, key)?;
+    let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|server| server.with_no_client_auth().with_single_cert(certificates, key));
+    let mut server = server.map_err(|source| TlsError::Unusable { section, source })?;
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(server)))
 }
