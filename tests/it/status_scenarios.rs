@@ -19,7 +19,7 @@ const WINDOW_MS: i64 = 5_000;
 const FAILING_MIN: f64 = 0.02;
 /// Windows that fail and are this near to each other are one outage …
 const NEAR_MS: i64 = 60_000;
-/// … if it lasts this long.
+/// … if it lasts this long, and fails so much on the whole.
 const LASTING_MS: i64 = 30_000;
 
 /// An outage: start of the first window that fails, end of the last one.
@@ -71,7 +71,11 @@ fn outages(windows: &BTreeMap<i64, (u64, u64)>) -> Vec<Outage> {
             _ => outages.push((start, start + WINDOW_MS)),
         }
     }
-    outages.retain(|(from, until)| until - from >= LASTING_MS);
+    let of_all = |(from, until): &(i64, i64)| {
+        let within = windows.range(from / WINDOW_MS..until / WINDOW_MS);
+        within.fold((0, 0), |sums, (_, counts)| (sums.0 + counts.0, sums.1 + counts.1))
+    };
+    outages.retain(|outage| outage.1 - outage.0 >= LASTING_MS && share(&of_all(outage)) >= FAILING_MIN);
     outages.into_iter().map(|(from, until)| (Timestamp::from_millis(from), Timestamp::from_millis(until))).collect()
 }
 
