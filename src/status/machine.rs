@@ -16,7 +16,7 @@ use crate::model::{DurationMs, Timestamp};
 pub const SPAN_MS: DurationMs = 15_000;
 /// Most: requests that are older say nothing of now, however few there are.
 pub const LOOKBACK_MS: DurationMs = 300_000;
-/// States that begin or end this close to each other are told as one change.
+/// States that begin this close to each other are told as one change.
 const MERGED_MS: DurationMs = SPAN_MS;
 
 /// A measured state that changed.
@@ -26,7 +26,7 @@ pub struct MeasuredChange {
     pub before: ComponentState,
     /// After.
     pub after: ComponentState,
-    /// When it began.
+    /// When it began, or what led to it did, where that was too short to be told.
     pub since: Timestamp,
     /// What was measured from then on.
     pub figures: Figures,
@@ -165,17 +165,20 @@ impl Machine {
         if self.levels[number + 1..].iter().any(comes_with) {
             return;
         }
-        // On its way there it was less bad.
-        let mut state = self.state;
+        // On its way there it was less bad. That is remembered so, and told as the beginning of this.
+        let (mut state, mut began) = (self.state, None);
+        let floor = self.decided_until.unwrap_or(since);
         for lower in rank..number {
-            let rise = self.levels[lower].rise.as_ref().map(|rise| rise.since);
-            if let Some(from) = rise.filter(|from| *from < since) {
+            let rise = self.levels[lower].rise.as_ref().map(|rise| (rise.since, rise.figures));
+            if let Some((from, figures)) = rise.filter(|(from, _)| *from < since) {
                 self.settle(from, state, judged);
                 state = state_of(lower);
+                began.get_or_insert((from, figures));
             }
         }
         self.settle(since, state, judged);
-        self.change(state_of(number), since, figures, judged);
+        let (since, figures) = began.unwrap_or((since, figures));
+        self.tell(state_of(number), since.max(floor), figures, judged);
         self.levels[..=number].iter_mut().for_each(|level| level.rise = None);
     }
 
@@ -188,10 +191,12 @@ impl Machine {
             return false;
         }
         let ended = |number: usize| self.levels[number].bad_until;
+        // What would not be said on the way there is not said on the way back.
+        let said_ms = config.worse_after.as_millis().max(MERGED_MS + 1);
         let mut left = worst;
         while let Some(lower) = left.checked_sub(1) {
-            let lasted = ended(lower).zip(ended(worst)).map_or(0, |(lower, worst)| lower.since(worst));
-            if !self.levels[lower].is_good || lasted > MERGED_MS {
+            let lasted_ms = ended(lower).zip(ended(left)).map_or(0, |(lower, left)| lower.since(left));
+            if !self.levels[lower].is_good || lasted_ms >= said_ms {
                 break;
             }
             if !is_over(&self.levels[lower]) {
@@ -211,8 +216,12 @@ impl Machine {
     }
 
     fn change(&mut self, after: ComponentState, since: Timestamp, figures: Figures, judged: &mut Judged) {
-        self.settle(since, self.state, judged);
         let since = since.max(self.decided_until.unwrap_or(since));
+        self.settle(since, self.state, judged);
+        self.tell(after, since, figures, judged);
+    }
+
+    fn tell(&mut self, after: ComponentState, since: Timestamp, figures: Figures, judged: &mut Judged) {
         judged.changes.push(MeasuredChange { before: self.state, after, since, figures });
         self.state = after;
     }

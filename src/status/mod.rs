@@ -15,7 +15,11 @@ mod history;
 pub mod incidents;
 mod level;
 mod machine;
+#[cfg(test)]
+mod machine_tests;
 mod measured;
+#[cfg(test)]
+mod measured_tests;
 mod meter;
 mod public_text;
 pub mod render;
@@ -25,6 +29,8 @@ pub mod schedule;
 mod state;
 mod statements;
 pub mod uptime;
+#[cfg(test)]
+mod uptime_tests;
 pub mod words;
 
 pub use board::{

@@ -76,6 +76,7 @@ mod simulate;
 mod status_feeds;
 mod status_live;
 mod status_page;
+mod status_scenarios;
 mod status_uptime_sql;
 mod store;
 mod support;
