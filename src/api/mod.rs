@@ -55,7 +55,7 @@ pub use intake::{IngestState, RecordRejection};
 pub use limits::LimitsState;
 pub use readiness::{Component, ComponentReport, ComponentStatus, Health, Overall, Readiness};
 pub use reload::{RELOADS_BOUND, ReloadDesk, ReloadError, ReloadRequest};
-pub use status::{StandingView, StatusRequest, StatusRoutes, StatusView};
+pub use status::{StandingView, StatusRefusal, StatusRequest, StatusRoutes, StatusView};
 pub use view::{ALERTS_MAX, Counts, INCIDENTS_ENDED_MAX, INCIDENTS_OPEN_MAX, View};
 
 use std::sync::Arc;

@@ -31,7 +31,18 @@ pub struct StatusRequest {
     /// What is asked, by whom and when.
     pub request: Request,
     /// What became of it.
-    pub answer: oneshot::Sender<Result<Done, CommandError>>,
+    pub answer: oneshot::Sender<Result<Done, StatusRefusal>>,
+}
+
+/// Why a command was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StatusRefusal {
+    /// It cannot be, as it was asked for or as things stand.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// It would not have survived a restart.
+    #[error("it cannot be written down, so it is not done: {0}")]
+    NotSaved(String),
 }
 
 /// How handlers reach whoever owns the status page.
@@ -122,9 +133,10 @@ impl StatusRoutes {
         self.requests.send(StatusRequest { request, answer }).await.map_err(|_| stopping())?;
         answered.await.map_err(|_| stopping())?.map_err(|error| {
             let code = match error {
-                CommandError::NotFound(_) => ProblemCode::NotFound,
-                CommandError::Refused(_) => ProblemCode::BadBody,
-                CommandError::NotPossible(_) => ProblemCode::NotPossible,
+                StatusRefusal::Command(CommandError::NotFound(_)) => ProblemCode::NotFound,
+                StatusRefusal::Command(CommandError::Refused(_)) => ProblemCode::BadBody,
+                StatusRefusal::Command(CommandError::NotPossible(_)) => ProblemCode::NotPossible,
+                StatusRefusal::NotSaved(_) => ProblemCode::UnderPressure,
             };
             Problem::new(code, error.to_string())
         })

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Span;
+use super::{Span, TlsConfig};
 
 /// The status page and its feeds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -13,6 +13,8 @@ use super::Span;
 pub struct StatusConfig {
     /// Where the public reads: a listener of its own, that answers nothing else.
     pub listen: SocketAddr,
+    /// TLS of that listener. Absent: plain HTTP, for a proxy or a CDN in front.
+    pub tls: Option<TlsConfig>,
     /// Whose page it is.
     pub name: String,
     /// One sentence under the name.
@@ -43,6 +45,7 @@ impl Default for StatusConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8091)),
+            tls: None,
             name: "API".to_owned(),
             description: None,
             url: "http://127.0.0.1:8091".to_owned(),

@@ -37,8 +37,8 @@ impl StatusConfig {
             let is_named = directory.as_ref().is_none_or(|directory| !directory.as_os_str().is_empty());
             problems.require(is_named, key, "must name a directory");
         }
-        problems.span("stale_after", self.stale_after, 10, DAY_SECONDS);
-        problems.span("unknown_after", self.unknown_after, 60, 7 * DAY_SECONDS);
+        problems.span("stale_after", self.stale_after, 1, DAY_SECONDS);
+        problems.span("unknown_after", self.unknown_after, 5, 7 * DAY_SECONDS);
         let is_ordered = self.stale_after.as_millis() < self.unknown_after.as_millis();
         problems.require(is_ordered, "unknown_after", "must be longer than stale_after");
         problems.span("person_holds", self.person_holds, 0, 7 * DAY_SECONDS);

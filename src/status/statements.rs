@@ -32,6 +32,8 @@ pub struct Statements {
     /// Announced work and words of people.
     pub schedule: Schedule,
     acts: VecDeque<Act>,
+    /// All there were.
+    acts_done: u64,
     keys: VecDeque<Key>,
 }
 
@@ -109,7 +111,7 @@ impl Statements {
         }
         let words = command.written().chars().take(WORDS_CHARS_MAX).collect();
         let (what, id) = (command.name().to_owned(), done.id.clone());
-        push(&mut self.acts, ACTS_MAX, Act { at: *at, who: who.clone(), what, id, words });
+        self.note(Act { at: *at, who: who.clone(), what, id, words });
         Ok(done)
     }
 
@@ -119,16 +121,27 @@ impl Statements {
         self.schedule.state_at(component, at)
     }
 
+    /// How many acts there were, those included that are not kept any more.
+    #[must_use]
+    pub fn acts_done(&self) -> u64 {
+        self.acts_done
+    }
+
     /// Who did what, the newest first.
     pub fn acts(&self) -> impl Iterator<Item = &Act> {
         self.acts.iter().rev()
+    }
+
+    fn note(&mut self, act: Act) {
+        self.acts_done += 1;
+        push(&mut self.acts, ACTS_MAX, act);
     }
 
     fn note_machine(&mut self, acts: Vec<MachineAct>, now: Timestamp) {
         for MachineAct { incident, status, is_new } in acts {
             let what = format!("{} {}", if is_new { "publish" } else { "update" }, status.as_str());
             let act = Act { at: now, who: MACHINE.to_owned(), what, id: incident, words: String::new() };
-            push(&mut self.acts, ACTS_MAX, act);
+            self.note(act);
         }
     }
 }

@@ -74,8 +74,8 @@ mod service_outages;
 mod service_start_stop;
 mod simulate;
 mod status_feeds;
-mod status_uptime_sql;
 mod status_page;
+mod status_uptime_sql;
 mod store;
 mod support;
 

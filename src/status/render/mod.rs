@@ -11,6 +11,7 @@ mod uptime_json;
 mod verdict;
 
 use super::Board;
+use crate::model::PublicNews;
 
 pub use uptime_json::UPTIME_FORMULA;
 pub use verdict::Verdict;
@@ -36,6 +37,12 @@ impl PublicFile {
         let body = serde_json::to_vec(document).expect("a document of plain fields is JSON");
         Self::new(path, "application/json; charset=utf-8", body)
     }
+}
+
+/// What subscribers are told when one board takes the place of another.
+#[must_use]
+pub fn news(before: &Board, after: &Board) -> Vec<PublicNews> {
+    statuspage::news(before, after)
 }
 
 /// Everything that is public: the page, a page an incident, the API, feeds, badges.

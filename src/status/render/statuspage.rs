@@ -6,10 +6,12 @@
 mod component;
 mod incident;
 mod maintenance;
+mod news;
 
 use serde::Serialize;
 
 use super::{PublicFile, Verdict, moment};
+use crate::model::PublicNews;
 use crate::status::{Board, Freshness, Impact, MaintenanceStage};
 
 /// As Statuspage has it: lists end here.
@@ -83,6 +85,11 @@ impl Source<'_> {
         of_it.retain(|component| !component.is_group() && ids.contains(&component.id));
         of_it
     }
+}
+
+/// What subscribers are told of the way from one board to another.
+pub(super) fn news(before: &Board, after: &Board) -> Vec<PublicNews> {
+    news::between(before, after)
 }
 
 /// All endpoints.

@@ -81,6 +81,11 @@ pub(super) fn newest(source: &Source, is_wanted: impl Fn(&PublicIncident) -> boo
     wanted.into_iter().take(INCIDENTS_MAX).map(|incident| shape(source, incident)).collect()
 }
 
+/// All of them, each with its shape.
+pub(super) fn of_all<'a>(source: &Source<'a>) -> impl Iterator<Item = (&'a PublicIncident, Incident)> {
+    source.board.incidents.iter().map(|incident| (incident, shape(source, incident)))
+}
+
 fn shape(source: &Source, incident: &PublicIncident) -> Incident {
     let mut updates: Vec<&IncidentUpdate> = incident.updates.iter().collect();
     updates.sort_by_key(|update| std::cmp::Reverse(update.created_at));
