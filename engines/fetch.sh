@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches the local engines into .local/engines: the ClickHouse engine (npm), the demo broker and, for the tests, ClickHouse's
-# Python client and readers of answers (pip), Prometheus' promtool and Alertmanager (Debian), axe (npm), and with the argument `kafka`
+# Python client and readers of answers and of status pages (pip), Prometheus' promtool and Alertmanager (Debian), axe (npm), and with the argument `kafka`
 # Apache Kafka as well (Maven), which only the delivery tests use.
 # All are pinned with their hashes in this directory; what is already there is not fetched again.
 set -euo pipefail
