@@ -172,6 +172,7 @@ fetch_clickhouse
 fetch_broker
 fetch_python_packages clickhouse-connect "ClickHouse's Python client" 6
 fetch_python_packages python-readers "pandas, pyarrow and a validator of OpenAPI" 86
+fetch_python_packages status-readers "clients of status pages" 11
 fetch_promtool
 fetch_alertmanager
 fetch_axe

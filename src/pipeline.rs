@@ -4,7 +4,7 @@
 //! shows in what comes out.
 
 use crate::alert::{AlertChange, AlertKey, AlertStates, Judgement, Rule, RuleChanges, RuleSet, Rules};
-use crate::config::FlowConfig;
+use crate::config::{FlowConfig, StatusConfig};
 use crate::detect::{Detector, Limits, Role, Scene};
 use crate::flow::{
     Assembler, CellKey, ClosedWindow, FlowCounts, Name, Recent, RunningQueries, SignalHistory, StreamId, Traffic,
@@ -14,6 +14,7 @@ use crate::incident::Incidents;
 use crate::model::{
     AlertName, Dimension, Dimensions, Event, IncidentReport, Output, Summary, Timestamp, Transition, TransitionEvent,
 };
+use crate::status::{Meter, StatusWindow};
 
 /// Everything the core is told at the start.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct Pipeline {
     fired_total: u64,
     /// Only where somebody looks on.
     traffic: Option<Traffic>,
+    /// Only where the public is told of components.
+    components: Option<Meter>,
 }
 
 impl Pipeline {
@@ -55,6 +58,7 @@ impl Pipeline {
             incidents: Incidents::default(),
             fired_total: 0,
             traffic: None,
+            components: None,
         }
     }
 
@@ -62,6 +66,12 @@ impl Pipeline {
     #[must_use]
     pub fn with_traffic(self) -> Self {
         Self { traffic: Some(Traffic::default()), ..self }
+    }
+
+    /// The same, counting windows by component for the status page. It changes nothing that is said.
+    #[must_use]
+    pub fn with_components(self, config: &StatusConfig) -> Self {
+        Self { components: Some(Meter::new(config)), ..self }
     }
 
     /// Puts other rules and limits in force, from the next window on. A rule that looks for the same keeps what its
@@ -132,6 +142,9 @@ impl Pipeline {
         if let Some(traffic) = &mut self.traffic {
             traffic.push(window, names);
         }
+        if let Some(components) = &mut self.components {
+            components.push(window, names);
+        }
         self.running.push(window);
         let sources = self.signals.sorted(names);
         let scene = Scene {
@@ -188,6 +201,17 @@ impl Pipeline {
     pub fn traffic(&mut self) -> TrafficSteps {
         let names = self.assembler.names();
         self.traffic.as_mut().map(|traffic| traffic.steps(names)).unwrap_or_default()
+    }
+
+    /// Windows by component that were closed since the last time, the oldest first; none unless they are counted.
+    pub fn take_status_windows(&mut self) -> Vec<StatusWindow> {
+        self.components.as_mut().map(Meter::take).unwrap_or_default()
+    }
+
+    /// Windows by component that nobody took in time: gaps of what the public is told.
+    #[must_use]
+    pub fn status_windows_lost(&self) -> u64 {
+        self.components.as_ref().map_or(0, Meter::lost)
     }
 
     /// Event time up to which everything is decided.

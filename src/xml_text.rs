@@ -1,4 +1,4 @@
-//! Text inside XML: what JUnit reports of preflights and rule tests have in common.
+//! Text inside XML: what JUnit reports, pictures and feeds have in common.
 
 /// Text for XML; characters that XML 1.0 cannot hold become spaces.
 pub fn escaped(text: &str) -> String {

@@ -64,7 +64,7 @@ impl Tokens {
     /// is one that may.
     pub(super) fn are_needed_for(&self, scope: Scope) -> bool {
         match scope {
-            Scope::Ingest | Scope::Admin => !self.known.is_empty(),
+            Scope::Ingest | Scope::Publish | Scope::Admin => !self.known.is_empty(),
             Scope::Read | Scope::Query => {
                 let may_look = |scope: &Scope| matches!(scope, Scope::Read | Scope::Query);
                 self.known.iter().any(|token| token.scopes.iter().any(may_look))
@@ -82,7 +82,7 @@ impl Tokens {
                     origin::refuse_other_names(headers, &self.host_names)?;
                     origin::refuse_other_pages(headers, scope)?;
                 }
-                Scope::Ingest | Scope::Admin => origin::refuse_other_pages(headers, scope)?,
+                Scope::Ingest | Scope::Publish | Scope::Admin => origin::refuse_other_pages(headers, scope)?,
             }
             return Ok(Bearer::default());
         }

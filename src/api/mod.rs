@@ -19,6 +19,7 @@
 //! | `/api/v1/queries/{name}/results` | runs one; parameters in the address, or in the body of a POST |
 //! | `POST /api/v1/sql` | runs SQL of one's own, or says what it would cost |
 //! | `/api/v1/series`, `/api/v1/query_range` | curves, as Prometheus gives them |
+//! | `/api/v1/status`, `POST /api/v1/status/commands` | public incidents as those see them who word them, see [`status`] |
 //! | `/api/v1/openapi.json` | all of this, for programs |
 //! | `POST /api/v1/events`, `POST /v1/logs` | takes records, see [`intake`] |
 //!
@@ -42,6 +43,7 @@ mod queries;
 mod query;
 mod readiness;
 mod reload;
+mod status;
 mod view;
 
 pub use alerts_pages::{PagingRequest, PagingState};
@@ -53,6 +55,7 @@ pub use intake::{IngestState, RecordRejection};
 pub use limits::LimitsState;
 pub use readiness::{Component, ComponentReport, ComponentStatus, Health, Overall, Readiness};
 pub use reload::{RELOADS_BOUND, ReloadDesk, ReloadError, ReloadRequest};
+pub use status::{StandingView, StatusRefusal, StatusRequest, StatusRoutes, StatusView};
 pub use view::{ALERTS_MAX, Counts, INCIDENTS_ENDED_MAX, INCIDENTS_OPEN_MAX, View};
 
 use std::sync::Arc;
@@ -104,6 +107,8 @@ pub struct ApiState {
     pub queries: Option<QueryDesk>,
     /// Limits tried on the past; absent: there is none.
     pub limits: Option<LimitsState>,
+    /// Public incidents; absent: there is no status page.
+    pub status: Option<StatusRoutes>,
 }
 
 /// All routes. Health is open to all; reading and sending may need a token.
@@ -147,6 +152,14 @@ pub fn router(state: ApiState) -> Router {
             .route_layer(may(Scope::Admin))
             .layer(DefaultBodyLimit::max(alerts_pages::REQUEST_BYTES_MAX));
         router = router.merge(looking.merge(acting).with_state(paging));
+    }
+    if let Some(routes) = state.status {
+        let looking = Router::new().route("/api/v1/status", get(status::status)).route_layer(may(Scope::Read));
+        let acting = Router::new()
+            .route("/api/v1/status/commands", post(status::command))
+            .route_layer(may(Scope::Publish))
+            .layer(DefaultBodyLimit::max(status::REQUEST_BYTES_MAX));
+        router = router.merge(looking.merge(acting).with_state(routes));
     }
     if let Some(desk) = state.queries {
         let named = Router::new()

@@ -26,11 +26,13 @@ pub enum Component {
     Paging,
     /// Asking ClickHouse for rules.
     RuleQueries,
+    /// What the public is told.
+    Status,
 }
 
 impl Component {
     /// Every component, in the order shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Kafka,
         Self::Detection,
         Self::Clickhouse,
@@ -40,6 +42,7 @@ impl Component {
         Self::Rules,
         Self::Paging,
         Self::RuleQueries,
+        Self::Status,
     ];
 
     /// Without these there is no detection; without the others it goes on.

@@ -10,9 +10,10 @@ use tokio::time::Instant;
 use super::open_reports::{self, OpenReports};
 use super::paging::Decision;
 use super::reload::Replacement;
+use super::status;
 use crate::api::{self, Component, ComponentStatus, Health, View};
 use crate::clock;
-use crate::config::TopicsConfig;
+use crate::config::{StatusConfig, TopicsConfig};
 use crate::flow::{FlowCounts, StreamId};
 use crate::metrics::{Input, Metrics};
 use crate::model::{
@@ -23,6 +24,9 @@ use crate::pipeline::{Pipeline, Settings};
 
 /// Without a transition the view is published this often at most.
 const VIEW_PAUSE: Duration = Duration::from_millis(200);
+
+/// Ended incidents that wait for the status page.
+const ENDED_WAITING_MAX: usize = 1_000;
 
 /// Where outputs go.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub struct Outlets {
     pub paging: mpsc::Sender<Decision>,
     /// To the API.
     pub view: watch::Sender<Arc<View>>,
+    /// To the status page, where there is one.
+    pub status: Option<mpsc::Sender<status::Note>>,
     /// To whoever looks on.
     pub observer: Option<mpsc::Sender<Output>>,
     /// Our own metrics.
@@ -86,6 +92,8 @@ pub struct Detection {
     streams: BTreeMap<TopicPartition, StreamId>,
     again: Again,
     open_reports: OpenReports,
+    /// Incidents that ended and that the status page has not heard of.
+    ended: Vec<IncidentReport>,
     view: View,
     rejected: u64,
     counted: FlowCounts,
@@ -95,13 +103,24 @@ pub struct Detection {
 impl Detection {
     /// Nothing seen yet.
     #[must_use]
-    pub fn new(settings: &Settings, topics: &TopicsConfig, outlets: Outlets) -> Self {
+    pub fn new(
+        settings: &Settings,
+        topics: &TopicsConfig,
+        components: Option<&StatusConfig>,
+        outlets: Outlets,
+    ) -> Self {
+        let pipeline = Pipeline::new(settings).with_traffic();
+        let pipeline = match components {
+            Some(components) => pipeline.with_components(components),
+            None => pipeline,
+        };
         Self {
-            pipeline: Pipeline::new(settings).with_traffic(),
+            pipeline,
             topics: topics.clone(),
             streams: BTreeMap::new(),
             again: Again::default(),
             open_reports: OpenReports::default(),
+            ended: Vec::new(),
             view: View::default(),
             rejected: 0,
             counted: FlowCounts::default(),
@@ -218,6 +237,7 @@ impl Detection {
                 tracing::info!(incident = %incident.incident, summary = incident.summary, "incident ended");
                 self.view.end_incident(incident);
                 self.open_reports.ended(incident);
+                self.end_for_public(incident);
             }
         }
         if let Some(observer) = &self.outlets.observer {
@@ -239,9 +259,35 @@ impl Detection {
         }
     }
 
+    /// The status page is to hear of the end of an incident; at the bound of the oldest it does not.
+    fn end_for_public(&mut self, incident: &IncidentReport) {
+        if self.outlets.status.is_some() {
+            self.ended.push(incident.clone());
+            if self.ended.len() > ENDED_WAITING_MAX {
+                self.ended.remove(0);
+            }
+        }
+    }
+
+    /// What was measured since goes to the status page. Without room it waits in the pipeline, which is bounded.
+    fn note_status(&mut self, open: &[IncidentReport]) {
+        let Some(status) = &self.outlets.status else { return };
+        if let Ok(permit) = status.try_reserve() {
+            let windows = self.pipeline.take_status_windows();
+            let mut reports = std::mem::take(&mut self.ended);
+            if !windows.is_empty() || !reports.is_empty() {
+                reports.extend(open.iter().cloned());
+                permit.send(status::Note { windows, reports });
+            }
+        }
+        let lost = self.pipeline.status_windows_lost();
+        self.outlets.metrics.set_status_windows_lost(lost);
+    }
+
     fn publish(&mut self) -> Arc<View> {
         let open = self.pipeline.open_incidents();
         self.store_open(&open);
+        self.note_status(&open);
         let counts = self.pipeline.counts();
         let metrics = &self.outlets.metrics;
         metrics.add_late(counts.late - self.counted.late);

@@ -12,6 +12,7 @@ mod probes;
 mod reload;
 mod rule_files;
 mod rule_queries;
+pub mod status;
 mod storage;
 
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ use crate::pipeline::Settings;
 use crate::shutdown::{Signals, Stage, Tasks};
 use detection::{Detection, Outlets};
 pub use rule_files::{RuleFilesError, limits, objectives, read_rules, rules};
+pub use status::StatusClock;
 pub use storage::Storage;
 
 /// Inputs waiting for detection, over all partitions. Reading waits at the bound: detection sets the pace.
@@ -53,6 +55,7 @@ const PLANS_BOUND: usize = 256;
 pub struct App {
     tasks: Tasks,
     http: SocketAddr,
+    status: Option<SocketAddr>,
     view: watch::Receiver<Arc<View>>,
     ingest: watch::Receiver<IngestStatus>,
     storage: Storage,
@@ -70,6 +73,7 @@ impl App {
         kafka: Option<&KafkaConfig>,
         settings: &Settings,
         observer: Option<mpsc::Sender<Output>>,
+        status_clock: StatusClock,
     ) -> anyhow::Result<Self> {
         let hangups = reload::hangups().context("cannot take over SIGHUP")?;
         let metrics = Arc::new(Metrics::new());
@@ -87,7 +91,7 @@ impl App {
         let (rules_in_force, rules) = watch::channel(Arc::new(settings.rules.clone()));
         let (pages, transitions) = mpsc::channel(notify::CHANNEL_BOUND);
         let (told, pages_of_incidents) = mpsc::channel(paging::PAGES_BOUND);
-        let (tell_public, public_news) = mpsc::channel(notify::CHANNEL_BOUND);
+        let (news, public_news) = mpsc::channel(notify::CHANNEL_BOUND);
         let (stream, events) = event_stream(clock::now());
         let state_dir = config.notify_state_dir();
         let surroundings = Surroundings {
@@ -131,8 +135,12 @@ impl App {
         storage.spawn_writers(config, &mut tasks, queues_of_storage, &metrics, &health);
 
         let (decisions, metrics_of_detection) = (pager.decisions, Arc::clone(&metrics));
+        let around =
+            status::Around { tasks: &mut tasks, metrics: &metrics, health: &health, news, clock: status_clock };
+        let status = config.status.as_ref().map(|status| status::spawn(config, status, around)).transpose()?;
         let outlets = Outlets {
             pages,
+            status: status.as_ref().map(|status| status.notes.clone()),
             store: outputs,
             paging: decisions,
             view: view_sender,
@@ -140,7 +148,7 @@ impl App {
             metrics: metrics_of_detection,
         };
         let topics = kafka.map_or_else(TopicsConfig::default, |kafka| kafka.topics.clone());
-        let detection = Detection::new(settings, &topics, outlets);
+        let detection = Detection::new(settings, &topics, config.status.as_ref(), outlets);
         let (replacements, replacements_receiver) = mpsc::channel(1);
         let wires = (hangups, replacements, rules_in_force);
         let reload = reload::spawn(&config.detect, wires, &mut tasks, &metrics, &health);
@@ -187,16 +195,23 @@ impl App {
             console: ConsoleSettings { is_tls: tls.is_some(), guard: guard_view },
             queries: Some(storage.desk(config)),
             limits: Some(LimitsState { history: storage.reader() }),
+            status: status.as_ref().map(|status| status.routes.clone()),
         };
         let stop = tasks.token(Stage::Api);
         tasks.spawn(Stage::Api, "http", async move { Ok(api::serve(listener, api::router(state), tls, stop).await?) });
-        Ok(Self { tasks, http, view, ingest, storage })
+        Ok(Self { tasks, http, status: status.map(|status| status.address), view, ingest, storage })
     }
 
     /// Address of the HTTP server.
     #[must_use]
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Address of the status page, where there is one.
+    #[must_use]
+    pub fn status(&self) -> Option<SocketAddr> {
+        self.status
     }
 
     /// What detection shows.

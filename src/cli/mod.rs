@@ -27,7 +27,7 @@ mod replay;
 mod run;
 mod settings;
 pub mod simulate;
-pub mod status;
+mod status;
 mod token;
 
 use std::path::PathBuf;
@@ -102,6 +102,8 @@ enum Command {
     Alerts(alerts::Args),
     /// What is known of an incident: timeline, cause, customers to contact, a post-mortem draft
     Incidents(incidents::Args),
+    /// What the public is told: drafts, incidents, announced work, and what a log would have said
+    Status(status::Args),
     /// Ask a question of what is stored: a named query, or SQL
     Query(query::Args),
     /// Find the combinations of dimension values that explain why a number deviates
@@ -162,6 +164,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args, &cli.globals),
         Command::Alerts(args) => alerts::run(&args, &cli.globals),
         Command::Incidents(args) => incidents::run(&args, &cli.globals),
+        Command::Status(args) => status::run(&args, &cli.globals),
         Command::Query(args) => query::run(&args, &cli.globals),
         Command::Attribute(args) => attribute::run(&args, &cli.globals),
         Command::Detect(args) => detect::run(&args, &cli.globals),

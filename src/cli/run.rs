@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::{CliError, Globals, settings};
-use crate::app::App;
+use crate::app::{App, StatusClock};
 use crate::config::Config;
 use crate::pipeline::Settings;
 use crate::shutdown::Signals;
@@ -49,9 +49,12 @@ pub fn run(_: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
 async fn serve(config: &Config, settings: &Settings) -> anyhow::Result<()> {
     let mut signals = Signals::install().context("cannot take over signals")?;
     let kafka = config.kafka.as_ref();
-    let mut app = App::start(config, kafka, settings, None).await?;
+    let mut app = App::start(config, kafka, settings, None, StatusClock::Wall).await?;
     let brokers = kafka.map_or("none: records come over HTTP", |kafka| &kafka.brokers);
     tracing::info!(address = %app.http(), tls = config.http.tls.is_some(), brokers, "serving");
+    if let Some(address) = app.status() {
+        tracing::info!(%address, "serving the status page");
+    }
     let served = app.serve(&mut signals).await;
     signals.exit_on_next();
     let stopped = app.stop().await;

@@ -75,6 +75,8 @@ pub enum Scope {
     Read,
     /// Ask SQL of one's own.
     Query,
+    /// Word public incidents: publish, update and resolve them, announce work, say how components are.
+    Publish,
     /// Change what the service does: take pages, make and end silences, have rules read again.
     Admin,
 }
@@ -87,6 +89,7 @@ impl Scope {
             Self::Ingest => "ingest",
             Self::Read => "read",
             Self::Query => "query",
+            Self::Publish => "publish",
             Self::Admin => "admin",
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, DetectConfig, KafkaConfig};
+use super::{Config, DetectConfig, KafkaConfig, StatusConfig};
 
 /// Prefix of environment variables: `FLOODMARK__KAFKA__BROKERS` overrides `kafka.brokers`.
 const ENVIRONMENT_PREFIX: &str = "FLOODMARK__";
@@ -174,6 +174,7 @@ impl Config {
         problems.extend(self.paging.problems());
         problems.extend(self.query.problems());
         problems.extend(self.notify.problems(self.kafka.is_some()));
+        problems.extend(self.status.iter().flat_map(StatusConfig::problems));
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

@@ -22,6 +22,7 @@ mod probes;
 mod query;
 mod secret;
 mod status;
+mod status_checks;
 mod store;
 mod units;
 
@@ -50,6 +51,7 @@ pub use probes::{
 pub use query::{QUERY_SECONDS_MAX, QueryConfig};
 pub use secret::{Secret, SecretFileError};
 pub use status::{AutoPublish, ComponentConfig, StatusConfig, SubscriberConfig, ThresholdConfig};
+pub use status_checks::{COMPONENTS_MAX, SUBSCRIBERS_MAX};
 pub use store::{RetentionConfig, StoreConfig};
 pub use units::{ByteCount, Span};
 
@@ -100,5 +102,11 @@ impl Config {
     #[must_use]
     pub fn paging_state_dir(&self) -> std::path::PathBuf {
         self.paging.state_dir.clone().unwrap_or_else(|| self.local.data_dir.join("paging"))
+    }
+    /// Where what the public was told is remembered.
+    #[must_use]
+    pub fn status_state_dir(&self) -> std::path::PathBuf {
+        let named = self.status.as_ref().and_then(|status| status.state_dir.clone());
+        named.unwrap_or_else(|| self.local.data_dir.join("status"))
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Span;
+use super::{Span, TlsConfig};
 
 /// The status page and its feeds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -13,6 +13,8 @@ use super::Span;
 pub struct StatusConfig {
     /// Where the public reads: a listener of its own, that answers nothing else.
     pub listen: SocketAddr,
+    /// TLS of that listener. Absent: plain HTTP, for a proxy or a CDN in front.
+    pub tls: Option<TlsConfig>,
     /// Whose page it is.
     pub name: String,
     /// One sentence under the name.
@@ -43,6 +45,7 @@ impl Default for StatusConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8091)),
+            tls: None,
             name: "API".to_owned(),
             description: None,
             url: "http://127.0.0.1:8091".to_owned(),
@@ -56,6 +59,14 @@ impl Default for StatusConfig {
             components: Vec::new(),
             subscribers: Vec::new(),
         }
+    }
+}
+
+impl StatusConfig {
+    /// The components: those configured, or one of all requests from outside.
+    #[must_use]
+    pub fn components_in_force(&self) -> Vec<ComponentConfig> {
+        if self.components.is_empty() { vec![ComponentConfig::whole()] } else { self.components.clone() }
     }
 }
 
@@ -113,6 +124,32 @@ pub struct ComponentConfig {
     /// It must be in that state for this long.
     #[serde(default = "default_auto_publish_after")]
     pub auto_publish_after: Span,
+}
+
+impl ComponentConfig {
+    /// A component of all requests from outside, everything else as by default.
+    #[must_use]
+    pub fn whole() -> Self {
+        Self {
+            id: "api".to_owned(),
+            name: "API".to_owned(),
+            description: None,
+            group: None,
+            services: Vec::new(),
+            routes: Vec::new(),
+            slow_from: None,
+            availability: None,
+            degraded: ThresholdConfig::degraded(),
+            partial: ThresholdConfig::partial(),
+            major: ThresholdConfig::major(),
+            requests_min: default_requests_min(),
+            worse_after: default_worse_after(),
+            better_after: default_better_after(),
+            silent_after: default_silent_after(),
+            auto_publish: AutoPublish::Never,
+            auto_publish_after: default_auto_publish_after(),
+        }
+    }
 }
 
 /// A state begins where either share is reached.

@@ -139,7 +139,9 @@ impl Assembler {
     fn close(&mut self, start: Timestamp, end: Timestamp, window: Window) -> ClosedWindow {
         self.counts.windows_closed += 1;
         self.counts.overflowed += window.overflowed();
-        let WindowCounts { mut cells, signals, queries, mut sightings, mut unmarked, latencies } = window.into_counts();
+        let counts = window.into_counts();
+        let WindowCounts { mut cells, signals, queries, mut sightings, mut unmarked, latencies, call_latencies } =
+            counts;
         self.request_keys.count_resends(start, &mut sightings, &mut cells);
         self.repeats.infer((start, end), &mut unmarked, &mut cells, self.cells_max);
         let mut total = Cell::default();
@@ -154,7 +156,7 @@ impl Assembler {
         }
         let late = std::mem::take(&mut self.late);
         let (cells, hops) = (cells.into_iter().collect(), hops.into_iter().collect());
-        ClosedWindow { start, end, cells, total, edge_total, signals, queries, late, hops, latencies }
+        ClosedWindow { start, end, cells, total, edge_total, signals, queries, late, hops, latencies, call_latencies }
     }
 
     fn add_request(&mut self, start: Timestamp, request: &Request) {

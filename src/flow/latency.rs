@@ -1,5 +1,7 @@
 //! Durations in buckets: OpenTelemetry's base-2 exponential histogram, scale 3. Mergeable in any order, exactly.
 
+use serde::{Deserialize, Serialize};
+
 /// Histogram buckets of each doubling: scale 3 has 2^3, so a bucket is 9 % wide.
 pub const BUCKETS_PER_DOUBLING: i16 = 8;
 /// Bucket of durations that are zero (or less, which a clock step can cause): outside what a logarithm can give.
@@ -32,7 +34,7 @@ pub fn bucket_end_ms(bucket: i16) -> f64 {
 }
 
 /// How many requests took how long: (bucket, count) in the order of the buckets. A group has some tens of them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Latencies {
     buckets: Vec<(i16, u64)>,
     count: u64,
@@ -70,6 +72,32 @@ impl Latencies {
         self.buckets.iter().filter(|(at, _)| *at > bucket).map(|(_, count)| count).sum()
     }
 
+    /// Takes away a histogram that was added before.
+    pub fn subtract(&mut self, other: &Self) {
+        for (bucket, count) in other.iter() {
+            if let Ok(place) = self.buckets.binary_search_by_key(&bucket, |(at, _)| *at) {
+                let left = self.buckets[place].1.saturating_sub(count);
+                self.count -= self.buckets[place].1 - left;
+                self.buckets[place].1 = left;
+            }
+        }
+        self.buckets.retain(|(_, count)| *count > 0);
+    }
+
+    /// The duration that the share `q` of requests is not longer than, milliseconds, at most a bucket's width (9 %) above
+    /// the truth. Nothing when empty.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
+    pub fn quantile_ms(&self, q: f64) -> Option<f64> {
+        let wanted = q * self.count as f64;
+        let mut below = 0.0;
+        let holds = |(bucket, count): (i16, u64)| {
+            below += count as f64;
+            (below >= wanted).then(|| bucket_end_ms(bucket))
+        };
+        self.iter().find_map(holds)
+    }
+
     /// Sum of the bucket numbers of all requests: over their count it is the logarithm of the geometric mean duration.
     #[must_use]
     pub fn bucket_sum(&self) -> i64 {
@@ -102,6 +130,22 @@ mod tests {
             assert_eq!(latency_bucket(duration_ms), expected, "{duration_ms}");
             assert!(f64::from(duration_ms) <= bucket_end_ms(expected) * (1.0 + 1e-6));
         }
+    }
+
+    #[test]
+    fn what_is_taken_away_was_never_there_and_quantiles_are_within_a_bucket() {
+        let mut all = Latencies::default();
+        (1..=100_u8).for_each(|ms| all.add(latency_bucket(f32::from(ms)), 1));
+        let (before, mut calls) = (all.clone(), Latencies::default());
+        (0..7_u8).for_each(|ms| calls.add(latency_bucket(f32::from(ms) * 30.0), 2));
+        all.merge(&calls);
+        all.subtract(&calls);
+        assert_eq!(all, before);
+        for (q, truth) in [(0.5, 50.0), (0.95, 95.0), (1.0, 100.0)] {
+            let quantile_ms = all.quantile_ms(q).unwrap();
+            assert!((truth..truth * 1.1).contains(&quantile_ms), "{q}: {quantile_ms}");
+        }
+        assert_eq!(Latencies::default().quantile_ms(0.5), None);
     }
 
     #[test]

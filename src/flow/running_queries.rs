@@ -123,6 +123,7 @@ mod tests {
             signals: Vec::new(),
             hops: Vec::new(),
             latencies: Vec::new(),
+            call_latencies: Vec::new(),
             queries: QueryCounts { cells: Vec::new(), reports },
             late: LateCounts::default(),
         });

@@ -243,6 +243,7 @@ mod tests {
             late: LateCounts::default(),
             hops: Vec::new(),
             latencies: Vec::new(),
+            call_latencies: Vec::new(),
         }
     }
 

@@ -217,6 +217,15 @@ pub struct KeySighting {
     pub cell: CellKey,
 }
 
+/// Durations of a (service, route).
+#[derive(Debug, Default)]
+struct GroupLatencies {
+    /// Of all requests.
+    all: Latencies,
+    /// Of those that another service sent.
+    calls: Latencies,
+}
+
 /// A window that is still open.
 #[derive(Debug)]
 pub struct Window {
@@ -225,7 +234,7 @@ pub struct Window {
     queries: QueryWindow,
     sightings: Vec<KeySighting>,
     unmarked: Vec<Unmarked>,
-    latencies: FxHashMap<(Name, Name), Latencies>,
+    latencies: FxHashMap<(Name, Name), GroupLatencies>,
     cells_overflowed: u64,
     sightings_overflowed: u64,
 }
@@ -245,6 +254,8 @@ pub struct WindowCounts {
     pub unmarked: Vec<Unmarked>,
     /// Durations by (service, route).
     pub latencies: Vec<((Name, Name), Latencies)>,
+    /// Of these, those of calls between services, where there are any.
+    pub call_latencies: Vec<((Name, Name), Latencies)>,
 }
 
 /// Distinct (source, metric) pairs of one window; a platform has hundreds.
@@ -307,12 +318,12 @@ impl Window {
                 self.sightings_overflowed += 1;
             }
         }
-        self.add_latency(request, (key.service, key.route));
+        self.add_latency(request, (key.service, key.route), !key.caller.is_absent());
     }
 
     /// Counts how long an answer took. Refusals and errors are left out: they are fast (or time out), and say nothing of
     /// how fast the work is done.
-    fn add_latency(&mut self, request: &Request, mut group: (Name, Name)) {
+    fn add_latency(&mut self, request: &Request, mut group: (Name, Name), is_call: bool) {
         if !is_served(request) {
             return;
         }
@@ -321,7 +332,11 @@ impl Window {
         }
         #[allow(clippy::cast_possible_truncation)] // single precision, as the rollup counts
         let bucket = latency_bucket(request.duration_ms as f32);
-        self.latencies.entry(group).or_default().add(bucket, 1);
+        let latencies = self.latencies.entry(group).or_default();
+        latencies.all.add(bucket, 1);
+        if is_call {
+            latencies.calls.add(bucket, 1);
+        }
     }
 
     /// Counts a signal reading; readings past [`SIGNALS_MAX`] distinct series are left out.
@@ -361,13 +376,21 @@ impl Window {
     /// Ends the window.
     #[must_use]
     pub fn into_counts(self) -> WindowCounts {
+        let (mut latencies, mut call_latencies) = (Vec::with_capacity(self.latencies.len()), Vec::new());
+        for (group, durations) in self.latencies {
+            latencies.push((group, durations.all));
+            if durations.calls.count() > 0 {
+                call_latencies.push((group, durations.calls));
+            }
+        }
         WindowCounts {
             cells: self.cells,
             signals: self.signals.into_iter().collect(),
             queries: self.queries.into_counts(),
             sightings: self.sightings,
             unmarked: self.unmarked,
-            latencies: self.latencies.into_iter().collect(),
+            latencies,
+            call_latencies,
         }
     }
 }
@@ -426,6 +449,8 @@ pub struct ClosedWindow {
     pub hops: Vec<(Hop, HopSums)>,
     /// Durations of answered requests by (service, route), in no particular order.
     pub latencies: Vec<((Name, Name), Latencies)>,
+    /// Of these, those of calls between services, where there are any, in no particular order.
+    pub call_latencies: Vec<((Name, Name), Latencies)>,
 }
 
 /// Events that came too late to be counted.

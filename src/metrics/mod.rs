@@ -9,6 +9,7 @@ mod labels;
 mod paging;
 mod register;
 mod rule_evaluations;
+mod status_page;
 
 pub use guard::GuardOutcome;
 pub use labels::{Input, IntakeOutcome, IntakeRecord, NotificationOutcome, Queue, ReceiverKind};
@@ -94,6 +95,7 @@ struct Series {
     paging: paging::PagingSeries,
     guard_watch: guard_watch::WatchSeries,
     rule_evaluations: rule_evaluations::RuleEvaluationSeries,
+    status_page: status_page::StatusPageSeries,
 }
 
 /// How a probe is doing, with its counts since the start.

@@ -10,5 +10,5 @@ mod server;
 mod site;
 
 pub use directory::{WriteSiteError, write_site};
-pub use server::{serve, spawn};
+pub use server::{run, serve};
 pub use site::Site;

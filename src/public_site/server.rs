@@ -1,7 +1,6 @@
 //! Answers from a [`Site`]: `GET` and `HEAD`, from any origin, compressed and only what has changed where that is asked for.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
@@ -36,22 +35,20 @@ const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
      base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
 );
 
-/// Serves on a thread of its own, with a runtime of its own, until `stop` is cancelled.
+/// Serves on this thread, with a runtime of its own, until `stop` is cancelled.
 ///
 /// # Errors
-/// The thread cannot be started.
-pub fn spawn(
+/// The listener fails.
+pub fn run(
     listener: std::net::TcpListener,
     site: watch::Receiver<Arc<Site>>,
     tls: Option<TlsAcceptor>,
     stop: CancellationToken,
-) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
-    std::thread::Builder::new().name("public-site".to_owned()).spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async move {
-            listener.set_nonblocking(true)?;
-            serve(TcpListener::from_std(listener)?, site, tls, stop).await
-        })
+) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async move {
+        listener.set_nonblocking(true)?;
+        serve(TcpListener::from_std(listener)?, site, tls, stop).await
     })
 }
 

@@ -208,3 +208,32 @@ pub struct Maintenance {
     /// Identities of the components it is about.
     pub components: Vec<String>,
 }
+
+/// Where announced work stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaintenanceStage {
+    /// To come.
+    Scheduled,
+    /// Under way.
+    InProgress,
+    /// Over, or called off.
+    Completed,
+}
+
+impl Maintenance {
+    /// Where it stands at a moment; its first moment is under way, its last is not.
+    #[must_use]
+    pub fn stage(&self, at: Timestamp) -> MaintenanceStage {
+        match at {
+            _ if self.is_cancelled || at >= self.until => MaintenanceStage::Completed,
+            _ if at >= self.from => MaintenanceStage::InProgress,
+            _ => MaintenanceStage::Scheduled,
+        }
+    }
+
+    /// Whether it is under way at a moment.
+    #[must_use]
+    pub fn is_under_way(&self, at: Timestamp) -> bool {
+        self.stage(at) == MaintenanceStage::InProgress
+    }
+}

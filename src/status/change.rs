@@ -32,3 +32,19 @@ pub struct Figures {
     /// Of these, slow.
     pub slow: u64,
 }
+
+impl Figures {
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.failures += other.failures;
+        self.slow += other.slow;
+    }
+
+    /// Takes away what was added before.
+    pub fn subtract(&mut self, other: &Self) {
+        self.requests -= other.requests;
+        self.failures -= other.failures;
+        self.slow -= other.slow;
+    }
+}

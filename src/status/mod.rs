@@ -11,15 +11,31 @@
 mod board;
 mod change;
 mod component_state;
+mod history;
+pub mod incidents;
+mod level;
+mod machine;
+mod measured;
+mod meter;
+mod public_text;
 pub mod render;
 #[cfg(test)]
-pub(crate) mod samples;
+mod samples;
+pub mod schedule;
+mod state;
+mod statements;
 pub mod uptime;
+pub mod words;
 
 pub use board::{
     Authority, Board, ComponentView, DAYS_SHOWN, DayView, Freshness, IncidentUpdate, LatencyPoint, Maintenance,
-    PageInfo, PublicIncident,
+    MaintenanceStage, PageInfo, PublicIncident,
 };
 pub use change::{ComponentChange, Figures};
 pub use component_state::{ComponentState, Impact, IncidentStatus};
+pub use measured::{Measured, MeasuredState, Overlay};
+pub use meter::{ComponentCounts, Meter, StatusWindow};
+pub use public_text::{PublicName, PublicText};
+pub use state::{StatusState, StoredStatus};
+pub use statements::{ACTS_MAX, Act, KEY_BYTES_MAX, KEYS_MAX, Statements, WHO_BYTES_MAX};
 pub use uptime::StateSpan;

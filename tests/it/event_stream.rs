@@ -38,6 +38,7 @@ impl Server {
             console: ConsoleSettings::default(),
             queries: None,
             limits: None,
+            status: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/api/v1/events", listener.local_addr().unwrap());

@@ -51,6 +51,7 @@ impl Service {
             console: ConsoleSettings::default(),
             queries: None,
             limits: None,
+            status: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

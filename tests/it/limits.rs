@@ -99,6 +99,7 @@ async fn serve(history: ClickHouse) -> String {
         console: ConsoleSettings::default(),
         queries: None,
         limits: Some(LimitsState { history }),
+        status: None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/api/v1/limits/what-if", listener.local_addr().unwrap());

@@ -73,6 +73,11 @@ mod service;
 mod service_outages;
 mod service_start_stop;
 mod simulate;
+mod status_feeds;
 mod status_page;
+mod status_uptime_sql;
 mod store;
 mod support;
+
+// The boards of the unit tests name it as they do in the library.
+use floodmark::model;

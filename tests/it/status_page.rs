@@ -9,7 +9,7 @@ use floodmark::status::render::{PublicFile, public_files};
 use serde_json::json;
 
 use crate::support::browser::Browser;
-use crate::support::status_boards as boards;
+use crate::support::status_page_boards as boards;
 use crate::support::status_site::StatusSite;
 
 /// Text that is wider than the screen cannot be read on a phone.

@@ -20,6 +20,8 @@ pub(super) struct Visitor {
     pub name: String,
     /// Whether pages may be taken and silences made.
     pub may_act: bool,
+    /// Whether public incidents may be worded.
+    pub may_publish: bool,
     /// Whether questions to what is stored may be asked.
     pub may_ask: bool,
     /// Whether there are tokens to log in with.
@@ -56,6 +58,7 @@ pub(super) async fn admit(State(state): State<ConsoleState>, mut request: Reques
     let secret = secret.filter(|_| session.is_some());
     let visitor = Visitor {
         may_act: may(Scope::Admin),
+        may_publish: may(Scope::Publish),
         may_ask: may(Scope::Query),
         can_log_in: state.tokens.are_needed_for(Scope::Admin),
         form_token: state.sessions.form_token(secret.as_deref()),

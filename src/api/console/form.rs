@@ -24,6 +24,17 @@ pub(super) struct Fields(BTreeMap<String, String>);
 impl Fields {
     /// Checks the token, and that no page of another origin sent it.
     pub(super) fn believe(
+        sent: Sent,
+        headers: &HeaderMap,
+        visitor: &Visitor,
+        state: &ConsoleState,
+    ) -> Result<Self, Refusal> {
+        Self::believe_for(Scope::Admin, sent, headers, visitor, state)
+    }
+
+    /// The same; `scope` is what a page of another origin is told to need.
+    pub(super) fn believe_for(
+        scope: Scope,
         Form(pairs): Sent,
         headers: &HeaderMap,
         visitor: &Visitor,
@@ -31,7 +42,7 @@ impl Fields {
     ) -> Result<Self, Refusal> {
         let fields = Self(pairs.into_iter().collect());
         if !visitor.has_session() {
-            origin::refuse_other_pages(headers, Scope::Admin)?;
+            origin::refuse_other_pages(headers, scope)?;
         }
         if !state.sessions.is_form_token(visitor.secret.as_deref(), fields.text(TOKEN_FIELD)) {
             let why = "The form was not made by this process for your session. Reload the page, then send it again.";
@@ -56,6 +67,11 @@ impl Fields {
     /// A field without blanks around it; empty where it is absent.
     pub(super) fn text(&self, name: &str) -> &str {
         self.0.get(name).map_or("", |text| text.trim())
+    }
+
+    /// The names of all fields.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// A span of time such as `2h`.

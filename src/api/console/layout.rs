@@ -25,11 +25,21 @@ pub(super) enum Section {
     Guard,
     /// Limits on the past.
     Limits,
+    /// What the public is told.
+    Status,
 }
 
 impl Section {
-    const ALL: [Self; 7] =
-        [Self::Overview, Self::Alerts, Self::Incidents, Self::Subscription, Self::Queries, Self::Guard, Self::Limits];
+    const ALL: [Self; 8] = [
+        Self::Overview,
+        Self::Alerts,
+        Self::Incidents,
+        Self::Subscription,
+        Self::Queries,
+        Self::Guard,
+        Self::Limits,
+        Self::Status,
+    ];
 
     fn path(self) -> &'static str {
         match self {
@@ -40,6 +50,7 @@ impl Section {
             Self::Queries => "/queries",
             Self::Guard => "/guard",
             Self::Limits => "/limits",
+            Self::Status => "/status",
         }
     }
 
@@ -52,6 +63,7 @@ impl Section {
             Self::Queries => "Questions",
             Self::Guard => "Guard",
             Self::Limits => "What if",
+            Self::Status => "Status page",
         }
     }
 }
@@ -65,11 +77,11 @@ pub(super) fn page(state: &ConsoleState, visitor: &Visitor, section: Section, ti
             nav aria-label="Sections" {
                 ul {
                     @for other in Section::ALL {
-                        li {
+                        @if other != Section::Status || state.status.is_some() { li {
                             a href=(other.path()) aria-current=[(other == section).then_some("page")] {
                                 (other.title())
                             }
-                        }
+                        } }
                     }
                 }
             }

@@ -86,7 +86,7 @@ fn opens_something(state: &ConsoleState, scopes: &[Scope]) -> bool {
     let opening: &[Scope] = if state.tokens.are_needed_for(Scope::Read) {
         &[Scope::Read]
     } else {
-        &[Scope::Read, Scope::Query, Scope::Admin]
+        &[Scope::Read, Scope::Query, Scope::Publish, Scope::Admin]
     };
     opening.iter().any(|scope| scopes.contains(scope))
 }

@@ -9,6 +9,7 @@
 //! | `/subscription?name=…` | one customer, now and over time |
 //! | `/queries`, `/queries/{name}`, `/sql` | questions to what is stored: named ones, and of one's own |
 //! | `/guard` | what the query guard lets run, wait and fail; the black box |
+//! | `/status` | public incidents: drafts, what is open, components, announced work, and the forms to word them |
 //! | `/limits` | a request limit on the past |
 //! | `/login`, `POST /logout` | a bearer token becomes a session |
 //! | `/console/…` | style sheet, script, icon: part of the binary |
@@ -37,6 +38,8 @@ mod queries;
 mod refusal;
 mod session;
 mod sql;
+mod status;
+mod status_actions;
 mod subscription;
 mod traffic;
 mod what_if;
@@ -52,7 +55,7 @@ use axum::routing::{get, post};
 use tokio::sync::{Semaphore, watch};
 
 use super::problem::Problem;
-use super::{ApiState, LimitsState, PagingState, Readiness, Tokens, View};
+use super::{ApiState, LimitsState, PagingState, Readiness, StatusRoutes, Tokens, View};
 use crate::guard::proxy::GuardView;
 use crate::query::QueryDesk;
 use refusal::Refusal;
@@ -62,8 +65,20 @@ use session::Sessions;
 const FORM_BYTES_MAX: usize = 64 * 1024;
 
 /// What the paths of pages begin with.
-const PAGES: [&str; 11] =
-    ["", "alerts", "incidents", "subscription", "queries", "sql", "guard", "limits", "login", "logout", "console"];
+const PAGES: [&str; 12] = [
+    "",
+    "alerts",
+    "incidents",
+    "subscription",
+    "queries",
+    "sql",
+    "guard",
+    "limits",
+    "status",
+    "login",
+    "logout",
+    "console",
+];
 
 /// And those of what only programs ask.
 const MACHINES: [&str; 6] = ["api", "v1", "-", "livez", "readyz", "metrics"];
@@ -86,6 +101,7 @@ struct ConsoleState {
     view: watch::Receiver<Arc<View>>,
     readiness: watch::Receiver<Readiness>,
     paging: Option<PagingState>,
+    status: Option<StatusRoutes>,
     tokens: Tokens,
     sessions: Arc<Sessions>,
     queries: Option<QueryDesk>,
@@ -112,6 +128,7 @@ pub(super) fn router(state: &ApiState) -> Router {
         view: state.view.clone(),
         readiness: state.readiness.clone(),
         paging: state.paging.clone(),
+        status: state.status.clone(),
         tokens: state.tokens.clone(),
         sessions: Arc::new(Sessions::new()),
         queries: state.queries.clone(),
@@ -131,6 +148,8 @@ pub(super) fn router(state: &ApiState) -> Router {
         .route("/queries/{name}", get(queries::one))
         .route("/sql", get(sql::form).post(sql::ask))
         .route("/guard", get(guard::guard))
+        .route("/status", get(status::status))
+        .route("/status/command", post(status_actions::command))
         .route("/limits", get(what_if::form).post(what_if::ask))
         .route("/logout", post(login::logout));
     if state.paging.is_some() {

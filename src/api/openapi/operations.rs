@@ -185,6 +185,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Pages and transitions as they come (server-sent events)",
         Body::Text("text/event-stream"),
     ),
+    get("/api/v1/status", "status", "status", "Public incidents, as those see them who word them", Json("Status")),
+    post(
+        "/api/v1/status/commands",
+        "status_command",
+        "status",
+        Scope::Publish,
+        "Publishes, updates, resolves; announces work; says how components are",
+        (Some(Json("StatusCommand")), Json("StatusDone")),
+    ),
     post(
         "/-/reload",
         "reload",

@@ -19,7 +19,7 @@ use self::proof::Proof;
 use super::simulate::{Speed, parse_speed};
 use super::{CliError, Globals, output::OutputFormat, settings};
 use crate::api::View;
-use crate::app::App;
+use crate::app::{App, StatusClock};
 use crate::config::{Config, KafkaConfig};
 use crate::ingest::IngestStatus;
 use crate::local::broker::DemoBroker;
@@ -104,11 +104,15 @@ async fn demo(args: &Args, scenario: &ScenarioFile, mut config: Config, settings
     config.local.data_dir = directory.path().to_owned();
     config.paging.state_dir = None;
     config.notify.state_dir = None;
+    config.status.get_or_insert_default().state_dir = None;
     eprintln!("{}: {}", scenario.name(), scenario.title());
     let (broker, kafka) = start_broker(&config, &directory).await?;
     let (observer, mut observed) = mpsc::channel(OBSERVER_BOUND);
     let mut app = start_app(&mut config, &kafka, settings, observer).await?;
     eprintln!("clickhouse and broker {} run; alerts, incidents and metrics: http://{}", broker.address(), app.http());
+    if let Some(address) = app.status() {
+        eprintln!("what the public reads of it: http://{address}");
+    }
 
     wait_for_assignment(&mut app.ingest()).await?;
     let feed = Feed::start(scenario, args.seed, args.speed, &kafka, &config.flow)?;
@@ -180,7 +184,11 @@ async fn start_app(
         eprintln!("{} is taken; using a free port", config.http.listen);
         config.http.listen.set_port(0);
     }
-    App::start(config, Some(kafka), settings, Some(observer)).await
+    if let Some(status) = config.status.as_mut().filter(|status| std::net::TcpListener::bind(status.listen).is_err()) {
+        eprintln!("{} is taken; the status page uses a free port", status.listen);
+        status.listen.set_port(0);
+    }
+    App::start(config, Some(kafka), settings, Some(observer), StatusClock::Data).await
 }
 
 /// Joining a group takes seconds; the traffic is to be seen from its beginning.

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use crate::app::status::read_board;
 use crate::cli::{CliError, Globals};
-use crate::config::Config;
+use crate::clock;
 use crate::public_site::write_site;
-use crate::status::Board;
 use crate::status::render::public_files;
 
 /// Arguments of `status export`.
@@ -24,17 +24,13 @@ pub struct Args {
     directory: PathBuf,
 }
 
-/// Runs the command on the board that `read_board` finds.
+/// Runs the command.
 ///
 /// # Errors
 /// The configuration cannot be used, there is no board, or the directory cannot be written.
-pub fn run(
-    args: &Args,
-    globals: &Globals,
-    read_board: impl FnOnce(&Config) -> anyhow::Result<Board>,
-) -> Result<ExitCode, CliError> {
+pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     let config = globals.load_config()?;
-    let files = public_files(&read_board(&config)?);
+    let files = public_files(&read_board(&config, clock::now())?);
     write_site(&args.directory, &files).context("cannot export the status page")?;
     println!("{}", args.directory.join("index.html").display());
     Ok(ExitCode::SUCCESS)
@@ -45,7 +41,6 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::status::samples;
 
     #[derive(Debug, clap::Parser)]
     struct Line {
@@ -56,17 +51,15 @@ mod tests {
     }
 
     #[test]
-    fn an_export_is_what_is_public_and_nothing_is_written_without_a_board() {
+    fn nothing_is_written_before_anything_is_known() {
         let parent = tempfile::tempdir().unwrap();
         let (config, directory) = (parent.path().join("floodmark.toml"), parent.path().join("public"));
-        std::fs::write(&config, "").unwrap();
         let words = ["export".as_ref(), "--config".as_ref(), config.as_os_str(), directory.as_os_str()];
         let line = Line::try_parse_from(words).unwrap();
-        let refused = run(&line.args, &line.globals, |_| anyhow::bail!("nothing is remembered yet"));
-        assert!(refused.unwrap_err().to_string().contains("nothing is remembered yet") && !directory.exists());
-        run(&line.args, &line.globals, |_| Ok(samples::board())).unwrap();
-        for file in public_files(&samples::board()) {
-            assert_eq!(std::fs::read(directory.join(&file.path)).unwrap(), file.body, "{}", file.path);
+        for (text, why) in [("", "no [status] section"), ("[status]\nstate_dir = '/nowhere'\n", "holds nothing yet")] {
+            std::fs::write(&config, text).unwrap();
+            let refused = run(&line.args, &line.globals).unwrap_err().to_string();
+            assert!(refused.contains(why) && !directory.exists(), "{refused}");
         }
     }
 }

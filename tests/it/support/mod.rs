@@ -21,6 +21,7 @@ pub mod redis;
 pub mod service;
 pub mod set_score;
 pub mod status_boards;
+pub mod status_page_boards;
 pub mod status_site;
 pub mod tls;
 pub mod topics;

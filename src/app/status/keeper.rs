@@ -1,0 +1,241 @@
+//! The owner of what is public: windows, reports and commands in; files, news and the view of people out.
+//!
+//! A person's command is answered once it is on disk. What is measured is saved when a state changes, and else now and then:
+//! what was not saved is read again after a restart, and windows that are known change nothing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::state_file::StateFile;
+use super::{Note, StatusClock};
+use crate::api::{Component, ComponentStatus, Health, StatusRefusal, StatusRequest, StatusView};
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::model::{PublicNews, Timestamp};
+use crate::public_site::{Site, write_site};
+use crate::status::render::{self, public_files};
+use crate::status::{Board, StatusState};
+
+/// What is measured is saved this often at least.
+const SAVE_PAUSE: Duration = Duration::from_secs(15);
+/// Files are made anew this often: "data as of" moves on.
+const PUBLISH_PAUSE: Duration = Duration::from_secs(5);
+/// However much changes, they are not made anew more often.
+const PUBLISH_PAUSE_MIN: Duration = Duration::from_millis(500);
+/// How often the clock is looked at: words end, announced work begins, data becomes old.
+const TICK: Duration = Duration::from_millis(500);
+/// Notes taken at a time.
+const TAKE_MAX: usize = 64;
+
+/// Where things go.
+#[derive(Debug)]
+pub(super) struct Outlets {
+    /// To the public.
+    pub site: watch::Sender<Arc<Site>>,
+    /// To people of ours.
+    pub view: watch::Sender<Arc<StatusView>>,
+    /// To subscribers.
+    pub news: mpsc::Sender<Arc<PublicNews>>,
+    /// To files as well.
+    pub export_dir: Option<PathBuf>,
+    pub metrics: Arc<Metrics>,
+    pub health: Arc<Health>,
+}
+
+/// The state and what became of it.
+pub(super) struct Keeper {
+    state: StatusState,
+    file: Arc<StateFile>,
+    clock: StatusClock,
+    outlets: Outlets,
+    /// What was published last.
+    board: Board,
+    published_at: Option<Instant>,
+    saved_at: Instant,
+    /// Something is not saved.
+    is_behind: bool,
+    /// Something changed that the public is to see at once.
+    has_changed: bool,
+    /// What is wrong with the disk, and with the export.
+    troubles: [Option<String>; 2],
+}
+
+impl Keeper {
+    pub fn new(state: StatusState, file: StateFile, clock: StatusClock, outlets: Outlets) -> Self {
+        let board = state.board(clock::now());
+        let (file, now) = (Arc::new(file), Instant::now());
+        Self {
+            state,
+            file,
+            clock,
+            outlets,
+            board,
+            published_at: None,
+            saved_at: now,
+            is_behind: false,
+            has_changed: true,
+            troubles: [None, None],
+        }
+    }
+
+    /// Works until `stop` is cancelled; what is waiting then is taken in and saved.
+    pub async fn run(
+        mut self,
+        mut notes: mpsc::Receiver<Note>,
+        mut requests: mpsc::Receiver<StatusRequest>,
+        stop: CancellationToken,
+    ) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut taken = Vec::new();
+        let (mut notes_open, mut requests_open) = (true, true);
+        loop {
+            tokio::select! {
+                biased;
+                request = requests.recv(), if requests_open => match request {
+                    Some(request) => self.obey(request).await,
+                    None => requests_open = false,
+                },
+                count = notes.recv_many(&mut taken, TAKE_MAX), if notes_open => {
+                    notes_open = count > 0;
+                    taken.drain(..).for_each(|note| self.take(&note));
+                }
+                _ = tick.tick() => self.look_at_clock(),
+                () = stop.cancelled() => break,
+            }
+            self.publish_when_due().await;
+            self.save_when_due().await;
+        }
+        while let Ok(note) = notes.try_recv() {
+            self.take(&note);
+        }
+        self.publish().await;
+        let _ = self.save().await;
+    }
+
+    fn now(&self) -> Timestamp {
+        match self.clock {
+            StatusClock::Wall => clock::now(),
+            StatusClock::Data => self.state.data_as_of().unwrap_or_else(clock::now),
+        }
+    }
+
+    fn take(&mut self, note: &Note) {
+        let now = self.now();
+        for window in &note.windows {
+            self.has_changed |= self.state.apply(window, now);
+            self.is_behind = true;
+        }
+        for report in &note.reports {
+            self.state.report(report);
+        }
+    }
+
+    fn look_at_clock(&mut self) {
+        self.has_changed |= self.state.tick(self.now());
+        // Components change when data becomes too old, which nothing comes in to say.
+        let freshness = self.state.freshness(self.now());
+        self.has_changed |= freshness != self.board.freshness;
+    }
+
+    /// Does what a person asks for, and says so once it is on disk; what is not is not done.
+    async fn obey(&mut self, asked: StatusRequest) {
+        let StatusRequest { mut request, answer } = asked;
+        // The page has one clock.
+        request.at = self.now();
+        let before = self.state.clone();
+        let mut done = self.state.obey(&request).map_err(StatusRefusal::Command);
+        if done.is_ok()
+            && let Err(why) = self.save().await
+        {
+            self.state = before;
+            done = Err(StatusRefusal::NotSaved(why));
+        }
+        if done.is_ok() {
+            self.publish().await;
+        }
+        // Who asked may have gone.
+        let _ = answer.send(done);
+    }
+
+    async fn publish_when_due(&mut self) {
+        let pause = if self.has_changed { PUBLISH_PAUSE_MIN } else { PUBLISH_PAUSE };
+        if self.published_at.is_none_or(|at| at.elapsed() >= pause) {
+            self.publish().await;
+        }
+    }
+
+    /// Makes everything anew, and tells subscribers what changed.
+    async fn publish(&mut self) {
+        let now = self.now();
+        let board = self.state.board(now);
+        let files = public_files(&board);
+        if let Some(directory) = self.outlets.export_dir.clone() {
+            let exported = files.clone();
+            let written = tokio::task::spawn_blocking(move || write_site(&directory, &exported)).await;
+            let trouble = match written {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(format!("export: {error:#}")),
+                Err(error) => Some(format!("export: {error}")),
+            };
+            self.note_trouble(1, trouble);
+        }
+        let site = Site::new(files, &self.outlets.site.borrow());
+        self.outlets.site.send_replace(Arc::new(site));
+        let view = self.view(&board, now);
+        let states: Vec<_> = board.components.iter().map(|component| component.state).collect();
+        self.outlets.metrics.set_status_page(&states, view.drafts.len());
+        self.outlets.view.send_replace(Arc::new(view));
+        if self.published_at.is_some() {
+            for news in render::news(&self.board, &board) {
+                // The notifier takes at once whatever comes; it is gone only when the service stops.
+                let _ = self.outlets.news.send(Arc::new(news)).await;
+            }
+        }
+        self.board = board;
+        (self.published_at, self.has_changed) = (Some(Instant::now()), false);
+    }
+
+    fn view(&self, board: &Board, now: Timestamp) -> StatusView {
+        let (statements, settings) = (self.state.statements(), self.state.settings());
+        StatusView::new(statements, settings, &board.components, (&board.page.url, board.data_as_of), now)
+    }
+
+    async fn save_when_due(&mut self) {
+        if self.is_behind && self.saved_at.elapsed() >= SAVE_PAUSE {
+            let _ = self.save().await;
+        }
+    }
+
+    async fn save(&mut self) -> Result<(), String> {
+        let (file, state) = (Arc::clone(&self.file), self.state.stored());
+        let saved = tokio::task::spawn_blocking(move || file.save(&state)).await;
+        let saved = saved.map_err(|error| error.to_string()).and_then(|saved| saved.map_err(|error| error.to_string()));
+        self.saved_at = Instant::now();
+        self.is_behind = saved.is_err();
+        if saved.is_err() {
+            self.outlets.metrics.add_status_save_failure();
+        }
+        self.note_trouble(0, saved.as_ref().err().map(|why| format!("state not saved: {why}")));
+        saved
+    }
+
+    fn note_trouble(&mut self, place: usize, trouble: Option<String>) {
+        if self.troubles[place] == trouble {
+            return;
+        }
+        match &trouble {
+            Some(why) => tracing::warn!(why, "status page"),
+            None => tracing::info!("status page: works again"),
+        }
+        self.troubles[place] = trouble;
+        let all: Vec<&str> = self.troubles.iter().flatten().map(String::as_str).collect();
+        let status = if all.is_empty() { ComponentStatus::Ok } else { ComponentStatus::Degraded };
+        self.outlets.health.set(Component::Status, status, &all.join("; "), clock::now());
+    }
+}
