@@ -71,7 +71,7 @@ fn words(day: &DayView) -> String {
     if Look::of(day) == Look::Nothing {
         return format!("{date}: no data");
     }
-    let uptime = uptime::share(std::slice::from_ref(day)).map(|uptime| percent(uptime));
+    let uptime = uptime::share(std::slice::from_ref(day)).map(percent);
     let spans = [
         (day.major_ms, "out"),
         (day.partial_ms, "partly out"),

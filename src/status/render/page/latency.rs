@@ -29,8 +29,8 @@ pub(super) fn picture(shown: Shown<'_>, component: &ComponentView) -> Markup {
     html! {
         figure {
             figcaption {
-                "Latency, 24 h: half of the requests within " b { (milliseconds(last.p50_ms)) } " (dashed), 95 of 100 within "
-                b { (milliseconds(last.p95_ms)) } " (line), at most " b { (milliseconds(highest)) } "."
+                "Latency, last: half within " b { (milliseconds(last.p50_ms)) } " (dashed), 95 of 100 within "
+                b { (milliseconds(last.p95_ms)) } " (line). Highest of 24 h: " b { (milliseconds(highest)) } "."
             }
             svg viewBox="0 -2 47 64" preserveAspectRatio="none" aria-hidden="true" {
                 path d=(line(&slots, highest, |(_, p95)| p95)) {}

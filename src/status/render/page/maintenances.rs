@@ -6,7 +6,7 @@ use super::Shown;
 use super::incidents::{component_name, paragraphs};
 use super::moments::lasted;
 use crate::model::Timestamp;
-use crate::status::Maintenance;
+use crate::status::{Maintenance, MaintenanceStage};
 
 /// Which of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +19,11 @@ pub(super) enum Which {
 
 /// Where one stands.
 fn stands(work: &Maintenance, now: Timestamp) -> (Which, &'static str) {
-    if work.is_cancelled {
-        (Which::Past, "Called off")
-    } else if now >= work.until {
-        (Which::Past, "Done")
-    } else if now >= work.from {
-        (Which::Ahead, "Under way")
-    } else {
-        (Which::Ahead, "To come")
+    match work.stage(now) {
+        MaintenanceStage::Scheduled => (Which::Ahead, "To come"),
+        MaintenanceStage::InProgress => (Which::Ahead, "Under way"),
+        MaintenanceStage::Completed if work.is_cancelled => (Which::Past, "Called off"),
+        MaintenanceStage::Completed => (Which::Past, "Done"),
     }
 }
 

@@ -6,6 +6,7 @@ use super::Shown;
 use super::components::glyph;
 use super::moments::{Zone, counted};
 use crate::model::Timestamp;
+use crate::status::render::verdict::Verdict;
 use crate::status::{Board, ComponentState, Freshness, Impact};
 
 /// Names of components that the line has room for.
@@ -37,52 +38,37 @@ impl Truth {
 
 /// Harm that anybody vouches for comes first, then that nothing is known, then work; only then all is well.
 pub(super) fn truth(board: &Board) -> Truth {
-    let of_components = board.components.iter().map(|component| component.state.impact());
-    let open = board.incidents.iter().filter(|incident| !incident.status.is_over()).map(|incident| incident.impact);
-    let worst = of_components.chain(open).max().unwrap_or(Impact::None);
-    match worst {
+    let verdict = Verdict::of(board);
+    match verdict.known {
         Impact::Critical => Truth::of(ComponentState::MajorOutage, "Major outage"),
         Impact::Major => Truth::of(ComponentState::PartialOutage, "Partial outage"),
         Impact::Minor => Truth::of(ComponentState::DegradedPerformance, "Degraded performance"),
-        Impact::None | Impact::Maintenance => unharmed(board, worst),
+        _ if verdict.is_unknown => unknown(board),
+        _ if verdict.unknown_count > 0 => {
+            let all = counted(board.components.len(), "system");
+            Truth::of(ComponentState::Unknown, format!("Status of {} of {all} unknown", verdict.unknown_count))
+        }
+        Impact::Maintenance => Truth::of(ComponentState::UnderMaintenance, "Maintenance under way"),
+        Impact::None => well(board),
     }
 }
 
-fn unharmed(board: &Board, worst: Impact) -> Truth {
-    let (count, all) = (unknown_components(board), board.components.len());
-    if board.freshness == Freshness::Unknown && (count > 0 || all == 0) {
-        return Truth {
-            look: ComponentState::Unknown,
-            words: match board.data_as_of {
-                Some(_) => "Status unknown: no data since".to_owned(),
-                None => "Status unknown: no data yet".to_owned(),
-            },
-            moment: board.data_as_of,
-        };
-    }
-    if count > 0 {
-        let words = if count == all {
-            "Status unknown: no requests to measure".to_owned()
-        } else {
-            format!("Status of {count} of {} unknown", counted(all, "system"))
-        };
-        return Truth::of(ComponentState::Unknown, words);
-    }
-    if worst == Impact::Maintenance {
-        return Truth::of(ComponentState::UnderMaintenance, "Maintenance under way");
-    }
-    let words = "All systems operational";
-    match board.freshness {
-        Freshness::Stale => Truth {
-            moment: board.data_as_of,
-            ..Truth::of(ComponentState::Operational, format!("{words} when last measured,"))
-        },
-        Freshness::Current | Freshness::Unknown => Truth::of(ComponentState::Operational, words),
-    }
+fn unknown(board: &Board) -> Truth {
+    let (words, moment) = match (board.freshness, board.data_as_of) {
+        (Freshness::Unknown, Some(at)) => ("Status unknown: no data since", Some(at)),
+        (Freshness::Unknown, None) => ("Status unknown: no data yet", None),
+        (Freshness::Current | Freshness::Stale, _) => ("Status unknown: no requests to measure", None),
+    };
+    Truth { moment, ..Truth::of(ComponentState::Unknown, words) }
 }
 
-fn unknown_components(board: &Board) -> usize {
-    board.components.iter().filter(|component| component.state == ComponentState::Unknown).count()
+fn well(board: &Board) -> Truth {
+    let (words, moment) = match board.freshness {
+        Freshness::Stale => ("All systems operational when last measured,", board.data_as_of),
+        // Too old a measurement, and people vouch for all of it.
+        Freshness::Current | Freshness::Unknown => ("All systems operational", None),
+    };
+    Truth { moment, ..Truth::of(ComponentState::Operational, words) }
 }
 
 /// The line, whom it is about, and how old that is.
@@ -155,6 +141,8 @@ mod tests {
         assert_eq!(text(&silent), "Status unknown: no data yet");
         let nothing = Board { components: Vec::new(), freshness: Freshness::Unknown, ..well() };
         assert!(text(&nothing).starts_with("Status unknown"), "no component is no reason to be well");
+        let nothing = Board { freshness: Freshness::Current, ..nothing };
+        assert!(text(&nothing).starts_with("Status unknown"), "no component is no reason to be well");
 
         // A person vouches for harm while nothing is measured.
         silent.components[0].state = ComponentState::PartialOutage;
@@ -166,6 +154,8 @@ mod tests {
         assert_eq!(text(&work), "Maintenance under way");
         work.components[0].state = ComponentState::Unknown;
         assert_eq!(text(&work), "Status of 1 of 2 systems unknown");
+        let announced = Board { made_at: at("2026-05-02T02:30:00Z"), ..well() };
+        assert_eq!(text(&announced), "Maintenance under way", "also before a component says so");
     }
 
     #[test]
