@@ -73,5 +73,6 @@ mod service;
 mod service_outages;
 mod service_start_stop;
 mod simulate;
+mod status_words;
 mod store;
 mod support;

@@ -20,6 +20,7 @@ pub mod questions;
 pub mod redis;
 pub mod service;
 pub mod set_score;
+pub mod status_desk;
 pub mod tls;
 pub mod topics;
 pub mod webhook;
