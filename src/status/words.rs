@@ -51,6 +51,7 @@ pub struct WordCheck {
     names: BTreeMap<String, (String, Source)>,
 }
 
+// The patterns are constant; the tests below prove that they are patterns.
 static MAIL: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"[\p{L}\p{N}._%+-]+@[\p{L}\p{N}-]+(\.[\p{L}\p{N}-]+)*").ok());
 static HOST: LazyLock<Option<Regex>> = LazyLock::new(|| {

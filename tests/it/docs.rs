@@ -129,9 +129,19 @@ fn every_command_line_is_one() {
     for (name, text) in documents() {
         for words in command_lines(&text) {
             count += 1;
-            let has_subcommands =
-                ["alerts", "config", "dashboards", "dead-letters", "guard", "incidents", "ledger", "limits", "token"]
-                    .map(Some);
+            let has_subcommands = [
+                "alerts",
+                "config",
+                "dashboards",
+                "dead-letters",
+                "guard",
+                "incidents",
+                "ledger",
+                "limits",
+                "status",
+                "token",
+            ]
+            .map(Some);
             let depth = if has_subcommands.contains(&words.first().copied()) { 2 } else { 1 };
             let path: Vec<String> =
                 words.iter().take_while(|w| !w.starts_with('-')).take(depth).map(|w| (*w).to_owned()).collect();

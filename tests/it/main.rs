@@ -78,6 +78,7 @@ mod status_live;
 mod status_page;
 mod status_scenarios;
 mod status_uptime_sql;
+mod status_words;
 mod store;
 mod support;
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::support::questions::{Questions, token};
 
 /// Reads `{"document", "answers": [{"what", "schema", "body"}]}` and says what does not fit.
-const VALIDATOR: &str = r##"
+pub const VALIDATOR: &str = r##"
 import json, sys
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from jsonschema import Draft202012Validator, FormatChecker

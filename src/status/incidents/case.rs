@@ -168,7 +168,9 @@ impl Case {
             let started_at = episode.started_at().unwrap_or(public.started_at);
             public.started_at = public.started_at.min(started_at);
             if say.components.is_none() {
-                let measured = episode.parts.keys().filter(|id| !public.components.contains(id));
+                // What was there before and is not named was left out by a person.
+                let is_new = |id: &&String| !public.components.contains(id) && !self.shown.contains_key(*id);
+                let measured = episode.parts.keys().filter(is_new);
                 let measured: Vec<_> = measured.cloned().collect();
                 public.components.extend(measured);
             }

@@ -129,11 +129,13 @@ impl Incidents {
     pub fn report(&mut self, report: &IncidentReport, settings: &Settings) {
         for case in &mut self.cases {
             let Some(episode) = &case.episode else { continue };
-            let (Some(from), until) = (episode.started_at(), episode.recovered_at()) else { continue };
+            let Some(from) = episode.started_at() else { continue };
+            // Where a person ended it while it was still measured, their word counts.
+            let resolved_at = case.public.as_ref().and_then(|public| public.resolved_at);
+            let until = episode.recovered_at().or(resolved_at);
             let overlaps = until.is_none_or(|until| report.started_at <= until)
                 && report.ended_at.is_none_or(|ended| ended >= from);
-            let is_live = !episode.is_closed || report.ended_at.is_some();
-            if overlaps && is_live && !case.linked.contains(&report.incident) && case.linked.len() < LINKED_MAX {
+            if overlaps && !case.linked.contains(&report.incident) && case.linked.len() < LINKED_MAX {
                 case.linked.push(report.incident.clone());
             }
         }

@@ -308,6 +308,18 @@ fn what_a_person_was_quicker_to_tell_is_measured_from_then_on() {
 }
 
 #[test]
+fn components_that_a_person_left_out_stay_out_and_those_that_join_come_in() {
+    let mut life = Life::new("");
+    life.change(&change("api", OK, PARTIAL, 0, (1_000, 372, 0)));
+    let id = life.draft(30).id;
+    life.say(60, &format!(r#"{{"do": "publish", "draft": "{id}", "components": []}}"#)).unwrap();
+    assert!(life.incident(60).public.components.is_empty());
+    life.change(&change("search", OK, PARTIAL, 100, (1_000, 372, 0)));
+    life.say(140, &format!(r#"{{"do": "update", "incident": "{id}", "body": "More."}}"#)).unwrap();
+    assert_eq!(life.incident(140).public.components, ["search"]);
+}
+
+#[test]
 fn internal_incidents_are_linked_inside_and_their_names_are_refused() {
     let mut life = Life::new("");
     life.all.report(&report("20260301T085900Z-retry-amplification-3f9c", "initech", s(-60)), &life.settings);

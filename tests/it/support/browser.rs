@@ -224,7 +224,8 @@ fn trouble(event: &Value, base: &str) -> Option<String> {
         "Log.entryAdded" if params["entry"]["level"] == "error" => Some(format!("log: {}", params["entry"])),
         "Network.requestWillBeSent" => {
             let url = params["request"]["url"].as_str()?;
-            let is_own = url.starts_with(base) || url == "about:blank";
+            // The browser draws its own controls with `data:`.
+            let is_own = url.starts_with(base) || url == "about:blank" || url.starts_with("data:");
             (!is_own).then(|| format!("a request leaves: {url}"))
         }
         _ => None,

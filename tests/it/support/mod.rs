@@ -23,6 +23,7 @@ pub mod set_score;
 pub mod status_boards;
 pub mod status_page_boards;
 pub mod status_site;
+pub mod status_desk;
 pub mod tls;
 pub mod topics;
 pub mod webhook;
