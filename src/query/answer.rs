@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::error::QueryError;
 use super::format::ResultFormat;
 use super::gatekeeper::Place;
+use super::shares::Share;
 use crate::store::{ByteStream, StoreError};
 
 /// The rest of an answer does not come.
@@ -25,13 +26,13 @@ pub struct AnswerBroken(String);
 
 /// What is held while an answer is made.
 #[derive(Debug)]
-pub(super) enum Held {
+pub(super) struct Held {
     /// A place at the gate.
-    Place(Place),
+    place: Option<Place>,
     /// A place among the named queries.
-    Permit(
-        #[expect(dead_code, reason = "held, never read: the place is free when it is dropped")] OwnedSemaphorePermit,
-    ),
+    _permit: Option<OwnedSemaphorePermit>,
+    /// A part of what the token may take.
+    _share: Share,
 }
 
 /// An answer that has begun: its first piece is here, so that what fails at once fails before the head of a response.
@@ -93,8 +94,18 @@ impl Answer {
 }
 
 impl Held {
+    /// What a named query holds.
+    pub(super) fn named(permit: OwnedSemaphorePermit, share: Share) -> Self {
+        Self { place: None, _permit: Some(permit), _share: share }
+    }
+
+    /// What SQL holds.
+    pub(super) fn sql(place: Place, share: Share) -> Self {
+        Self { place: Some(place), _permit: None, _share: share }
+    }
+
     fn end(&mut self, error: Option<&StoreError>) {
-        if let Self::Place(place) = self {
+        if let Some(place) = &mut self.place {
             place.end(error);
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::answer::{Answer, Held};
 use super::error::QueryError;
@@ -13,6 +13,7 @@ use super::fence::{FenceError, Readable, check_text, check_tree};
 use super::format::ResultFormat;
 use super::gatekeeper::Gatekeeper;
 use super::restriction;
+use super::shares::{Share, Shares};
 use crate::config::{QUERY_SECONDS_MAX, QueryConfig};
 use crate::guard::gate::Ask;
 use crate::model::{Bound, BudgetLimits, normalise_sql, sql_facts, sql_fingerprint};
@@ -59,9 +60,12 @@ struct Inner {
     client: ClickHouse,
     gate: Arc<Gatekeeper>,
     config: QueryConfig,
-    /// Questions of SQL that are prepared, wait or run.
+    /// Questions of SQL that are prepared or wait.
     prepared: Semaphore,
+    /// Those of each token, until they have ended.
+    sql_shares: Arc<Shares>,
     named: Arc<Semaphore>,
+    named_shares: Arc<Shares>,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +90,9 @@ impl QueryDesk {
             client: ClickHouse::new(endpoint),
             gate: Arc::new(Gatekeeper::new(config)),
             prepared: Semaphore::new((config.at_once_max + config.waiting_max) as usize),
+            sql_shares: Shares::new("questions", config.at_once_per_token_max),
             named: Arc::new(Semaphore::new(config.named_at_once_max as usize)),
+            named_shares: Shares::new("named queries", config.named_at_once_per_token_max),
             config: config.clone(),
         }))
     }
@@ -119,6 +125,7 @@ impl QueryDesk {
         format: ResultFormat,
     ) -> Result<Answer, QueryError> {
         let OwnText { name, sql, values, limits } = text;
+        let share = self.0.named_shares.take(&asker.token)?;
         let Ok(permit) = Arc::clone(&self.0.named).try_acquire_owned() else {
             let most = self.0.config.named_at_once_max;
             return Err(QueryError::Busy(format!("{most} named queries run already, which is the most")));
@@ -136,7 +143,7 @@ impl QueryDesk {
         let client = client.limited(&limits);
         let stream = client.stream(&sql, values, format.clickhouse()).map_err(QueryError::Storage)?;
         let timeout = Duration::from_secs(limits.time_s) + GRACE;
-        Answer::begin(stream, format, Held::Permit(permit), timeout, asker.subscription.is_some()).await
+        Answer::begin(stream, format, Held::named(permit, share), timeout, asker.subscription.is_some()).await
     }
 
     /// Runs ad-hoc SQL.
@@ -149,9 +156,9 @@ impl QueryDesk {
         asker: &Asker,
         format: ResultFormat,
     ) -> Result<(Option<Estimate>, Answer), QueryError> {
-        let _prepared = self.begin()?;
+        let (share, _prepared) = self.begin(asker)?;
         let Prepared { sql, ask, estimate, client } = self.prepare(text, asker).await?;
-        let mut place = self.0.gate.ask(&asker.token, ask)?;
+        let mut place = self.0.gate.ask(&asker.token, ask);
         let settings = place
             .verdict()
             .await
@@ -160,7 +167,7 @@ impl QueryDesk {
         let client = client.with_settings(&settings).with_settings(&[result_bytes]);
         let stream = client.stream(&sql, &[], format.clickhouse()).map_err(QueryError::Storage)?;
         let timeout = self.0.config.timeout.0 + GRACE;
-        let held = Held::Place(place);
+        let held = Held::sql(place, share);
         let answer = Answer::begin(stream, format, held, timeout, asker.subscription.is_some()).await?;
         Ok((estimate, answer))
     }
@@ -170,10 +177,10 @@ impl QueryDesk {
     /// # Errors
     /// See [`QueryError`]; never [`QueryError::Guard`], which is an answer here.
     pub async fn explain(&self, text: &str, asker: &Asker) -> Result<Explanation, QueryError> {
-        let _prepared = self.begin()?;
+        let _begun = self.begin(asker)?;
         let Prepared { ask, estimate, .. } = self.prepare(text, asker).await?;
         let fingerprint = ask.fingerprint.clone();
-        let mut place = self.0.gate.ask(&asker.token, ask)?;
+        let mut place = self.0.gate.ask(&asker.token, ask);
         let (decision, refusal) = match place.said() {
             Some(Ok(_)) => (Decision::Admitted, None),
             None => (Decision::Waits, None),
@@ -186,9 +193,11 @@ impl QueryDesk {
         Ok(Explanation { fingerprint, estimate, read_rows_max, read_bytes_max, decision, refusal })
     }
 
-    fn begin(&self) -> Result<tokio::sync::SemaphorePermit<'_>, QueryError> {
+    /// Before ClickHouse is asked anything about a text: looking at it costs too.
+    fn begin(&self, asker: &Asker) -> Result<(Share, SemaphorePermit<'_>), QueryError> {
+        let share = self.0.sql_shares.take(&asker.token)?;
         let full = || QueryError::Busy("too many questions are asked at once".to_owned());
-        self.0.prepared.try_acquire().map_err(|_| full())
+        Ok((share, self.0.prepared.try_acquire().map_err(|_| full())?))
     }
 
     /// Everything before the gate: the fence, the fingerprint, the estimate.

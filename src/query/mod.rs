@@ -13,6 +13,7 @@ mod fence;
 mod format;
 mod gatekeeper;
 mod restriction;
+mod shares;
 mod tables;
 
 pub use answer::{Answer, AnswerBroken};

@@ -58,6 +58,7 @@ mod purity;
 mod query_api;
 mod query_clients;
 mod query_command;
+mod query_desk;
 mod query_regression;
 mod query_restriction;
 mod receivers;

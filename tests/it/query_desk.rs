@@ -1,0 +1,81 @@
+//! The desk of questions itself, on a real ClickHouse: what one token may take of it, and what is counted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use floodmark::clock;
+use floodmark::config::{QueryConfig, Secret};
+use floodmark::model::NamedQuery;
+use floodmark::query::{Asker, QueryDesk, QueryError, ResultFormat};
+use floodmark::store::{Endpoint, migrate};
+use futures_util::future::join_all;
+
+use crate::support::clickhouse::{TestDatabase, fresh_database, shared_engine};
+
+async fn desk(config: &QueryConfig) -> (QueryDesk, TestDatabase) {
+    let database = fresh_database().await;
+    migrate(&database.admin).await.unwrap();
+    let engine = shared_engine();
+    let endpoint = Endpoint {
+        url: engine.url.clone(),
+        database: database.name.clone(),
+        user: engine.users.desk.user.to_owned(),
+        password: Secret::new(engine.users.desk.password.as_str()),
+        timeout: Duration::from_secs(60),
+        tls: None,
+    };
+    (QueryDesk::new(&endpoint, config), database)
+}
+
+fn asker(token: &str) -> Asker {
+    Asker { token: Arc::from(token), subscription: None }
+}
+
+/// How many were told that their token has enough, and how many failed otherwise.
+fn busy_and_others<T>(answers: &[Result<T, QueryError>]) -> (usize, usize) {
+    let is_busy = |error: &QueryError| matches!(error, QueryError::Busy(why) if why.contains("of this token"));
+    let failed = answers.iter().filter_map(|answer| answer.as_ref().err());
+    let (busy, others): (Vec<_>, Vec<_>) = failed.partition(|error| is_busy(error));
+    (busy.len(), others.len())
+}
+
+#[tokio::test]
+async fn one_token_leaves_places_for_named_queries_of_others() {
+    let config = QueryConfig { named_at_once_max: 3, named_at_once_per_token_max: 2, ..QueryConfig::default() };
+    let (desk, _database) = desk(&config).await;
+    let bound = NamedQuery::find("server_time").unwrap().bind(&[].into(), clock::now()).unwrap();
+    let ask = async |token: &str| desk.rows(&bound, &asker(token)).await;
+    // All of them begin before any of them has an answer: the first poll goes as far as the network.
+    for _ in 0..3 {
+        let answers = join_all(["greedy", "greedy", "greedy", "greedy", "modest"].map(&ask)).await;
+        assert_eq!(busy_and_others(&answers), (2, 0), "{answers:?}");
+        assert!(answers[4].is_ok(), "the other token has its place: {answers:?}");
+    }
+    let crowd = join_all(["a", "a", "b", "c"].map(&ask)).await;
+    let QueryError::Busy(why) = crowd[3].as_ref().unwrap_err() else { panic!("{crowd:?}") };
+    assert!(why.starts_with("3 named queries run already"), "all places together have their bound: {why}");
+}
+
+#[tokio::test]
+async fn one_token_leaves_others_the_looks_at_what_sql_would_cost() {
+    // Six places for those that are prepared.
+    let config = QueryConfig { at_once_max: 4, at_once_per_token_max: 2, waiting_max: 2, ..QueryConfig::default() };
+    let (desk, database) = desk(&config).await;
+    let looks = async |token: &str| desk.explain("SELECT count() FROM requests", &asker(token)).await;
+    let answers = join_all(["greedy"; 9].into_iter().chain(["modest"; 2]).map(&looks)).await;
+    assert_eq!(busy_and_others(&answers), (7, 0), "{answers:?}");
+    assert!(answers[9].is_ok() && answers[10].is_ok(), "{answers:?}");
+    // What was refused has asked ClickHouse nothing.
+    database.admin.execute("SYSTEM FLUSH LOGS").await.unwrap();
+    let sql = "SELECT countIf(query LIKE 'EXPLAIN AST%') AS trees FROM system.query_log WHERE type = 'QueryStart' \
+               AND position(log_comment, {token:String}) > 0 AND has(databases, {database:String}) = 0 \
+               AND current_database = {database:String}";
+    for (token, trees) in [("greedy", 2), ("modest", 2)] {
+        let parameters = [("token", token), ("database", &database.name)];
+        let rows: Vec<serde_json::Value> = database.admin.fetch(sql, &parameters).await.unwrap();
+        assert_eq!(rows[0]["trees"], trees, "{token}");
+    }
+    let format = ResultFormat::Ndjson;
+    let ask = async |token: &str| desk.sql("SELECT 1 AS one", &asker(token), format).await.map(|(_, answer)| answer);
+    assert_eq!(busy_and_others(&join_all(["greedy"; 3].map(&ask)).await), (1, 0));
+}
