@@ -16,7 +16,7 @@ use super::restriction;
 use super::shares::{Share, Shares};
 use crate::config::{QUERY_SECONDS_MAX, QueryConfig};
 use crate::guard::gate::Ask;
-use crate::model::{Bound, BudgetLimits, normalise_sql, sql_facts, sql_fingerprint};
+use crate::model::{Bound, BudgetLimits, normalise_sql, sql_facts, sql_fingerprint, sql_with_database};
 use crate::store::{ClickHouse, Endpoint, StoreError};
 
 /// Parsing a text and looking at the catalogue take milliseconds.
@@ -204,7 +204,7 @@ impl QueryDesk {
     async fn prepare(&self, text: &str, asker: &Asker) -> Result<Prepared, QueryError> {
         let is_restricted = asker.subscription.is_some();
         let client = self.client(asker, "sql");
-        let sql = text.replace("{database}", client.database());
+        let sql = sql_with_database(text, client.database());
         check_text(&sql, is_restricted, false)?;
         self.check_tables(&client, &sql, &[], is_restricted).await?;
         let fingerprint = sql_fingerprint(&normalise_sql(&sql)).to_string();
@@ -222,7 +222,8 @@ impl QueryDesk {
         });
         let database = self.0.client.database();
         let settings = restriction::settings(database, asker.subscription.as_deref(), comment.to_string());
-        self.0.client.with_settings(&settings)
+        // Texts are whole by then: what a literal or a comment of somebody's says is his.
+        self.0.client.verbatim().with_settings(&settings)
     }
 
     /// Holds the tree that ClickHouse makes of the text against the lists.

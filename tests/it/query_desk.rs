@@ -79,3 +79,12 @@ async fn one_token_leaves_others_the_looks_at_what_sql_would_cost() {
     let ask = async |token: &str| desk.sql("SELECT 1 AS one", &asker(token), format).await.map(|(_, answer)| answer);
     assert_eq!(busy_and_others(&join_all(["greedy"; 3].map(&ask)).await), (1, 0));
 }
+
+#[tokio::test]
+async fn what_somebody_writes_in_a_literal_or_a_comment_is_not_replaced() {
+    let (desk, _database) = desk(&QueryConfig::default()).await;
+    let sql = "SELECT '{database}' AS text, count() AS n /* {database} */ FROM {database}.requests -- {database}";
+    let (_, answer) = desk.sql(sql, &asker("a"), ResultFormat::Ndjson).await.unwrap();
+    let row: serde_json::Value = serde_json::from_slice(&answer.collect().await.unwrap()).unwrap();
+    assert_eq!(row, serde_json::json!({ "text": "{database}", "n": 0 }));
+}
