@@ -185,7 +185,7 @@ impl App {
             paging: Some(PagingState { view: pager.view, requests: pager.requests, history: storage.reader() }),
             events: Some(EventReaders::new(events)),
             console: ConsoleSettings { is_tls: tls.is_some(), guard: guard_view },
-            queries: Some(storage.desk(config)),
+            queries: Some(storage.desk(config, &metrics)),
             limits: Some(LimitsState { history: storage.reader() }),
         };
         let stop = tasks.token(Stage::Api);

@@ -114,8 +114,8 @@ impl Storage {
 
     /// Where questions of others are asked.
     #[must_use]
-    pub fn desk(&self, config: &Config) -> QueryDesk {
-        QueryDesk::new(&self.desk, &config.query)
+    pub fn desk(&self, config: &Config, metrics: &Arc<Metrics>) -> QueryDesk {
+        QueryDesk::new(&self.desk, &config.query, metrics)
     }
 
     /// A command line that asks the ClickHouse of a demo, with the rights of a reader. It holds the reader's password, so

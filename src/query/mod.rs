@@ -15,6 +15,7 @@ mod gatekeeper;
 mod restriction;
 mod shares;
 mod tables;
+mod tally;
 
 pub use answer::{Answer, AnswerBroken};
 pub use desk::{Asker, QueryDesk, Row};

@@ -5,14 +5,21 @@ use std::time::Duration;
 
 use floodmark::clock;
 use floodmark::config::{QueryConfig, Secret};
+use floodmark::metrics::Metrics;
 use floodmark::model::NamedQuery;
 use floodmark::query::{Asker, QueryDesk, QueryError, ResultFormat};
 use floodmark::store::{Endpoint, migrate};
 use futures_util::future::join_all;
 
 use crate::support::clickhouse::{TestDatabase, fresh_database, shared_engine};
+use crate::support::service::until;
 
 async fn desk(config: &QueryConfig) -> (QueryDesk, TestDatabase) {
+    let (desk, database, _) = counting_desk(config).await;
+    (desk, database)
+}
+
+async fn counting_desk(config: &QueryConfig) -> (QueryDesk, TestDatabase, Arc<Metrics>) {
     let database = fresh_database().await;
     migrate(&database.admin).await.unwrap();
     let engine = shared_engine();
@@ -24,7 +31,8 @@ async fn desk(config: &QueryConfig) -> (QueryDesk, TestDatabase) {
         timeout: Duration::from_secs(60),
         tls: None,
     };
-    (QueryDesk::new(&endpoint, config), database)
+    let metrics = Arc::new(Metrics::new());
+    (QueryDesk::new(&endpoint, config, &metrics), database, metrics)
 }
 
 fn asker(token: &str) -> Asker {
@@ -87,4 +95,53 @@ async fn what_somebody_writes_in_a_literal_or_a_comment_is_not_replaced() {
     let (_, answer) = desk.sql(sql, &asker("a"), ResultFormat::Ndjson).await.unwrap();
     let row: serde_json::Value = serde_json::from_slice(&answer.collect().await.unwrap()).unwrap();
     assert_eq!(row, serde_json::json!({ "text": "{database}", "n": 0 }));
+}
+
+#[tokio::test]
+async fn every_question_is_counted_once_by_what_became_of_it() {
+    let config = QueryConfig { read_rows_max: 1_000, at_once_per_token_max: 1, ..QueryConfig::default() };
+    let (desk, _database, metrics) = counting_desk(&config).await;
+    let format = ResultFormat::Ndjson;
+    let whole = async |sql: &str| -> Result<usize, QueryError> {
+        let (_, answer) = desk.sql(sql, &asker("a"), format).await?;
+        Ok(answer.collect().await.unwrap().len())
+    };
+    let bytes = whole("SELECT 'three' AS words").await.unwrap();
+    assert!(whole("SELECT * FROM system.users").await.is_err());
+    assert!(whole("SELECT no_such_column FROM requests").await.is_err());
+    // The server does not say beforehand how many numbers it will read.
+    assert!(whole("SELECT max(sipHash64(number)) FROM numbers(1000000)").await.is_err());
+    assert!(desk.explain("SELECT 1", &asker("a")).await.is_ok());
+    let two = join_all(["SELECT 1", "SELECT 2"].map(&whole)).await;
+    assert_eq!(busy_and_others(&two), (1, 0));
+    // Who leaves in the middle of an endless answer.
+    let (_, answer) = desk.sql("SELECT repeat('x', 1000000) FROM numbers(900)", &asker("a"), format).await.unwrap();
+    drop(answer);
+    let count = |name: &str| {
+        let text = metrics.encode(clock::now());
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<f64>().ok());
+        line.unwrap_or_else(|| panic!("{name} is not in {text}"))
+    };
+    until("nothing is under way", async || {
+        (count(r#"floodmark_questions_under_way{kind="sql"}"#) == 0.0).then_some(())
+    })
+    .await;
+    let expected = [
+        ("answered", 2.0),
+        ("refused_by_fence", 1.0),
+        ("failed", 1.0),
+        ("limit", 1.0),
+        ("refused_by_places", 1.0),
+        ("left", 1.0),
+    ];
+    for (outcome, times) in expected {
+        assert_eq!(
+            count(&format!("floodmark_questions_total{{kind=\"sql\",outcome=\"{outcome}\"}}")),
+            times,
+            "{outcome}"
+        );
+    }
+    assert_eq!(count(r#"floodmark_questions_total{kind="explain",outcome="answered"}"#), 1.0);
+    assert_eq!(count("floodmark_questions_waiting"), 0.0);
+    assert!(count(r#"floodmark_answers_bytes_total{kind="sql"}"#) >= bytes as f64);
 }
