@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alert::notify::{self, Inlets, Notifier, Pace, Surroundings, event_stream};
 use crate::api::{
@@ -120,6 +120,7 @@ impl App {
             observe::Queues { inputs: inputs.downgrade(), batches: batches.downgrade(), outputs: outputs.downgrade() };
         let (plan_requests, plan_requests_receiver) = mpsc::channel(PLANS_BOUND);
         let (plans, plans_receiver) = mpsc::channel(PLANS_BOUND);
+        let (takeover, takeover_receiver) = oneshot::channel();
         let queues_of_storage = storage::Queues {
             batches: batches_receiver,
             outputs: outputs_receiver,
@@ -127,6 +128,7 @@ impl App {
             stored,
             plan_requests: plan_requests_receiver,
             plans,
+            takeover: takeover_receiver,
         };
         storage.spawn_writers(config, &mut tasks, queues_of_storage, &metrics, &health);
 
@@ -134,6 +136,7 @@ impl App {
         let outlets = Outlets {
             pages,
             store: outputs,
+            takeover: Some(takeover),
             paging: decisions,
             view: view_sender,
             observer,
