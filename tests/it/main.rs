@@ -10,6 +10,7 @@ mod clickhouse_engine;
 mod config_files;
 mod console;
 mod console_access;
+mod console_stored;
 mod dashboards;
 mod dead_letters;
 mod decode;
