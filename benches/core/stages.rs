@@ -7,7 +7,7 @@ use floodmark::config::{DecodeConfig, Format};
 use floodmark::decode::Decoder;
 use floodmark::flow::{Assembler, StreamId};
 use floodmark::model::Event;
-use floodmark::pipeline::Pipeline;
+use floodmark::pipeline::{Pipeline, Settings};
 
 use crate::traffic::{Traffic, settings};
 
@@ -15,6 +15,8 @@ use crate::traffic::{Traffic, settings};
 const SUBSCRIPTIONS: u64 = 2_000;
 const REQUESTS_PER_WINDOW: u64 = 10_000;
 const WINDOWS: u64 = 100;
+/// Turns of the core without the ring of traffic and with it.
+const TURNS: usize = 3;
 const STREAM: StreamId = StreamId(0);
 
 /// Measures and prints a row a stage.
@@ -43,17 +45,34 @@ pub fn measure() -> Result<()> {
             while assembler.close_next().is_some() {}
         }
     });
-    let mut pipeline = Pipeline::new(&settings);
-    let core_ns = timed(events.len(), || {
-        for event in &events {
-            pipeline.apply(STREAM, event);
-        }
-    });
+    let [core_ns, service_ns] = fastest_in_turns(&events, &settings);
     row("decode (native JSON)", decode_ns);
     row("flow: windows, retries, keys", flow_ns);
     row("detect, incidents and alerts, all shipped rules", core_ns - flow_ns);
     row("**all three**", decode_ns + core_ns);
+    let (more_ns, share) = (service_ns - core_ns, 100.0 * (service_ns / core_ns - 1.0));
+    println!();
+    println!("The ring of traffic that pages show adds {more_ns:.0} ns an event to flow and detection, {share:.1} %.");
     Ok(())
+}
+
+/// ns an event of flow and detection, without and with the ring of traffic that the service keeps. They take turns, so that
+/// what else the machine does meets both, and the fastest turn of each counts.
+fn fastest_in_turns(events: &[Event], settings: &Settings) -> [f64; 2] {
+    let mut fastest = [f64::INFINITY; 2];
+    for _ in 0..TURNS {
+        for (with_traffic, fastest_ns) in [false, true].into_iter().zip(&mut fastest) {
+            let pipeline = Pipeline::new(settings);
+            let mut pipeline = if with_traffic { pipeline.with_traffic() } else { pipeline };
+            let ns = timed(events.len(), || {
+                for event in events {
+                    pipeline.apply(STREAM, event);
+                }
+            });
+            *fastest_ns = fastest_ns.min(ns);
+        }
+    }
+    fastest
 }
 
 #[allow(clippy::disallowed_methods)] // a benchmark reads the clock

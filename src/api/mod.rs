@@ -8,6 +8,7 @@
 //! | `/metrics` | OpenMetrics 1.0 |
 //! | `/api/v1/alerts` | pending and firing alerts, each as its transition would say it now; filters `alert`, `severity`, `state` |
 //! | `/api/v1/incidents`, `/api/v1/incidents/{id}` | open incidents, then ended ones, newest first |
+//! | `/api/v1/incidents/{id}/postmortem.md` | a draft of its post-mortem |
 //! | `POST /-/reload` | reads rules, objectives and limits again; 422 names every problem of the files, and changes nothing |
 //! | `/api/v1/pages`, `/api/v1/pages/{key}` | what was told: open pages, worst first, then those that are over |
 //! | `POST` and `DELETE /api/v1/pages/{key}/acknowledge` | somebody takes a page, or gives it back |
@@ -38,6 +39,7 @@ mod layer;
 mod limits;
 pub mod openapi;
 mod origin;
+mod postmortem;
 mod problem;
 mod queries;
 mod query;
@@ -127,7 +129,11 @@ pub fn router(state: ApiState) -> Router {
         .route_layer(may(Scope::Read));
     let mut router = Router::new().route("/livez", get(handlers::livez)).route("/readyz", get(handlers::readyz));
     router = router.merge(reading);
-    let mut router: Router = router.with_state(state.clone()).merge(console::router(&state));
+    let past = state.limits.as_ref().map(|limits| &limits.history);
+    let past = postmortem::IncidentHistory::new(state.view.clone(), past);
+    let drafting = Router::new().route(postmortem::PATH, get(postmortem::postmortem)).route_layer(may(Scope::Read));
+    let mut router: Router = router.with_state(state.clone()).merge(console::router(&state, &past));
+    router = router.merge(drafting.with_state(past));
     if let Some(ingest) = state.ingest {
         let [events, logs] = intake::PATHS;
         let sending = Router::new().route(events, post(intake::events)).route(logs, post(intake::logs));

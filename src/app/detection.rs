@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::open_reports::{self, OpenReports};
@@ -21,6 +21,7 @@ use crate::model::{
     TransitionEvent,
 };
 use crate::pipeline::{Pipeline, Settings};
+use crate::store::Takeover;
 
 /// Without a transition the view is published this often at most.
 const VIEW_PAUSE: Duration = Duration::from_millis(200);
@@ -35,6 +36,8 @@ pub struct Outlets {
     pub pages: mpsc::Sender<Arc<Transition>>,
     /// To ClickHouse; what does not fit is counted.
     pub store: mpsc::Sender<Output>,
+    /// To ClickHouse too, once: what is known of incidents when this process is where the one before it was.
+    pub takeover: Option<oneshot::Sender<Takeover>>,
     /// To the pager; it takes what comes at once.
     pub paging: mpsc::Sender<Decision>,
     /// To the API.
@@ -254,6 +257,11 @@ impl Detection {
         let store = &self.outlets.store;
         let room = open_reports::WAITING_MAX.saturating_sub(store.max_capacity() - store.capacity());
         let Some(watermark) = self.pipeline.watermark().filter(|_| self.again.partitions.is_empty()) else { return };
+        if let Some(takeover) = self.outlets.takeover.take() {
+            let known = open.iter().map(|report| report.incident.clone()).collect();
+            // It is gone only when the service stops.
+            let _ = takeover.send(Takeover { known, watermark, at: clock::now() });
+        }
         for report in self.open_reports.due(open, watermark, Instant::now(), room) {
             let _ = store.try_send(Output::Incident(report));
         }

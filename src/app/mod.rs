@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alert::notify::{self, Inlets, Notifier, Pace, Surroundings, event_stream};
 use crate::api::{
@@ -124,6 +124,7 @@ impl App {
             observe::Queues { inputs: inputs.downgrade(), batches: batches.downgrade(), outputs: outputs.downgrade() };
         let (plan_requests, plan_requests_receiver) = mpsc::channel(PLANS_BOUND);
         let (plans, plans_receiver) = mpsc::channel(PLANS_BOUND);
+        let (takeover, takeover_receiver) = oneshot::channel();
         let queues_of_storage = storage::Queues {
             batches: batches_receiver,
             outputs: outputs_receiver,
@@ -131,6 +132,7 @@ impl App {
             stored,
             plan_requests: plan_requests_receiver,
             plans,
+            takeover: takeover_receiver,
         };
         storage.spawn_writers(config, &mut tasks, queues_of_storage, &metrics, &health);
 
@@ -142,6 +144,7 @@ impl App {
             pages,
             status: status.as_ref().map(|status| status.notes.clone()),
             store: outputs,
+            takeover: Some(takeover),
             paging: decisions,
             view: view_sender,
             observer,
@@ -193,7 +196,7 @@ impl App {
             paging: Some(PagingState { view: pager.view, requests: pager.requests, history: storage.reader() }),
             events: Some(EventReaders::new(events)),
             console: ConsoleSettings { is_tls: tls.is_some(), guard: guard_view },
-            queries: Some(storage.desk(config)),
+            queries: Some(storage.desk(config, &metrics)),
             limits: Some(LimitsState { history: storage.reader() }),
             status: status.as_ref().map(|status| status.routes.clone()),
         };

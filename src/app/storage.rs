@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Component, ComponentStatus, Health};
@@ -16,7 +16,8 @@ use crate::model::{Batch, Output, PagingRecord, PlanAnswer, PlanRequest, Stored}
 use crate::query::QueryDesk;
 use crate::shutdown::{Stage, TaskError, Tasks};
 use crate::store::{
-    ClickHouse, Endpoint, MigrationError, StoreHealth, StoreTask, Writer, answer_plans, apply_retention, migrate,
+    ClickHouse, Endpoint, MigrationError, StoreHealth, StoreTask, Takeover, Writer, answer_plans, apply_retention,
+    close_unknown_incidents, migrate,
 };
 
 /// How long the end of reading waits for storage to confirm what it has; what it does not is read again.
@@ -54,6 +55,8 @@ pub struct Queues {
     pub plan_requests: mpsc::Receiver<PlanRequest>,
     /// Answers from the ledger.
     pub plans: mpsc::Sender<PlanAnswer>,
+    /// What detection knows of incidents once it is where the process before it was.
+    pub takeover: oneshot::Receiver<Takeover>,
 }
 
 impl Storage {
@@ -114,8 +117,8 @@ impl Storage {
 
     /// Where questions of others are asked.
     #[must_use]
-    pub fn desk(&self, config: &Config) -> QueryDesk {
-        QueryDesk::new(&self.desk, &config.query)
+    pub fn desk(&self, config: &Config, metrics: &Arc<Metrics>) -> QueryDesk {
+        QueryDesk::new(&self.desk, &config.query, metrics)
     }
 
     /// A command line that asks the ClickHouse of a demo, with the rights of a reader. It holds the reader's password, so
@@ -145,10 +148,12 @@ impl Storage {
                 prepared = prepare(&admin, &store, &health) => prepared?,
                 () = stop.cancelled() => return Ok(()),
             }
-            let Queues { batches, outputs, records, stored, plan_requests, plans } = queues;
+            let Queues { batches, outputs, records, stored, plan_requests, plans, takeover } = queues;
+            let closer = tokio::spawn(close_unknown_incidents(writer.clone(), takeover));
             let planner = tokio::spawn(answer_plans(reader, writer.clone(), plan_requests, plans));
             write(Writer::new(writer), (batches, outputs, records, stored), &metrics, &health, &stop).await;
             planner.abort();
+            closer.abort();
             Ok(())
         });
     }

@@ -15,9 +15,11 @@ use crate::incident::lattice::{CAUSES_MAX, DEPTH, Options, explain};
 /// Arguments of `attribute`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = HELP, after_help = "More, with examples: floodmark attribute --help")]
+#[command(group = clap::ArgGroup::new("table").args(["file", "query"]).required(true))]
+#[command(group = clap::ArgGroup::new("usual").args(["time_column", "expected"]).required(true).multiple(true))]
 pub struct Args {
     /// Table with a header line, comma-separated (CSV)
-    #[arg(value_name = "FILE", required_unless_present = "query", conflicts_with = "query")]
+    #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     /// Ask this named query of the configured ClickHouse instead of reading a file
     #[arg(long, value_name = "NAME")]
@@ -26,7 +28,7 @@ pub struct Args {
     #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", requires = "query")]
     parameters: Vec<String>,
     /// Column with the time of a row
-    #[arg(long, value_name = "T", required_unless_present = "expected", requires = "at")]
+    #[arg(long, value_name = "T", requires = "at")]
     time_column: Option<String>,
     /// The moment to explain: a value of the time column, or the same time written in another way
     #[arg(long, value_name = "TIME", requires = "time_column", allow_hyphen_values = true)]

@@ -45,9 +45,10 @@ Examples:
   floodmark detect --query route_latency_over_time -p from=now-1d --time time --value p95_ms --by route
 
 With --by the first column of the output is the series, and the series follow each other.")]
+#[command(group = clap::ArgGroup::new("series").args(["file", "query"]).required(true))]
 pub struct Args {
     /// CSV file with a header; `-` is standard input
-    #[arg(value_name = "FILE", required_unless_present = "query", conflicts_with = "query")]
+    #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     /// Ask this named query of the configured ClickHouse instead of reading a file
     #[arg(long, value_name = "NAME", requires_all = ["timestamp_column", "value_column"])]

@@ -56,21 +56,22 @@ topics: their records would be late.";
 /// Arguments of `ingest`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES, after_help = "More, with examples: floodmark ingest --help")]
+#[command(group = clap::ArgGroup::new("records").args(["file", "file_named"]).required(true))]
+#[command(group = clap::ArgGroup::new("target").args(["to", "dry_run"]).required(true))]
 pub struct Args {
     /// File with one record a line (otlp_proto: the whole file is one record); `-` reads standard input
-    #[arg(required_unless_present = "file_named")]
     file: Option<PathBuf>,
     /// The same, as an option
-    #[arg(long = "file", id = "file_named", value_name = "FILE", conflicts_with = "file")]
+    #[arg(long = "file", id = "file_named", value_name = "FILE")]
     file_named: Option<PathBuf>,
     /// Format of the lines
     #[arg(long, value_enum)]
     format: Format,
     /// Where to send events
-    #[arg(long, value_enum, required_unless_present = "dry_run")]
+    #[arg(long, value_enum)]
     to: Option<Destination>,
     /// Print what each line becomes, send nothing
-    #[arg(long, conflicts_with = "to")]
+    #[arg(long)]
     dry_run: bool,
     /// Kafka brokers, instead of `kafka.brokers` of the configuration
     #[arg(long, value_name = "HOST:PORT,…")]

@@ -33,9 +33,9 @@ const DESCRIBE_WINDOW_MS: i64 = 300_000;
 
 The same scenario and seed give the same bytes on every machine.
 A scenario says what the platform and its customers are like; load, latency and failures come out of that.")]
+#[command(group = clap::ArgGroup::new("what").args(["scenario", "list"]).required(true).multiple(true))]
 pub struct Args {
     /// Name of a built-in scenario, or path of a scenario file
-    #[arg(required_unless_present = "list")]
     scenario: Option<String>,
     /// Print the built-in scenarios
     #[arg(long)]

@@ -17,7 +17,7 @@ const AT_ONCE_MAX: u32 = 32;
 pub struct QueryConfig {
     /// Ad-hoc questions that run at a time.
     pub at_once_max: u32,
-    /// Of these of one token.
+    /// Of these of one token, those that wait and those whose cost is being looked at included.
     pub at_once_per_token_max: u32,
     /// Ad-hoc questions that wait.
     pub waiting_max: u32,
@@ -39,6 +39,8 @@ pub struct QueryConfig {
     pub threads_max: u32,
     /// Named queries that run at a time, each within its own budget.
     pub named_at_once_max: u32,
+    /// Of these of one token, curves included.
+    pub named_at_once_per_token_max: u32,
     /// ClickHouse user that questions are asked as, who needs SELECT on `clickhouse.database` and no more. Absent:
     /// `clickhouse.user`.
     pub user: Option<String>,
@@ -63,6 +65,7 @@ impl Default for QueryConfig {
             result_bytes_max: ByteCount::mib(512),
             threads_max: 2,
             named_at_once_max: 8,
+            named_at_once_per_token_max: 4,
             user: None,
             password: None,
             password_file: None,
@@ -96,6 +99,11 @@ impl QueryConfig {
             "must lie between 1 and at_once_max",
         );
         require(at_once.contains(&self.named_at_once_max), "named_at_once_max", "must lie between 1 and 32");
+        require(
+            at_once.contains(&self.named_at_once_per_token_max),
+            "named_at_once_per_token_max",
+            "must lie between 1 and 32",
+        );
         require(self.waiting_max <= 1_000, "waiting_max", "must be at most 1000");
         require((0..=30_000).contains(&self.wait_max.as_millis()), "wait_max", "must be at most 30s");
         let timeout_max_ms = QUERY_SECONDS_MAX * 1_000;
@@ -136,10 +144,11 @@ mod tests {
             result_bytes_max: ByteCount::mib(0),
             threads_max: 0,
             named_at_once_max: 0,
+            named_at_once_per_token_max: 0,
             user: Some(String::new()),
             ..QueryConfig::default()
         };
-        assert_eq!(none.problems().len(), 14);
+        assert_eq!(none.problems().len(), 15);
         assert_eq!(QueryConfig::default().problems(), []);
     }
 }

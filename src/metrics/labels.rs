@@ -1,6 +1,6 @@
 //! Labels of our metrics: enums, numbers and names from the configuration, so the number of series is known beforehand.
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::encoding::EncodeLabelSet;
 
 use super::GuardOutcome;
 use crate::config::TopicsConfig;
@@ -330,13 +330,18 @@ pub(super) struct RuleLabels {
 /// Every enum is spelled in metrics as everywhere else, by its `as_str`.
 macro_rules! label_as_str {
     ($($name:ty),+) => {$(
-        impl EncodeLabelValue for $name {
-            fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
-                EncodeLabelValue::encode(&self.as_str(), encoder)
+        impl prometheus_client::encoding::EncodeLabelValue for $name {
+            fn encode(
+                &self,
+                encoder: &mut prometheus_client::encoding::LabelValueEncoder,
+            ) -> std::fmt::Result {
+                prometheus_client::encoding::EncodeLabelValue::encode(&self.as_str(), encoder)
             }
         }
     )+};
 }
+
+pub(super) use label_as_str;
 
 label_as_str!(Input, Queue, ReceiverKind, NotificationOutcome, RejectionCode, AlertName, Severity, TransitionEvent);
 label_as_str!(IntakeOutcome, IntakeRecord, Unsaid);

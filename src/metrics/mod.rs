@@ -7,12 +7,14 @@ mod guard;
 mod guard_watch;
 mod labels;
 mod paging;
+mod questions;
 mod register;
 mod rule_evaluations;
 mod status_page;
 
 pub use guard::GuardOutcome;
 pub use labels::{Input, IntakeOutcome, IntakeRecord, NotificationOutcome, Queue, ReceiverKind};
+pub use questions::{QuestionKind, QuestionOutcome};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
@@ -96,6 +98,7 @@ struct Series {
     guard_watch: guard_watch::WatchSeries,
     rule_evaluations: rule_evaluations::RuleEvaluationSeries,
     status_page: status_page::StatusPageSeries,
+    questions: questions::QuestionSeries,
 }
 
 /// How a probe is doing, with its counts since the start.
@@ -172,6 +175,7 @@ impl Metrics {
         }
         series.guard.start_at_zero();
         series.paging.start_at_zero();
+        series.questions.start_at_zero();
         series.guard_watch.start_at_zero();
         self.set_alerts_firing([]);
         for receiver in ReceiverKind::ALL {

@@ -19,6 +19,7 @@ pub(super) fn register(registry: &mut Registry, series: &Series) {
     super::guard_watch::register(registry, &series.guard_watch);
     series.rule_evaluations.register(registry);
     series.status_page.register(registry);
+    series.questions.register(registry);
 }
 
 pub(super) fn plain<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: &M) {

@@ -53,7 +53,7 @@ pub use rule_signal::{
 };
 pub use sql_text::{
     SQL_BYTES_MAX, SQL_SETTINGS_MAX, SQL_TABLES_MAX, SqlFacts, SqlKind, SqlLexer, SqlToken, SqlTokenKind,
-    normalise_sql, sql_facts, sql_fingerprint, sql_format_clause,
+    normalise_sql, sql_facts, sql_fingerprint, sql_format_clause, sql_with_database,
 };
 pub use time::{DurationMs, ParseTimestampError, Timestamp};
 pub use transition::{

@@ -10,11 +10,14 @@ mod heredocs;
 mod keywords;
 mod lexer;
 mod lists;
+mod placeholder;
 #[cfg(test)]
 mod properties;
 mod scopes;
 
 pub use facts::{SQL_SETTINGS_MAX, SQL_TABLES_MAX, SqlFacts, SqlKind, format_clause as sql_format_clause, sql_facts};
+
+pub use placeholder::sql_with_database;
 
 pub use lexer::{Kind as SqlTokenKind, Lexer as SqlLexer, Token as SqlToken};
 

@@ -16,6 +16,8 @@ use tokio::time::Instant;
 use super::error::QueryError;
 use super::format::ResultFormat;
 use super::gatekeeper::Place;
+use super::shares::Share;
+use super::tally::Tally;
 use crate::store::{ByteStream, StoreError};
 
 /// The rest of an answer does not come.
@@ -25,13 +27,15 @@ pub struct AnswerBroken(String);
 
 /// What is held while an answer is made.
 #[derive(Debug)]
-pub(super) enum Held {
+pub(super) struct Held {
     /// A place at the gate.
-    Place(Place),
+    place: Option<Place>,
     /// A place among the named queries.
-    Permit(
-        #[expect(dead_code, reason = "held, never read: the place is free when it is dropped")] OwnedSemaphorePermit,
-    ),
+    _permit: Option<OwnedSemaphorePermit>,
+    /// A part of what the token may take.
+    _share: Share,
+    /// Absent where it is counted elsewhere.
+    tally: Option<Tally>,
 }
 
 /// An answer that has begun: its first piece is here, so that what fails at once fails before the head of a response.
@@ -57,10 +61,10 @@ impl Answer {
             Ok(first) => first,
             Err(_) => Err(StoreError::TimedOut(timeout)),
         };
-        let first = first.map_err(|error| {
-            held.end(Some(&error));
-            QueryError::from_store(error, is_restricted)
-        })?;
+        let first = match first {
+            Ok(first) => first,
+            Err(error) => return Err(held.end_with(error, is_restricted)),
+        };
         // One piece waits for the reader, no more: the others wait in ClickHouse.
         let (sender, pieces) = mpsc::channel(1);
         match first {
@@ -68,7 +72,7 @@ impl Answer {
                 let source = Source { stream, held, deadline, timeout, is_restricted };
                 tokio::spawn(source.pass_on(first, sender));
             }
-            None => held.end(None),
+            None => held.end(),
         }
         Ok(Self { format, pieces, broken: None })
     }
@@ -93,9 +97,41 @@ impl Answer {
 }
 
 impl Held {
-    fn end(&mut self, error: Option<&StoreError>) {
-        if let Self::Place(place) = self {
-            place.end(error);
+    /// What a named query holds.
+    pub(super) fn named(permit: OwnedSemaphorePermit, share: Share, tally: Option<Tally>) -> Self {
+        Self { place: None, _permit: Some(permit), _share: share, tally }
+    }
+
+    /// What SQL holds.
+    pub(super) fn sql(place: Place, share: Share, tally: Option<Tally>) -> Self {
+        Self { place: Some(place), _permit: None, _share: share, tally }
+    }
+
+    /// The whole answer was passed on.
+    fn end(&mut self) {
+        if let Some(place) = &mut self.place {
+            place.end(None);
+        }
+        if let Some(tally) = &mut self.tally {
+            tally.end(None);
+        }
+    }
+
+    /// It broke off, or never came.
+    fn end_with(&mut self, error: StoreError, is_restricted: bool) -> QueryError {
+        if let Some(place) = &mut self.place {
+            place.end(Some(&error));
+        }
+        let error = QueryError::from_store(error, is_restricted);
+        if let Some(tally) = &mut self.tally {
+            tally.end(Some(&error));
+        }
+        error
+    }
+
+    fn add_bytes(&self, bytes: usize) {
+        if let Some(tally) = &self.tally {
+            tally.add_bytes(bytes);
         }
     }
 }
@@ -114,17 +150,16 @@ impl Source {
     /// Until the end, the deadline, or the reader's leaving, which drops the receiver.
     async fn pass_on(mut self, first: Bytes, sender: mpsc::Sender<Result<Bytes, AnswerBroken>>) {
         let outcome = tokio::select! {
-            outcome = pieces(&mut self.stream, first, &sender) => outcome,
+            outcome = pieces(&mut self.stream, first, &sender, &self.held) => outcome,
             () = tokio::time::sleep_until(self.deadline) => Err(StoreError::TimedOut(self.timeout)),
             // Not an end of its own: the place sees that whoever asked has left.
             () = sender.closed() => return,
         };
         let Err(error) = outcome else {
-            self.held.end(None);
+            self.held.end();
             return;
         };
-        self.held.end(Some(&error));
-        let error = QueryError::from_store(error, self.is_restricted);
+        let error = self.held.end_with(error, self.is_restricted);
         tracing::info!(%error, "an answer broke off");
         // Before the reader hears of it: he may take long to come there.
         drop(self);
@@ -138,12 +173,15 @@ async fn pieces(
     stream: &mut ByteStream,
     first: Bytes,
     sender: &mpsc::Sender<Result<Bytes, AnswerBroken>>,
+    held: &Held,
 ) -> Result<(), StoreError> {
     let mut next = Some(first);
     while let Some(piece) = next {
+        let bytes = piece.len();
         if sender.send(Ok(piece)).await.is_err() {
             return std::future::pending().await;
         }
+        held.add_bytes(bytes);
         next = stream.next().await?;
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::answer::{Answer, Held};
 use super::error::QueryError;
@@ -13,9 +13,12 @@ use super::fence::{FenceError, Readable, check_text, check_tree};
 use super::format::ResultFormat;
 use super::gatekeeper::Gatekeeper;
 use super::restriction;
+use super::shares::{Share, Shares};
+use super::tally::Tally;
 use crate::config::{QUERY_SECONDS_MAX, QueryConfig};
 use crate::guard::gate::Ask;
-use crate::model::{Bound, BudgetLimits, normalise_sql, sql_facts, sql_fingerprint};
+use crate::metrics::{Metrics, QuestionKind};
+use crate::model::{Bound, BudgetLimits, normalise_sql, sql_facts, sql_fingerprint, sql_with_database};
 use crate::store::{ClickHouse, Endpoint, StoreError};
 
 /// Parsing a text and looking at the catalogue take milliseconds.
@@ -59,9 +62,13 @@ struct Inner {
     client: ClickHouse,
     gate: Arc<Gatekeeper>,
     config: QueryConfig,
-    /// Questions of SQL that are prepared, wait or run.
+    metrics: Arc<Metrics>,
+    /// Questions of SQL that are prepared or wait.
     prepared: Semaphore,
+    /// Those of each token, until they have ended.
+    sql_shares: Arc<Shares>,
     named: Arc<Semaphore>,
+    named_shares: Arc<Shares>,
 }
 
 #[derive(Deserialize)]
@@ -79,15 +86,18 @@ struct Prepared {
 }
 
 impl QueryDesk {
-    /// A desk that asks as the user of `endpoint`. Connects with the first question.
+    /// A desk that asks as the user of `endpoint` and counts in `metrics`. Connects with the first question.
     #[must_use]
-    pub fn new(endpoint: &Endpoint, config: &QueryConfig) -> Self {
+    pub fn new(endpoint: &Endpoint, config: &QueryConfig, metrics: &Arc<Metrics>) -> Self {
         Self(Arc::new(Inner {
             client: ClickHouse::new(endpoint),
             gate: Arc::new(Gatekeeper::new(config)),
             prepared: Semaphore::new((config.at_once_max + config.waiting_max) as usize),
+            sql_shares: Shares::new("questions", config.at_once_per_token_max),
             named: Arc::new(Semaphore::new(config.named_at_once_max as usize)),
+            named_shares: Shares::new("named queries", config.named_at_once_per_token_max),
             config: config.clone(),
+            metrics: Arc::clone(metrics),
         }))
     }
 
@@ -118,7 +128,19 @@ impl QueryDesk {
         asker: &Asker,
         format: ResultFormat,
     ) -> Result<Answer, QueryError> {
+        let mut tally = Some(Tally::begin(&self.0.metrics, QuestionKind::Named));
+        counted(self.ask_ours(text, asker, format, &mut tally).await, tally)
+    }
+
+    async fn ask_ours(
+        &self,
+        text: OwnText<'_>,
+        asker: &Asker,
+        format: ResultFormat,
+        tally: &mut Option<Tally>,
+    ) -> Result<Answer, QueryError> {
         let OwnText { name, sql, values, limits } = text;
+        let share = self.0.named_shares.take(&asker.token)?;
         let Ok(permit) = Arc::clone(&self.0.named).try_acquire_owned() else {
             let most = self.0.config.named_at_once_max;
             return Err(QueryError::Busy(format!("{most} named queries run already, which is the most")));
@@ -136,7 +158,8 @@ impl QueryDesk {
         let client = client.limited(&limits);
         let stream = client.stream(&sql, values, format.clickhouse()).map_err(QueryError::Storage)?;
         let timeout = Duration::from_secs(limits.time_s) + GRACE;
-        Answer::begin(stream, format, Held::Permit(permit), timeout, asker.subscription.is_some()).await
+        Answer::begin(stream, format, Held::named(permit, share, tally.take()), timeout, asker.subscription.is_some())
+            .await
     }
 
     /// Runs ad-hoc SQL.
@@ -149,18 +172,31 @@ impl QueryDesk {
         asker: &Asker,
         format: ResultFormat,
     ) -> Result<(Option<Estimate>, Answer), QueryError> {
-        let _prepared = self.begin()?;
+        let mut tally = Some(Tally::begin(&self.0.metrics, QuestionKind::Sql));
+        counted(self.ask_sql(text, asker, format, &mut tally).await, tally)
+    }
+
+    async fn ask_sql(
+        &self,
+        text: &str,
+        asker: &Asker,
+        format: ResultFormat,
+        tally: &mut Option<Tally>,
+    ) -> Result<(Option<Estimate>, Answer), QueryError> {
+        let (share, _prepared) = self.begin(asker)?;
         let Prepared { sql, ask, estimate, client } = self.prepare(text, asker).await?;
-        let mut place = self.0.gate.ask(&asker.token, ask)?;
+        let mut place = self.0.gate.ask(&asker.token, ask);
+        let waiting = tally.as_ref().map(Tally::waits);
         let settings = place
             .verdict()
             .await
             .map_err(|refusal| QueryError::Guard { refusal, estimate: estimate.clone().map(Box::new) })?;
+        drop(waiting);
         let result_bytes = ("max_result_bytes", self.0.config.result_bytes_max.0.as_u64().to_string());
         let client = client.with_settings(&settings).with_settings(&[result_bytes]);
         let stream = client.stream(&sql, &[], format.clickhouse()).map_err(QueryError::Storage)?;
         let timeout = self.0.config.timeout.0 + GRACE;
-        let held = Held::Place(place);
+        let held = Held::sql(place, share, tally.take());
         let answer = Answer::begin(stream, format, held, timeout, asker.subscription.is_some()).await?;
         Ok((estimate, answer))
     }
@@ -170,10 +206,15 @@ impl QueryDesk {
     /// # Errors
     /// See [`QueryError`]; never [`QueryError::Guard`], which is an answer here.
     pub async fn explain(&self, text: &str, asker: &Asker) -> Result<Explanation, QueryError> {
-        let _prepared = self.begin()?;
+        let tally = Tally::begin(&self.0.metrics, QuestionKind::Explain);
+        tally.end_with(self.look(text, asker).await)
+    }
+
+    async fn look(&self, text: &str, asker: &Asker) -> Result<Explanation, QueryError> {
+        let _begun = self.begin(asker)?;
         let Prepared { ask, estimate, .. } = self.prepare(text, asker).await?;
         let fingerprint = ask.fingerprint.clone();
-        let mut place = self.0.gate.ask(&asker.token, ask)?;
+        let mut place = self.0.gate.ask(&asker.token, ask);
         let (decision, refusal) = match place.said() {
             Some(Ok(_)) => (Decision::Admitted, None),
             None => (Decision::Waits, None),
@@ -186,16 +227,18 @@ impl QueryDesk {
         Ok(Explanation { fingerprint, estimate, read_rows_max, read_bytes_max, decision, refusal })
     }
 
-    fn begin(&self) -> Result<tokio::sync::SemaphorePermit<'_>, QueryError> {
+    /// Before ClickHouse is asked anything about a text: looking at it costs too.
+    fn begin(&self, asker: &Asker) -> Result<(Share, SemaphorePermit<'_>), QueryError> {
+        let share = self.0.sql_shares.take(&asker.token)?;
         let full = || QueryError::Busy("too many questions are asked at once".to_owned());
-        self.0.prepared.try_acquire().map_err(|_| full())
+        Ok((share, self.0.prepared.try_acquire().map_err(|_| full())?))
     }
 
     /// Everything before the gate: the fence, the fingerprint, the estimate.
     async fn prepare(&self, text: &str, asker: &Asker) -> Result<Prepared, QueryError> {
         let is_restricted = asker.subscription.is_some();
         let client = self.client(asker, "sql");
-        let sql = text.replace("{database}", client.database());
+        let sql = sql_with_database(text, client.database());
         check_text(&sql, is_restricted, false)?;
         self.check_tables(&client, &sql, &[], is_restricted).await?;
         let fingerprint = sql_fingerprint(&normalise_sql(&sql)).to_string();
@@ -213,7 +256,8 @@ impl QueryDesk {
         });
         let database = self.0.client.database();
         let settings = restriction::settings(database, asker.subscription.as_deref(), comment.to_string());
-        self.0.client.with_settings(&settings)
+        // Texts are whole by then: what a literal or a comment of somebody's says is his.
+        self.0.client.verbatim().with_settings(&settings)
     }
 
     /// Holds the tree that ClickHouse makes of the text against the lists.
@@ -274,6 +318,14 @@ impl QueryDesk {
         let look = self.0.client.with_timeout(LOOK_TIMEOUT).with_settings(&[("readonly", "1".to_owned())]);
         let names = names.join(",");
         look.fetch(include_str!("../../queries/desk/table_sizes.sql"), &[("names", &names)]).await
+    }
+}
+
+/// Counts a question that ended before there was an answer to pass on; the others are counted at their end.
+fn counted<T>(result: Result<T, QueryError>, tally: Option<Tally>) -> Result<T, QueryError> {
+    match tally {
+        Some(tally) => tally.end_with(result),
+        None => result,
     }
 }
 

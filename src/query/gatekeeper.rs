@@ -1,7 +1,7 @@
 //! The guard's gate for ad-hoc questions: who runs, who waits, who is refused and with which words.
 //!
 //! The same pure gate as that of the guard's proxy, with one class made of `[query]`: a fair queue over tokens, refusals by
-//! estimate, breakers for what has repeatedly done harm. Tokens have a bound of their own besides.
+//! estimate, breakers for what has repeatedly done harm. How much one token may ask at a time is seen to before (`shares`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::error::QueryError;
 use crate::clock;
 use crate::config::QueryConfig;
 use crate::guard::gate::{
@@ -31,15 +30,12 @@ pub(super) type Verdict = Result<Vec<(&'static str, String)>, Refusal>;
 #[derive(Debug)]
 pub(super) struct Gatekeeper {
     inner: Mutex<Inner>,
-    of_one_max: usize,
 }
 
 #[derive(Debug)]
 struct Inner {
     gate: Gate,
     waiting: HashMap<QueryNumber, oneshot::Sender<Verdict>>,
-    /// Questions of each token that run or wait.
-    present: HashMap<Arc<str>, usize>,
     next_number: QueryNumber,
 }
 
@@ -48,7 +44,6 @@ struct Inner {
 pub(super) struct Place {
     keeper: Arc<Gatekeeper>,
     number: QueryNumber,
-    token: Arc<str>,
     verdict: Option<oneshot::Receiver<Verdict>>,
     admitted_at: Option<Timestamp>,
     ended: Option<Ended>,
@@ -58,8 +53,8 @@ impl Gatekeeper {
     pub(super) fn new(config: &QueryConfig) -> Self {
         let limit_bytes = config.memory_bytes_max.0.as_u64().saturating_mul(u64::from(config.at_once_max) * 2);
         let gate = Gate::new(policy(config), limit_bytes);
-        let inner = Inner { gate, waiting: HashMap::new(), present: HashMap::new(), next_number: 1 };
-        Self { inner: Mutex::new(inner), of_one_max: config.at_once_per_token_max as usize }
+        let inner = Inner { gate, waiting: HashMap::new(), next_number: 1 };
+        Self { inner: Mutex::new(inner) }
     }
 
     /// Nothing panics under the lock that leaves the gate half changed.
@@ -73,24 +68,15 @@ impl Gatekeeper {
     }
 
     /// Asks. The number of those present is bounded: by those that are prepared at a time, and by the gate's queue.
-    pub(super) fn ask(self: &Arc<Self>, token: &Arc<str>, mut ask: Ask) -> Result<Place, QueryError> {
+    pub(super) fn ask(self: &Arc<Self>, token: &Arc<str>, mut ask: Ask) -> Place {
         let (sender, receiver) = oneshot::channel();
         let mut inner = self.lock();
-        let present = inner.present.entry(Arc::clone(token)).or_insert(0);
-        if *present >= self.of_one_max {
-            return Err(QueryError::Busy(format!(
-                "{} questions of this token run already, which is the most",
-                self.of_one_max
-            )));
-        }
-        *present += 1;
         let number = inner.next_number;
         inner.next_number += 1;
         (ask.number, ask.tenant) = (number, token.to_string());
         inner.waiting.insert(number, sender);
         apply(&mut inner, GateInput::Ask(ask));
-        let token = Arc::clone(token);
-        Ok(Place { keeper: Arc::clone(self), number, token, verdict: Some(receiver), admitted_at: None, ended: None })
+        Place { keeper: Arc::clone(self), number, verdict: Some(receiver), admitted_at: None, ended: None }
     }
 }
 
@@ -175,12 +161,6 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut inner = self.keeper.lock();
         inner.waiting.remove(&self.number);
-        if let Some(present) = inner.present.get_mut(&self.token) {
-            *present -= 1;
-            if *present == 0 {
-                inner.present.remove(&self.token);
-            }
-        }
         let ended = self.ended.take();
         if ended.is_none() {
             apply(&mut inner, GateInput::Left(self.number));
@@ -210,10 +190,10 @@ mod tests {
         let config = QueryConfig { read_rows_max: 1_000, ..QueryConfig::default() };
         let keeper = keeper(&config);
         let token: Arc<str> = "a".into();
-        let refusal = keeper.ask(&token, ask(1_001)).unwrap().verdict().await.unwrap_err();
+        let refusal = keeper.ask(&token, ask(1_001)).verdict().await.unwrap_err();
         assert_eq!(refusal.reason, RefusalReason::TooManyRows);
         assert!(refusal.explanation.contains("1,001") && refusal.suggestion.contains("time range"), "{refusal}");
-        let settings = keeper.ask(&token, ask(1_000)).unwrap().verdict().await.unwrap();
+        let settings = keeper.ask(&token, ask(1_000)).verdict().await.unwrap();
         for setting in [("max_rows_to_read", "1000"), ("max_execution_time", "30"), ("max_threads", "2")] {
             assert!(settings.contains(&(setting.0, setting.1.to_owned())), "{settings:?}");
         }
@@ -222,48 +202,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_has_its_bound_and_others_wait_their_turn_and_then_in_vain() {
-        let config = QueryConfig {
-            at_once_max: 2,
-            at_once_per_token_max: 1,
-            waiting_max: 1,
-            wait_max: Span::from_secs(1),
-            ..QueryConfig::default()
-        };
+    async fn others_wait_their_turn_and_then_in_vain() {
+        let config =
+            QueryConfig { at_once_max: 2, waiting_max: 1, wait_max: Span::from_secs(1), ..QueryConfig::default() };
         let keeper = keeper(&config);
         let tokens: Vec<Arc<str>> = ["a", "b", "c", "d"].map(Arc::from).into();
         let mut places = Vec::new();
         for token in &tokens[..2] {
-            let mut place = keeper.ask(token, ask(1)).unwrap();
+            let mut place = keeper.ask(token, ask(1));
             place.verdict().await.unwrap();
             places.push(place);
         }
-        assert!(matches!(keeper.ask(&tokens[0], ask(1)), Err(QueryError::Busy(_))));
-        let mut third = keeper.ask(&tokens[2], ask(1)).unwrap();
+        let mut third = keeper.ask(&tokens[2], ask(1));
         assert_eq!(third.said(), None);
-        let full = keeper.ask(&tokens[3], ask(1)).unwrap().verdict().await.unwrap_err();
+        let full = keeper.ask(&tokens[3], ask(1)).verdict().await.unwrap_err();
         assert_eq!(full.reason, RefusalReason::QueueFull);
         assert_eq!(third.verdict().await.unwrap_err().reason, RefusalReason::WaitTooLong);
         drop(third);
         places.clear();
-        assert!(keeper.ask(&tokens[0], ask(1)).unwrap().verdict().await.is_ok(), "the places are free again");
+        assert!(keeper.ask(&tokens[0], ask(1)).verdict().await.is_ok(), "the places are free again");
     }
 
     #[tokio::test]
     async fn who_looks_and_leaves_while_it_would_wait_takes_no_place() {
-        let config = QueryConfig { at_once_max: 1, at_once_per_token_max: 1, waiting_max: 4, ..QueryConfig::default() };
+        let config = QueryConfig { at_once_max: 1, waiting_max: 4, ..QueryConfig::default() };
         let keeper = keeper(&config);
         let (first, other): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
         for _ in 0..8 {
-            let mut running = keeper.ask(&first, ask(1)).unwrap();
+            let mut running = keeper.ask(&first, ask(1));
             running.verdict().await.unwrap();
-            let mut look = keeper.ask(&other, ask(1)).unwrap();
+            let mut look = keeper.ask(&other, ask(1));
             assert_eq!(look.said(), None, "it would wait");
             drop(look);
             running.end(None);
             drop(running);
         }
-        assert!(keeper.ask(&other, ask(1)).unwrap().verdict().await.is_ok());
+        assert!(keeper.ask(&other, ask(1)).verdict().await.is_ok());
     }
 
     #[tokio::test]
@@ -276,7 +250,7 @@ mod tests {
             let token: Arc<str> = "a".into();
             let mut refusals = 0;
             for _ in 0..8 {
-                let mut place = keeper.ask(&token, ask(1)).unwrap();
+                let mut place = keeper.ask(&token, ask(1));
                 match place.verdict().await {
                     Ok(_) => place.end(Some(&error)),
                     Err(_) => refusals += 1,

@@ -13,7 +13,9 @@ mod fence;
 mod format;
 mod gatekeeper;
 mod restriction;
+mod shares;
 mod tables;
+mod tally;
 
 pub use answer::{Answer, AnswerBroken};
 pub use desk::{Asker, QueryDesk, Row};

@@ -86,6 +86,8 @@ impl std::fmt::Debug for Endpoint {
 pub struct ClickHouse {
     client: Client,
     database: String,
+    /// Statements are texts of others: nothing in them stands for anything.
+    is_verbatim: bool,
     timeout: Duration,
 }
 
@@ -102,7 +104,7 @@ impl ClickHouse {
             .with_product_info("floodmark", env!("CARGO_PKG_VERSION"))
             // Errors arrive with the status line instead of after half an answer.
             .with_setting("wait_end_of_query", "1");
-        Self { client, database: endpoint.database.clone(), timeout: endpoint.timeout }
+        Self { client, database: endpoint.database.clone(), is_verbatim: false, timeout: endpoint.timeout }
     }
 
     /// A client for questions that must not disturb anybody: connections of its own, one thread, little memory, and an end
@@ -144,6 +146,12 @@ impl ClickHouse {
         let settings = limits.settings().into_iter();
         let client = settings.fold(self.client.clone(), |client, (name, value)| client.with_setting(name, value));
         Self { client, timeout: Duration::from_secs(limits.time_s + LIMIT_GRACE_S), ..self.clone() }
+    }
+
+    /// The same client for statements that are sent as they are: `{database}` in them stands for nothing.
+    #[must_use]
+    pub fn verbatim(&self) -> Self {
+        Self { is_verbatim: true, ..self.clone() }
     }
 
     /// The same client with a setting of ClickHouse.
@@ -253,7 +261,7 @@ impl ClickHouse {
     }
 
     fn with_database(&self, sql: &str) -> String {
-        sql.replace("{database}", &self.database)
+        if self.is_verbatim { sql.to_owned() } else { sql.replace("{database}", &self.database) }
     }
 
     async fn within_timeout<T>(

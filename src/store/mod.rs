@@ -13,6 +13,7 @@ mod retention;
 mod rollup;
 mod rows;
 mod schema;
+mod takeover;
 mod task;
 mod writer;
 
@@ -23,5 +24,6 @@ pub use migrate::{MigrationError, check_schema, migrate};
 pub use plans::answer_plans;
 pub use retention::apply_retention;
 pub use schema::{MIGRATIONS, Migration};
+pub use takeover::{Takeover, close_unknown_incidents};
 pub use task::{StoreHealth, StoreTask};
 pub use writer::{Writer, Written};

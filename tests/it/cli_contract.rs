@@ -67,6 +67,28 @@ fn every_commands_help_shows_an_example() {
 }
 
 #[test]
+fn what_is_one_of_several_is_said_as_one_of_several() {
+    for (arguments, one_of) in [
+        (&["limits", "what-if", "--limit", "1200/min"][..], "<--since <TIME>|--events <FILE>...>"),
+        (&["alerts", "backtest", "--rules", "r"], "<--since <TIME>|--files <FILE>...>"),
+        (&["incidents", "export", "latest"], "<--csv <FILE>|--markdown <DIR>>"),
+        (&["attribute", "--measure", "n", "--expected", "e"], "<FILE|--query <NAME>>"),
+        (&["attribute", "a.csv", "--measure", "n"], "<--time-column <T>|--expected <COLUMN>>"),
+        (&["detect"], "<FILE|--query <NAME>>"),
+        (&["simulate"], "<SCENARIO|--list>"),
+        (&["ingest", "--format", "native", "--dry-run"], "<FILE|--file <FILE>>"),
+        (&["ingest", "--format", "native", "a.ndjson"], "<--to <TO>|--dry-run>"),
+    ] {
+        let refusal = refused(arguments, 64);
+        assert!(refusal.contains(one_of), "{arguments:?}: {refusal}");
+        let (error, usage) = refusal.split_once("Usage:").unwrap_or_else(|| panic!("{refusal}"));
+        assert!(error.contains(one_of) && usage.contains(one_of), "{arguments:?}: {refusal}");
+    }
+    let two = refused(&["limits", "what-if", "--limit", "1/s", "--since", "1h", "--events", "a.ndjson"], 64);
+    assert!(two.contains("'--since <TIME>' cannot be used with"), "{two}");
+}
+
+#[test]
 fn wrong_usage_exits_64() {
     for arguments in [
         &[] as &[&str],

@@ -1,5 +1,8 @@
 //! During a storm: history tells of incidents that are open, and a limit tried on it knows which minutes were calm.
 
+use floodmark::ingest::{EventProducer, WatermarkPolicy};
+use floodmark::model::{Event, Timestamp};
+use floodmark::sim::{Scenario, Simulation};
 use serde_json::Value;
 
 use crate::support::broker::TestBroker;
@@ -61,4 +64,96 @@ async fn an_open_incident_is_in_history_and_its_storm_is_not_taken_for_calm() {
     let proposed = report["sweep"]["proposal"]["rate"].as_str().unwrap_or_else(|| panic!("{report}")).to_owned();
     let per_minute: u64 = proposed.strip_suffix("/min").unwrap().parse().unwrap();
     assert!(per_minute < 1_000, "{proposed}: the storm is taken for what customers need");
+}
+
+/// Events of the storm's log up to its flood; the calm before it, which follows it again and again below.
+const EVENTS: usize = 45_000;
+const CALM_MS: i64 = 15 * 60_000;
+
+fn moved(event: &Event, by_ms: i64) -> Option<Event> {
+    let Event::Request(request) = event else { return None };
+    let mut request = request.clone();
+    request.timestamp = request.timestamp.plus(by_ms);
+    Some(Event::Request(request))
+}
+
+fn last_of(log: &[Event]) -> Timestamp {
+    log[log.len() - 1].timestamp()
+}
+
+/// Waits until detection has decided what was sent up to this moment.
+async fn until_decided(service: &Service, at: Timestamp) {
+    #[allow(clippy::cast_precision_loss)]
+    let decided = at.as_millis() as f64 / 1_000.0 - 60.0;
+    until("the log is decided", async || {
+        (service.metric("floodmark_watermark_timestamp_seconds").await >= decided).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_kill_in_a_storm_every_stored_incident_has_an_end_also_one_that_nobody_knows_any_more() {
+    let (broker, database) = (TestBroker::start(1).await, fresh_database().await);
+    let setup = Setup::new(Some(&broker.kafka)).with_database(&database);
+    let service = Service::start(&setup).await;
+    service.until_ready("ok", "ok").await;
+    let scenario = Scenario::load("kameleo-retry-storm").unwrap();
+    let mut producer = EventProducer::new(&broker.kafka, Some(WatermarkPolicy::every_five_seconds(0))).unwrap();
+    let mut log: Vec<Event> = Simulation::new(&scenario, 7).unwrap().take(EVENTS).collect();
+    log.sort_by_key(Event::timestamp);
+    for event in &log {
+        producer.send_event(event).unwrap();
+    }
+    producer.flush().unwrap();
+    let stored = async || rows(&database.reader.fetch::<Value>(STORED, &[]).await.unwrap());
+    let open = async || stored().await.into_iter().filter(|(_, _, ended)| *ended == 0).collect::<Vec<_>>();
+    until("a storm is stored as open", async || (!open().await.is_empty()).then_some(())).await;
+    service.kill_9();
+
+    // What the process before knew under another name: its warm-up began elsewhere.
+    let ghost = "INSERT INTO {database}.incidents (incident, started_at, ended_at, severity, alerts, causes, ruled_out, \
+                 customers, actions, timeline, affected_subscriptions, affected_requests_share, summary) \
+                 SELECT 'ghost', started_at, ended_at, severity, alerts, causes, ruled_out, customers, actions, timeline, \
+                 affected_subscriptions, affected_requests_share, summary FROM {database}.incidents FINAL \
+                 WHERE toUnixTimestamp64Milli(ended_at) = 0 LIMIT 1";
+    database.admin.execute(ghost).await.unwrap();
+    let ghosts_words = async |name: &str| {
+        let sql = "SELECT causes, timeline, summary, affected_subscriptions FROM {database}.incidents FINAL \
+                   WHERE incident = {name:String}";
+        database.reader.fetch::<Value>(sql, &[("name", name)]).await.unwrap()
+    };
+    let words = ghosts_words("ghost").await;
+
+    let service = Service::start(&setup).await;
+    until_decided(&service, last_of(&log)).await;
+    until("the storm is known again and the ghost has an end", async || {
+        let live = service.json("/api/v1/incidents").await;
+        let is_open = live["incidents"].as_array().unwrap().iter().any(|one| one["ended_at"].is_null());
+        (is_open && open().await.iter().all(|(name, ..)| name != "ghost")).then_some(())
+    })
+    .await;
+    assert_eq!(ghosts_words("ghost").await, words, "nothing else of it has changed");
+    until("what is open is stored as open", async || (!open().await.is_empty()).then_some(())).await;
+
+    // The calm comes back until nothing is open.
+    let first = log[0].timestamp();
+    let calm: Vec<&Event> = log.iter().take_while(|event| event.timestamp().since(first) < CALM_MS).collect();
+    let mut begins = last_of(&log);
+    for _ in 0..24 {
+        let by_ms = begins.since(first);
+        for event in calm.iter().filter_map(|event| moved(event, by_ms)) {
+            producer.send_event(&event).unwrap();
+        }
+        producer.flush().unwrap();
+        begins = begins.plus(CALM_MS);
+        until_decided(&service, begins).await;
+        if service.metric("floodmark_incidents_open").await == 0.0 {
+            break;
+        }
+    }
+    assert_eq!(service.metric("floodmark_incidents_open").await, 0.0, "the storm is over");
+    until("no open row remains", async || open().await.is_empty().then_some(())).await;
+    for (name, _, ended_ms) in stored().await {
+        assert!(ended_ms >= first.as_millis(), "{name} ended at {ended_ms}");
+    }
 }

@@ -10,14 +10,13 @@ use maud::{Markup, html};
 use super::access::{Visitor, encoded};
 use super::alerts::page_actions;
 use super::incident_picture::picture;
+use super::incident_stored::Known;
 use super::layout::{self, Section};
 use super::refusal::Refusal;
-use super::{ConsoleState, parts};
+use super::{ConsoleState, incident_stored, parts};
 use crate::api::View;
 use crate::detect::{count, percent};
 use crate::model::{CUSTOMERS_MAX, IncidentReport};
-
-const ABSENT: &str = "No incident with this id is open or among the thousand that ended last.";
 
 /// The page.
 pub(super) async fn incident(
@@ -26,27 +25,30 @@ pub(super) async fn incident(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Html<String>, Refusal> {
     let view = state.view();
-    let report = id.ok().and_then(|Path(id)| view.incident(&id)).ok_or_else(|| Refusal::not_found(ABSENT))?;
-    // What is over does not change any more.
-    let goes_on = report.ended_at.is_none();
+    let known = incident_stored::find(&state, id).await?;
+    let report = &known.report;
+    // What is over does not change any more, nor does what nobody tells of.
+    let goes_on = report.ended_at.is_none() && !known.is_stored;
     let body = html! {
         @let (first, rest) = parts::headline(&report.summary);
         h1 { (parts::severity(report.severity)) " " (first) }
         @if !rest.is_empty() { p.lead { (rest) } }
-        div #facts data-live[goes_on] { (facts(report, &view)) (what_to_do(report)) }
+        (incident_stored::notice(&known))
+        div #facts data-live[goes_on] { (facts(&known, &view)) (what_to_do(report)) }
         div #picture data-live[goes_on] { (picture(&state, &visitor, report).await) }
         (page_of(&state, &visitor, report))
         div #causes data-live[goes_on] {
             (causes(report)) (customers_list(report)) (timeline(report)) (ruled_out(report))
         }
-        (links(&state, &visitor, report))
+        (links(&state, &visitor, &known))
     };
     Ok(Html(
         layout::page(&state, &visitor, Section::Incidents, parts::headline(&report.summary).0, &body).into_string(),
     ))
 }
 
-fn facts(report: &IncidentReport, view: &View) -> Markup {
+fn facts(known: &Known, view: &View) -> Markup {
+    let report = &known.report;
     let affected = &report.affected;
     html! {
         dl.facts {
@@ -56,7 +58,7 @@ fn facts(report: &IncidentReport, view: &View) -> Markup {
                 (percent(affected.requests_share)) " of all requests"
             }
             dt { "Alerts" }
-            dd { @for (number, alert) in report.alerts.iter().enumerate() { @if number > 0 { ", " } (alert) } }
+            dd { @for (number, alert) in known.alerts.iter().enumerate() { @if number > 0 { ", " } (alert) } }
             @if let Some(cause) = report.causes.first() {
                 dt { "Likely cause" }
                 dd {
@@ -164,7 +166,9 @@ fn page_of(state: &ConsoleState, visitor: &Visitor, report: &IncidentReport) -> 
     }
 }
 
-fn links(state: &ConsoleState, visitor: &Visitor, report: &IncidentReport) -> Markup {
+fn links(state: &ConsoleState, visitor: &Visitor, known: &Known) -> Markup {
+    let report = &known.report;
+    let draft = format!("{}/postmortem.md", parts::incident_path(&report.incident));
     let view = state.paging.as_ref().map(|paging| paging.view.borrow().clone());
     let links = view.as_ref().and_then(|view| view.page(&report.incident)).map(|page| &page.page.links);
     let elsewhere = links.map(|links| [("Dashboard at that time", &links.dashboard), ("Runbook", &links.runbook)]);
@@ -172,8 +176,9 @@ fn links(state: &ConsoleState, visitor: &Visitor, report: &IncidentReport) -> Ma
         section aria-labelledby="links" {
             h2 #links { "Further" }
             ul {
+                li { a href=(draft) download { "Draft of a post-mortem (Markdown)" } }
                 // The API takes tokens, not sessions.
-                @if !visitor.has_session() {
+                @if !visitor.has_session() && !known.is_stored {
                     li { a href=(format!("/api/v1/incidents/{}", encoded(&report.incident))) { "As JSON" } }
                 }
                 @for (name, link) in elsewhere.into_iter().flatten() {
@@ -192,8 +197,7 @@ pub(super) async fn customers(
     State(state): State<ConsoleState>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refusal> {
-    let view = state.view();
-    let report = id.ok().and_then(|Path(id)| view.incident(&id)).ok_or_else(|| Refusal::not_found(ABSENT))?;
+    let report = incident_stored::find(&state, id).await?.report;
     let mut writer = csv::Writer::from_writer(Vec::new());
     let failed = |_| Refusal::internal("The file could not be written.");
     writer.write_record(["subscription", "share_at_the_worst_moment"]).map_err(failed)?;

@@ -6,6 +6,7 @@
 //! | `/alerts` | alerts, pages and silences, and the forms to take a page or to silence alerts |
 //! | `/incidents`, `/incidents/{id}` | incidents; one with its picture, causes, customers, timeline |
 //! | `/incidents/{id}/customers.csv` | whom to contact |
+//! | `/incidents/{id}/postmortem.md` | a draft of its post-mortem |
 //! | `/subscription?name=…` | one customer, now and over time |
 //! | `/queries`, `/queries/{name}`, `/sql` | questions to what is stored: named ones, and of one's own |
 //! | `/guard` | what the query guard lets run, wait and fail; the black box |
@@ -29,6 +30,7 @@ mod headers;
 mod incident;
 mod incident_history;
 mod incident_picture;
+mod incident_stored;
 mod incidents;
 mod layout;
 mod login;
@@ -54,6 +56,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use tokio::sync::{Semaphore, watch};
 
+use super::postmortem::IncidentHistory;
 use super::problem::Problem;
 use super::{ApiState, LimitsState, PagingState, Readiness, StatusRoutes, Tokens, View};
 use crate::guard::proxy::GuardView;
@@ -106,6 +109,7 @@ struct ConsoleState {
     sessions: Arc<Sessions>,
     queries: Option<QueryDesk>,
     limits: Option<LimitsState>,
+    past: IncidentHistory,
     guard: Option<GuardView>,
     trials: Arc<Semaphore>,
     is_tls: bool,
@@ -123,7 +127,7 @@ impl ConsoleState {
 }
 
 /// The console's routes.
-pub(super) fn router(state: &ApiState) -> Router {
+pub(super) fn router(state: &ApiState, past: &IncidentHistory) -> Router {
     let state = ConsoleState {
         view: state.view.clone(),
         readiness: state.readiness.clone(),
@@ -133,6 +137,7 @@ pub(super) fn router(state: &ApiState) -> Router {
         sessions: Arc::new(Sessions::new()),
         queries: state.queries.clone(),
         limits: state.limits.clone(),
+        past: past.clone(),
         guard: state.console.guard.clone(),
         trials: Arc::new(Semaphore::new(TRIALS_MAX)),
         is_tls: state.console.is_tls,
@@ -143,6 +148,7 @@ pub(super) fn router(state: &ApiState) -> Router {
         .route("/incidents", get(incidents::incidents))
         .route("/incidents/{id}", get(incident::incident))
         .route("/incidents/{id}/customers.csv", get(incident::customers))
+        .route("/incidents/{id}/postmortem.md", get(incident_stored::postmortem))
         .route("/subscription", get(subscription::subscription))
         .route("/queries", get(queries::list))
         .route("/queries/{name}", get(queries::one))

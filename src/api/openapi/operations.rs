@@ -131,6 +131,16 @@ pub(super) const OPERATIONS: &[Operation] = &[
         get("/api/v1/incidents/{id}", "incident", "incidents", "One incident", Json("Incident")),
         &[("id", Path, "The incident's id.")],
     ),
+    with(
+        get(
+            "/api/v1/incidents/{id}/postmortem.md",
+            "postmortem",
+            "incidents",
+            "A draft of its post-mortem; also of one that is only stored",
+            Body::Text("text/markdown"),
+        ),
+        &[("id", Path, "The incident's id.")],
+    ),
     get("/api/v1/pages", "pages", "alerts", "What receivers were told", Json("Pages")),
     with(get("/api/v1/pages/{key}", "page", "alerts", "One page", Json("PageView")), &[KEY]),
     with(

@@ -23,7 +23,9 @@ pub(super) const REQUEST_BYTES_MAX: usize = 512 * 1024;
 /// Whether answers to this path come from ClickHouse and not from memory.
 pub(super) fn asks_clickhouse(path: &str) -> bool {
     let is_results = path.starts_with("/api/v1/queries/") && path.ends_with("/results");
-    is_results || ["/api/v1/sql", "/api/v1/query_range", "/api/v1/alerts/history"].contains(&path)
+    is_results
+        || super::postmortem::is_draft(path)
+        || ["/api/v1/sql", "/api/v1/query_range", "/api/v1/alerts/history"].contains(&path)
 }
 
 fn asker(bearer: &Bearer) -> Asker {

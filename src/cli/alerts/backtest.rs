@@ -36,6 +36,7 @@ Examples:
 /// Arguments of `alerts backtest`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = HELP, after_help = "More, with examples: floodmark alerts backtest --help")]
+#[command(group = clap::ArgGroup::new("past").args(["since", "files"]).required(true))]
 pub struct Args {
     /// Directory of the rules to try
     #[arg(long, value_name = "DIR")]
@@ -44,13 +45,13 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
     /// From when: a time, or how long ago, as in 30d
-    #[arg(long, value_name = "TIME", required_unless_present = "files")]
+    #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Until when: a time, or how long ago; without it, now
     #[arg(long, value_name = "TIME", conflicts_with = "files")]
     until: Option<String>,
     /// Log files instead of what is stored; no engine is needed
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "since")]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
     files: Vec<PathBuf>,
     /// Format of the files
     #[arg(long, value_enum, default_value_t, requires = "files")]

@@ -25,11 +25,12 @@ Examples:
   floodmark incidents export latest --csv customers.csv
   floodmark incidents export 20260309T100430Z --markdown post-mortems/
   floodmark incidents export latest --from-replay said.ndjson --events storm.ndjson --markdown .")]
+#[command(group = clap::ArgGroup::new("written").args(["csv", "markdown"]).required(true).multiple(true))]
 pub(super) struct Args {
     #[command(flatten)]
     find: FindArgs,
     /// Write customers to contact; `-` is standard output
-    #[arg(long, value_name = "FILE", required_unless_present = "markdown")]
+    #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// Also customers that had nothing to do with the cause and whose requests failed
     #[arg(long)]

@@ -36,6 +36,7 @@ Examples:
 /// Arguments of `limits what-if`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = HELP, after_help = "More, with examples: floodmark limits what-if --help")]
+#[command(group = clap::ArgGroup::new("past").args(["since", "events"]).required(true))]
 pub struct Args {
     /// The limit: requests in a span of time, as in 1200/min, 20/s or 100/10s
     #[arg(long, value_name = "RATE")]
@@ -68,7 +69,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "sweep")]
     svg: Option<PathBuf>,
     /// From when: a time, or how long ago, as in 30d
-    #[arg(long, value_name = "TIME", required_unless_present = "events", conflicts_with = "events")]
+    #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Until when: a time, or how long ago; without it, now
     #[arg(long, value_name = "TIME", conflicts_with = "events")]

@@ -44,9 +44,10 @@ Examples:
   floodmark query traffic_over_time -p from=now-6h --chart
   floodmark query route_latency_over_time --output parquet --out latency.parquet
   floodmark query --sql 'SELECT route, count() FROM requests WHERE timestamp > now() - 60 GROUP BY route' --explain")]
+#[command(group = clap::ArgGroup::new("question").args(["name", "sql"]))]
 pub struct Args {
     /// Name of the query
-    #[arg(value_name = "NAME", conflicts_with = "sql", hide_possible_values = true, value_parser = names())]
+    #[arg(value_name = "NAME", hide_possible_values = true, value_parser = names())]
     name: Option<String>,
     /// A value for a parameter of the query; those that are not given have their defaults
     #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", requires = "name")]

@@ -13,6 +13,7 @@ use super::{Args, EXIT_INTERRUPTED, Question, answer, explain};
 use crate::cli::CliError;
 use crate::cli::ledger::access::Access;
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::query::{Answer, Asker, QueryDesk, QueryError};
 use crate::store::ClickHouse;
 
@@ -70,7 +71,7 @@ pub(super) async fn run(args: &Args, question: &Question, config: &Config) -> Re
 fn asking(config: &Config, access: &Access) -> Result<Asking, CliError> {
     let mark = format!("command-line-{}", crate::local::random_password().context("no random numbers")?);
     Ok(Asking {
-        desk: QueryDesk::new(&access.desk, &config.query),
+        desk: QueryDesk::new(&access.desk, &config.query, &Arc::new(Metrics::new())),
         asker: Asker { token: Arc::from(mark.as_str()), subscription: None },
         clickhouse: ClickHouse::new(&access.desk),
         mark,
