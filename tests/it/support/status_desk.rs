@@ -57,7 +57,7 @@ impl Desk {
                 let done = statements.lock().unwrap().command(&request, settings);
                 show(&statements.lock().unwrap(), settings, view);
                 // Whoever asked may have gone.
-                let _ = answer.send(done);
+                let _ = answer.send(done.map_err(StatusRefusal::Command));
             }
         });
         let token = |scope: &Scope| {
