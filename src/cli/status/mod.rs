@@ -64,7 +64,7 @@ enum Command {
     /// Let what is measured count again
     Clear(word::ClearArgs),
     /// Work that is announced to the public
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: floodmark status maintenance list")]
     Maintenance(maintenance::Command),
     /// Write the page, its feeds and badges as static files
     Export(export::Args),

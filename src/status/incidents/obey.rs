@@ -31,7 +31,7 @@ impl Incidents {
         let mut doing = Doing { incidents: self, settings, now, texts };
         let done = match command {
             Command::Publish { draft, name, status, body, components } => {
-                doing.publish(draft, (name.as_deref(), *status, body.as_deref(), components.as_deref()))
+                doing.publish(draft, (name.as_deref(), *status), (body.as_deref(), components.as_deref()))
             }
             Command::Discard { draft } => doing.discard(draft),
             Command::Open { name, body, status, impact, components, started_at } => {
@@ -174,7 +174,8 @@ impl Doing<'_> {
     fn publish(
         &mut self,
         id: &str,
-        (name, status, body, components): (Option<&str>, Option<IncidentStatus>, Option<&str>, Option<&[String]>),
+        (name, status): (Option<&str>, Option<IncidentStatus>),
+        (body, components): (Option<&str>, Option<&[String]>),
     ) -> Result<Done, CommandError> {
         let place = self.draft(id)?;
         self.room_for_one_more()?;

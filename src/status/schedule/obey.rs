@@ -28,7 +28,7 @@ impl Schedule {
         let texts = Texts { check };
         Some(match command {
             Command::State { component, state, until, note } => {
-                self.state(component, *state, *until, (note.as_deref(), who), (settings, texts), now)
+                self.state((component, *state), *until, (note.as_deref(), who), (settings, texts), now)
             }
             Command::Clear { component } => self.clear(component, settings, now),
             Command::Announce { name, body, from, until, components } => {
@@ -43,8 +43,7 @@ impl Schedule {
 
     fn state(
         &mut self,
-        component: &str,
-        state: ComponentState,
+        (component, state): (&str, ComponentState),
         until: Timestamp,
         (note, who): (Option<&str>, &str),
         (settings, texts): (&Settings, Texts<'_>),
