@@ -261,7 +261,10 @@ mod tests {
                 while !is_over.load(Ordering::Relaxed) {
                     for path in ["index.html", "incidents/a.html", "style.css", MARKER] {
                         let text = fs::read_to_string(directory.join(path)).unwrap();
-                        assert!(!text.is_empty() && text.len() % 10_000 == 0 || !path.ends_with("html"), "{path}");
+                        assert!(
+                            !text.is_empty() && text.len().is_multiple_of(10_000) || !path.ends_with("html"),
+                            "{path}"
+                        );
                     }
                 }
             });

@@ -31,11 +31,14 @@ fn truth(browser: &mut Browser) -> String {
     browser.eval("document.querySelector('#truth').textContent.slice(2).trim()").as_str().unwrap().to_owned()
 }
 
+/// A board as it is then.
+type BoardAt = fn(Timestamp) -> Board;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_board_is_readable_in_light_and_dark_and_on_a_phone() {
     let mut browser = Browser::start();
     browser.call("Emulation.setTimezoneOverride", json!({"timezoneId": "Europe/Vienna"}));
-    let cases: [(&str, fn(Timestamp) -> Board, &str); 6] = [
+    let cases: [(&str, BoardAt, &str); 6] = [
         ("well", boards::well, "All systems operational"),
         ("bad-day", boards::bad_day, "Partial outage"),
         ("unknown", boards::unknown, "Status unknown: no data since "),

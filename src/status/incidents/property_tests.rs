@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::tests::{report, s, settings};
 use super::*;
-use crate::status::{ComponentState, Figures, Impact, Statements};
+use crate::status::{ComponentState, Figures, Statements};
 
 /// Names of the inside, and words of people that hold some of them.
 const NAMES: [&str; 4] = ["initech", "Contoso GmbH", "umbrella-7", "search"];
@@ -102,7 +102,6 @@ fn invariants(all: &Statements, over: &mut BTreeMap<String, Timestamp>, reopened
         assert_eq!(incident.updates[0].status, incident.status, "{incident:?}");
         assert!(incident.updates.iter().all(|update| update.created_at <= update.updated_at));
         assert!(!incident.name.is_empty() && incident.name.chars().count() <= NAME_CHARS_MAX);
-        assert!(incident.impact < Impact::Critical || incident.impact == Impact::Critical);
         if let Some(at) = over.get(&incident.id) {
             assert!(reopened || *resolved_at == Some(*at), "what is over stays over: {incident:?}");
         }

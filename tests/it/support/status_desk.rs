@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use floodmark::api::{
-    self, ApiState, ConsoleSettings, Health, StatusRequest, StatusRoutes, StatusView, Tokens, View, hash,
+    self, ApiState, ConsoleSettings, Health, StatusRefusal, StatusRequest, StatusRoutes, StatusView, Tokens, View, hash,
 };
 use floodmark::config::{Scope, StatusConfig, TokenConfig};
 use floodmark::metrics::Metrics;

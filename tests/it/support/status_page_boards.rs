@@ -15,7 +15,7 @@ fn days(now: Timestamp, bad: usize) -> Vec<DayView> {
         let date = now.plus(-(back as i64) * DAY_MS).to_string()[..10].to_owned();
         let elapsed_ms = if back == 0 { now.as_millis() % DAY_MS } else { DAY_MS };
         let unknown_ms = if back > 79 { elapsed_ms } else { 0 };
-        let is_bad = unknown_ms == 0 && back > 0 && back % bad == 0;
+        let is_bad = unknown_ms == 0 && back > 0 && back.is_multiple_of(bad);
         let (major_ms, partial_ms) = match (is_bad, back % (2 * bad)) {
             (true, 0) => (37 * MINUTE_MS, 0),
             (true, _) => (0, 52 * MINUTE_MS),

@@ -22,7 +22,9 @@ fn text(files: &[PublicFile], path: &str) -> String {
 fn ten() -> Board {
     let one = |number: usize| {
         let mut one = component(&format!("part-{number}"), &format!("Part {number} of the platform"));
-        for (place, day) in one.days.iter_mut().enumerate().skip(10).filter(|(place, _)| (place + number) % 7 == 0) {
+        for (place, day) in
+            one.days.iter_mut().enumerate().skip(10).filter(|(place, _)| (place + number).is_multiple_of(7))
+        {
             (day.major_ms, day.degraded_ms) = (place as i64 * 10_000, 3_600_000);
             day.operational_ms -= day.major_ms + day.degraded_ms;
         }
