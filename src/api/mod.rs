@@ -131,7 +131,9 @@ pub fn router(state: ApiState) -> Router {
     router = router.merge(reading);
     let past = state.limits.as_ref().map(|limits| &limits.history);
     let past = postmortem::IncidentHistory::new(state.view.clone(), past);
-    let drafting = Router::new().route(postmortem::PATH, get(postmortem::postmortem)).route_layer(may(Scope::Read));
+    let drafting = Router::new()
+        .route("/api/v1/incidents/{id}/postmortem.md", get(postmortem::postmortem))
+        .route_layer(may(Scope::Read));
     let mut router: Router = router.with_state(state.clone()).merge(console::router(&state, &past));
     router = router.merge(drafting.with_state(past));
     if let Some(ingest) = state.ingest {

@@ -17,10 +17,8 @@ use crate::model::{BudgetClass, Timestamp};
 use crate::postmortem::{Dossier, Files, IncidentRecord, markdown};
 use crate::store::{ClickHouse, StoreError, incident_alerts, incident_history, incident_records};
 
-/// The path.
-pub(super) const PATH: &str = "/api/v1/incidents/{id}/postmortem.md";
 /// What paths of drafts end with.
-pub(super) const FILE: &str = "/postmortem.md";
+const FILE: &str = "/postmortem.md";
 /// Looks at ClickHouse at once; each is three short questions.
 const LOOKS_MAX: usize = 2;
 /// One who waits longer for a look is told to come back.

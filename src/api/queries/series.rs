@@ -139,7 +139,10 @@ mod tests {
         ];
         assert_eq!(absent, left_out);
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/queries/series")).unwrap();
-        let texts: Vec<String> = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+        // Their budgets lie beside them.
+        let files =
+            files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "sql"));
+        let texts: Vec<String> = files.map(|path| std::fs::read_to_string(path).unwrap()).collect();
         assert!(texts.iter().all(|text| SERIES.iter().any(|curve| curve.source.sql() == text)));
     }
 }
