@@ -140,6 +140,9 @@ impl App {
         let around =
             status::Around { tasks: &mut tasks, metrics: &metrics, health: &health, news, clock: status_clock };
         let status = config.status.as_ref().map(|status| status::spawn(config, status, around)).transpose()?;
+        if status.is_none() {
+            health.set(Component::Status, ComponentStatus::Off, "no [status] section", clock::now());
+        }
         let outlets = Outlets {
             pages,
             status: status.as_ref().map(|status| status.notes.clone()),

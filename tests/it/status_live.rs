@@ -186,7 +186,8 @@ async fn an_outage_is_published_told_and_remembered_and_no_name_of_the_inside_is
     })
     .await;
     let incident = &published["incidents"][0];
-    assert_eq!((&incident["status"], &incident["impact"]), (&json!("investigating"), &json!("critical")), "{incident}");
+    let is_harm = incident["impact"] == "major" || incident["impact"] == "critical";
+    assert!(incident["status"] == "investigating" && is_harm, "{incident}");
     let id = incident["id"].as_str().unwrap().to_owned();
     let url = service.url("");
     let say = |body: &str| {

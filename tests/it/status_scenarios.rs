@@ -11,7 +11,7 @@ use floodmark::detect::Limits;
 use floodmark::flow::StreamId;
 use floodmark::model::{Event, Request, Timestamp};
 use floodmark::pipeline::{Pipeline, Settings};
-use floodmark::sim::{Scenario, Simulation};
+use floodmark::sim::ScenarioFile;
 use serde_json::Value;
 
 const WINDOW_MS: i64 = 5_000;
@@ -26,8 +26,8 @@ const LASTING_MS: i64 = 30_000;
 type Outage = (Timestamp, Timestamp);
 
 fn events(name: &str) -> Vec<Event> {
-    let scenario = Scenario::load(name).unwrap();
-    Simulation::new(&scenario, scenario.seed).unwrap().collect()
+    let scenario = ScenarioFile::load(name, None).unwrap();
+    scenario.events(scenario.seed()).unwrap().collect()
 }
 
 fn write(events: &[Event], path: &Path) {

@@ -25,6 +25,8 @@ use crate::status::{Board, StatusState};
 const SAVE_PAUSE: Duration = Duration::from_secs(15);
 /// Files are made anew this often: "data as of" moves on.
 const PUBLISH_PAUSE: Duration = Duration::from_secs(5);
+/// And written as static files this often, where nothing changes: a page that is much older calls itself old.
+const EXPORT_PAUSE: Duration = Duration::from_secs(60);
 /// However much changes, they are not made anew more often.
 const PUBLISH_PAUSE_MIN: Duration = Duration::from_millis(500);
 /// How often the clock is looked at: words end, announced work begins, data becomes old.
@@ -56,6 +58,7 @@ pub(super) struct Keeper {
     /// What was published last.
     board: Board,
     published_at: Option<Instant>,
+    exported_at: Option<Instant>,
     saved_at: Instant,
     /// Something is not saved.
     is_behind: bool,
@@ -76,6 +79,7 @@ impl Keeper {
             outlets,
             board,
             published_at: None,
+            exported_at: None,
             saved_at: now,
             is_behind: false,
             has_changed: true,
@@ -157,6 +161,7 @@ impl Keeper {
             done = Err(StatusRefusal::NotSaved(why));
         }
         if done.is_ok() {
+            self.has_changed = true;
             self.publish().await;
         }
         // Who asked may have gone.
@@ -175,7 +180,9 @@ impl Keeper {
         let now = self.now();
         let board = self.state.board(now);
         let files = public_files(&board);
-        if let Some(directory) = self.outlets.export_dir.clone() {
+        let is_due = self.has_changed || self.exported_at.is_none_or(|at| at.elapsed() >= EXPORT_PAUSE);
+        if let Some(directory) = self.outlets.export_dir.clone().filter(|_| is_due) {
+            self.exported_at = Some(Instant::now());
             let exported = files.clone();
             let written = tokio::task::spawn_blocking(move || write_site(&directory, &exported)).await;
             let trouble = match written {
