@@ -24,7 +24,7 @@ fn read(path: impl AsRef<Path>) -> String {
 fn documents() -> Vec<(String, String)> {
     let mut paths: Vec<PathBuf> =
         ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(PathBuf::from).to_vec();
-    for directory in ["docs", "docs/sources", "alerts/runbooks"] {
+    for directory in ["docs", "docs/sources", "docs/status", "alerts/runbooks"] {
         let entries = std::fs::read_dir(root().join(directory)).unwrap().map(Result::unwrap);
         let files = entries.filter(|entry| entry.path().is_file());
         paths.extend(files.map(|entry| Path::new(directory).join(entry.file_name())));

@@ -236,8 +236,9 @@ fn requests_from_outside_are_counted_by_service_and_route() {
     for event in requests() {
         pipeline.apply(StreamId(0), &event);
     }
+    pipeline.finish();
     let windows = pipeline.take_status_windows();
-    assert_eq!((windows.len(), pipeline.status_windows_lost()), (1, 0));
+    assert_eq!((windows.len(), pipeline.status_windows_lost()), (2, 0), "those with events");
     let counts: Vec<_> = windows[0].components.iter().map(|counts| counts.figures).collect();
     let told: Vec<_> = counts.iter().map(|counts| (counts.requests, counts.failures, counts.slow)).collect();
     assert_eq!(told, [(5, 2, 2), (4, 2, 1), (4, 1, 2), (0, 0, 0), (0, 0, 0)]);

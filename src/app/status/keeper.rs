@@ -125,7 +125,8 @@ impl Keeper {
     fn now(&self) -> Timestamp {
         match self.clock {
             StatusClock::Wall => clock::now(),
-            StatusClock::Data => self.state.data_as_of().unwrap_or_else(clock::now),
+            // Before any data it is no moment of the clock's, which may be years later than the data.
+            StatusClock::Data => self.state.data_as_of().unwrap_or(Timestamp::MIN),
         }
     }
 
