@@ -196,6 +196,7 @@ mod tests {
         readiness.set(Component::Rules, ComponentStatus::Ok, "", now);
         readiness.set(Component::Paging, ComponentStatus::Ok, "", now);
         readiness.set(Component::RuleQueries, ComponentStatus::Off, "", now);
+        readiness.set(Component::Status, ComponentStatus::Off, "", now);
         readiness.set(Component::Clickhouse, ComponentStatus::Down, "connection refused", now);
         assert_eq!(readiness.overall(), Overall::Degraded);
         readiness.set(Component::Clickhouse, ComponentStatus::Ok, "", now);
