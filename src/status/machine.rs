@@ -113,6 +113,16 @@ impl Machine {
         judged
     }
 
+    /// Nobody looked from the newest window to `until`.
+    pub fn miss(&mut self, until: Timestamp) -> Judged {
+        let mut judged = Judged::default();
+        if let Some(seen_until) = self.seen_until.filter(|seen| *seen < until) {
+            self.forget(seen_until, until, Figures::default(), &mut judged);
+            self.seen_until = Some(until);
+        }
+        judged
+    }
+
     /// Nothing is known from `from` to `until`; what was undecided before is as it was.
     fn forget(&mut self, from: Timestamp, until: Timestamp, figures: Figures, judged: &mut Judged) {
         self.settle(from, self.state, judged);
