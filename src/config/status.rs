@@ -115,7 +115,7 @@ pub struct ComponentConfig {
     /// And better for this long.
     #[serde(default = "default_better_after")]
     pub better_after: Span,
-    /// Without any request for this long it is `unknown`.
+    /// Without any request for this long, or with fewer than a judgement needs, it is `unknown`.
     #[serde(default = "default_silent_after")]
     pub silent_after: Span,
     /// From which state on the machine publishes an incident of its own; otherwise people do.

@@ -10,6 +10,8 @@ use crate::config::{ComponentConfig, ThresholdConfig};
 use crate::flow::ratio;
 use crate::model::{DurationMs, Timestamp};
 
+/// Pauses between good requests count as good up to this: with a request a minute, an outage ends as well.
+const PAUSE_MS_MAX: DurationMs = 60_000;
 /// Degraded, out in part, out.
 pub const LEVELS: usize = 3;
 
@@ -33,9 +35,14 @@ pub fn threshold(config: &ComponentConfig, level: usize) -> &ThresholdConfig {
 
 /// Whether the counts reach it.
 pub fn reaches(threshold: &ThresholdConfig, figures: &Figures) -> bool {
-    let share = |part: u64| ratio(part, figures.requests);
-    let is_slow = threshold.slow.is_some_and(|slow| share(figures.slow) >= slow);
-    figures.requests > 0 && (share(figures.failures) >= threshold.failing || is_slow)
+    reaches_by(1, threshold, figures)
+}
+
+/// Whether they do with so many requests that failed, or that were slow, at least.
+pub fn reaches_by(bad_min: u64, threshold: &ThresholdConfig, figures: &Figures) -> bool {
+    let reaches = |part: u64, from: f64| part >= bad_min && ratio(part, figures.requests) >= from;
+    let is_slow = threshold.slow.is_some_and(|slow| reaches(figures.slow, slow));
+    figures.requests > 0 && (reaches(figures.failures, threshold.failing) || is_slow)
 }
 
 /// A window of one component.
@@ -91,6 +98,13 @@ impl Span {
     /// The oldest window that reaches the threshold alone.
     pub fn first_bad(&self, threshold: &ThresholdConfig) -> Option<&Tally> {
         self.tallies.iter().find(|tally| reaches(threshold, &tally.figures))
+    }
+
+    /// How long nothing came before the newest window.
+    fn pause_before_last_ms(&self) -> DurationMs {
+        let (last, before) = (self.tallies.len().checked_sub(1), self.tallies.len().checked_sub(2));
+        let tally = |place: Option<usize>| self.tallies.get(place?);
+        tally(last).zip(tally(before)).map_or(0, |(last, before)| last.start.since(before.end))
     }
 
     /// The newest one.
@@ -151,7 +165,7 @@ impl Level {
                 self.is_good = true;
             }
             Some(false) => {
-                self.good_ms += tally.end.since(tally.start);
+                self.good_ms += tally.end.since(tally.start) + span.pause_before_last_ms().min(PAUSE_MS_MAX);
                 self.after_bad.add(&tally.figures);
             }
             None => self.after_bad.add(&tally.figures),

@@ -2,12 +2,13 @@
 //! dated back to where it began.
 //!
 //! A window is judged together with those before it: over [`SPAN_MS`] at least, and over so many more that `requests_min`
-//! are in it. Worse is what has been so since a window of its own, and on the whole since then, for `worse_after`; better
+//! are in it, up to [`LOOKBACK_MS`]. Harm needs [`BAD_MIN`] bad requests: one alone is no state. Where requests are too few
+//! to judge for `silent_after`, nobody knows. Worse is what has been so since a window of its own, and on the whole since then, for `worse_after`; better
 //! is what was not that bad for `better_after`. The time in between is held back until it is decided whose it is.
 
 use serde::{Deserialize, Serialize};
 
-use super::level::{LEVELS, Level, Span, Tally, reaches, state_of, threshold};
+use super::level::{LEVELS, Level, Span, Tally, reaches_by, state_of, threshold};
 use super::{ComponentState, Figures, StateSpan};
 use crate::config::ComponentConfig;
 use crate::model::{DurationMs, Timestamp};
@@ -15,7 +16,9 @@ use crate::model::{DurationMs, Timestamp};
 /// Least time that is judged at once: a window alone is noise.
 pub const SPAN_MS: DurationMs = 15_000;
 /// Most: requests that are older say nothing of now, however few there are.
-pub const LOOKBACK_MS: DurationMs = 300_000;
+pub const LOOKBACK_MS: DurationMs = 1_800_000;
+/// Requests that fail, or are slow, before that is a state; fewer where `requests_min` is.
+pub const BAD_MIN: u64 = 3;
 /// States that begin this close to each other are told as one change.
 const MERGED_MS: DurationMs = SPAN_MS;
 
@@ -49,8 +52,8 @@ pub struct Machine {
     decided_until: Option<Timestamp>,
     /// End of the newest window.
     seen_until: Option<Timestamp>,
-    /// End of the newest window with a request.
-    requested_until: Option<Timestamp>,
+    /// End of the newest window that was judged.
+    judged_until: Option<Timestamp>,
     span: Span,
     levels: [Level; LEVELS],
 }
@@ -61,11 +64,16 @@ impl Default for Machine {
             state: ComponentState::Unknown,
             decided_until: None,
             seen_until: None,
-            requested_until: None,
+            judged_until: None,
             span: Span::default(),
             levels: Default::default(),
         }
     }
+}
+
+/// Bad requests that make a state.
+fn bad_min(config: &ComponentConfig) -> u64 {
+    BAD_MIN.min(config.requests_min)
 }
 
 impl Machine {
@@ -86,18 +94,18 @@ impl Machine {
         let mut judged = Judged::default();
         self.decided_until.get_or_insert(tally.start);
         if let Some(seen_until) = self.seen_until.filter(|seen| tally.start.since(*seen) > unknown_after_ms) {
-            self.forget(seen_until, tally.start, &mut judged);
+            self.forget(seen_until, tally.start, tally.figures, &mut judged);
         }
         let is_empty = tally.figures.requests == 0;
-        let idle_until = if is_empty { tally.end } else { tally.start };
-        let silent_ms = config.silent_after.as_millis();
-        if let Some(requested) = self.requested_until.filter(|requested| idle_until.since(*requested) >= silent_ms) {
-            self.forget(requested, idle_until, &mut judged);
-        }
         self.seen_until = Some(tally.end);
         self.span.prune(tally.end, config.requests_min);
+        let can_judge = !is_empty && self.span.total().requests + tally.figures.requests >= config.requests_min.max(1);
+        let idle_until = if can_judge { tally.start } else { tally.end };
+        let silent_ms = config.silent_after.as_millis();
+        if let Some(since) = self.judged_until.filter(|since| idle_until.since(*since) >= silent_ms) {
+            self.forget(since, idle_until, tally.figures, &mut judged);
+        }
         if !is_empty {
-            self.requested_until = Some(tally.end);
             self.span.push(*tally, config.requests_min);
             self.judge(config, tally, &mut judged);
         }
@@ -105,16 +113,26 @@ impl Machine {
         judged
     }
 
+    /// Nobody looked from the newest window to `until`.
+    pub fn miss(&mut self, until: Timestamp) -> Judged {
+        let mut judged = Judged::default();
+        if let Some(seen_until) = self.seen_until.filter(|seen| *seen < until) {
+            self.forget(seen_until, until, Figures::default(), &mut judged);
+            self.seen_until = Some(until);
+        }
+        judged
+    }
+
     /// Nothing is known from `from` to `until`; what was undecided before is as it was.
-    fn forget(&mut self, from: Timestamp, until: Timestamp, judged: &mut Judged) {
+    fn forget(&mut self, from: Timestamp, until: Timestamp, figures: Figures, judged: &mut Judged) {
         self.settle(from, self.state, judged);
         if self.state != ComponentState::Unknown {
-            self.change(ComponentState::Unknown, from, Figures::default(), judged);
+            self.change(ComponentState::Unknown, from, figures, judged);
         }
         self.settle(until, ComponentState::Unknown, judged);
         self.span = Span::default();
         self.levels = Default::default();
-        self.requested_until = None;
+        self.judged_until = None;
     }
 
     fn judge(&mut self, config: &ComponentConfig, tally: &Tally, judged: &mut Judged) {
@@ -122,7 +140,7 @@ impl Machine {
         let rank = self.rank();
         for (number, level) in self.levels.iter_mut().enumerate() {
             let threshold = threshold(config, number);
-            let is_bad = is_judged.then(|| reaches(threshold, &self.span.total()));
+            let is_bad = is_judged.then(|| reaches_by(bad_min(config), threshold, &self.span.total()));
             level.take(is_bad, tally, &self.span, threshold);
             if number >= rank {
                 let patience_ms = config.worse_after.as_millis();
@@ -134,6 +152,7 @@ impl Machine {
         if !is_judged {
             return;
         }
+        self.judged_until = Some(tally.end);
         if self.state == ComponentState::Unknown && self.levels[0].is_good {
             let since = self.span.start().unwrap_or(tally.start);
             self.change(ComponentState::Operational, since, self.span.total(), judged);
@@ -153,6 +172,7 @@ impl Machine {
             let rise = level.rise.as_ref()?;
             let is_long = end.since(rise.since) >= config.worse_after.as_millis();
             let is_proven = !level.is_good && is_long && rise.figures.requests >= config.requests_min;
+            let is_proven = is_proven && rise.figures.failures.max(rise.figures.slow) >= bad_min(config);
             is_proven.then_some((rise.since, rise.figures))
         };
         let worst = (rank..LEVELS).rev().find_map(|number| Some((number, lasts(&self.levels[number])?)));
@@ -250,7 +270,7 @@ impl Machine {
         }
         match self.state {
             ComponentState::Unknown => self.span.start().map_or(held, |start| start.min(held)),
-            _ => self.requested_until.map_or(held, |until| until.min(held)),
+            _ => self.judged_until.map_or(held, |until| until.min(held)),
         }
     }
 }

@@ -152,15 +152,66 @@ fn slowness_is_a_state_of_its_own() {
 fn too_few_requests_change_nothing() {
     let mut run = Run::new();
     run.windows(60, 400, 0);
-    // One a minute: never 20 in five minutes.
-    (0..40).for_each(|_| {
-        run.windows(1, 1, 100).windows(11, 0, 0);
+    // One in two minutes: never 20 in half an hour.
+    (0..9).for_each(|_| {
+        run.windows(1, 1, 100).windows(23, 0, 0);
     });
     assert_eq!(run.told(), [(Operational, 0)]);
+    (0..40).for_each(|_| {
+        run.windows(1, 1, 100).windows(23, 0, 0);
+    });
+    let told = run.told();
+    assert!(told.len() == 2 && told[1].0 == Unknown && told[1].1 < 500, "too few to tell is not well: {told:?}");
     let mut outage = Run::new();
     outage.windows(60, 400, 0).windows(24, 400, 90).windows(300, 1, 0);
     assert_eq!(outage.told()[..2], [(Operational, 0), (MajorOutage, 60)]);
-    assert_eq!(outage.told().last(), Some(&(Operational, 84)), "few requests, but enough of them in five minutes");
+    assert_eq!(outage.told().last(), Some(&(Operational, 84)), "few requests, but enough of them in half an hour");
+}
+
+/// A request a minute, so many of them, each of which fails or does not.
+fn a_minute(run: &mut Run, count: i64, failing: u64) {
+    (0..count).for_each(|_| {
+        run.windows(1, 1, failing).windows(11, 0, 0);
+    });
+}
+
+#[test]
+fn a_request_a_minute_is_enough_to_tell_an_outage_and_its_end() {
+    let mut run = Run::new();
+    run.windows(60, 400, 0).windows(24, 400, 90);
+    a_minute(&mut run, 60, 0);
+    assert_eq!(run.told(), [(Operational, 0), (MajorOutage, 60), (Operational, 84)], "it ends, however few ask");
+    let mut night = Run::new();
+    night.windows(60, 400, 0);
+    a_minute(&mut night, 60, 100);
+    assert_eq!(night.told(), [(Operational, 0), (MajorOutage, 60)], "what always fails is not well");
+    assert!(night.decided_after(1) <= 30 * 12, "{}", night.decided_after(1));
+    let mut quiet = Run::new();
+    a_minute(&mut quiet, 60, 0);
+    assert_eq!(quiet.told(), [(Operational, 0)]);
+}
+
+#[test]
+fn one_failed_request_is_no_state() {
+    for pause in [1, 2, 5] {
+        let mut run = Run::new();
+        let mut ask = |failing: u64, count: i64| {
+            (0..count).for_each(|_| {
+                run.windows(1, 1, failing).windows(pause, 0, 0);
+            });
+        };
+        ask(0, 60);
+        ask(100, 1);
+        ask(0, 40);
+        ask(100, 2);
+        ask(0, 40);
+        assert_eq!(run.told().len(), 1, "{pause}: {:?}", run.told());
+        run.config.requests_min = 1;
+        (0..10).for_each(|_| {
+            run.windows(1, 1, 100).windows(pause, 0, 0);
+        });
+        assert_eq!(run.told().last().unwrap().0, MajorOutage, "{pause}: whoever wants it so gets it");
+    }
 }
 
 #[test]

@@ -26,6 +26,8 @@ const OVERLAY_STEP_MS: DurationMs = 60_000;
 const OVERLAY_STEPS_MAX: DurationMs = 1_440;
 /// Pieces of undecided time that an overlay makes, at most: further ones join the one after.
 const PIECES_MAX: usize = 1_000;
+/// Components that the configuration does not have any more and that are remembered; those that left first go.
+const OTHERS_MAX: usize = 100;
 
 /// All components.
 #[derive(Debug, Clone)]
@@ -42,6 +44,9 @@ pub struct MeasuredState {
     /// End of the newest window taken in.
     as_of: Option<Timestamp>,
     components: Vec<Component>,
+    /// Those that the configuration does not have any more, in the order in which they left.
+    #[serde(default)]
+    others: Vec<Component>,
 }
 
 /// One component.
@@ -84,6 +89,15 @@ impl Component {
         if self.pieces.len() > PIECES_MAX {
             self.pieces.pop_front();
         }
+    }
+
+    /// It is in the configuration again: while it was not, nobody knows how it was, and nothing was said over it.
+    fn come_back(&mut self, zone: &TimeZone, now: Timestamp) {
+        self.lay(now, None);
+        let judged = self.machine.miss(now);
+        judged.decided.into_iter().for_each(|span| self.remember(zone, span));
+        let since = judged.changes.last().map(|change| change.since);
+        (self.told, self.told_since, self.overlay) = (ComponentState::Unknown, since.or(self.told_since), None);
     }
 
     /// A decided span, as the public is told it.
@@ -153,18 +167,31 @@ impl Measured {
         Self::restore(config, MeasuredState::default())
     }
 
-    /// Goes on from what was remembered. Components that the configuration no longer has are forgotten.
+    /// Goes on from what was remembered. Components that the configuration no longer has are kept for when it has them again:
+    /// a slip in a file does not cost ninety days.
     #[must_use]
     pub fn restore(config: &StatusConfig, mut state: MeasuredState) -> Self {
         let components = config.components_in_force();
-        let mut known = std::mem::take(&mut state.components);
-        let component = |component: &ComponentConfig| {
-            let place = known.iter().position(|known| known.id == component.id);
-            place.map_or_else(|| Component::new(&component.id), |place| known.swap_remove(place))
-        };
-        state.components = components.iter().map(component).collect();
         // The configuration was checked; a zone that is gone from a new version is UTC.
         let zone = TimeZone::get(&config.time_zone).unwrap_or(TimeZone::UTC);
+        let (mut others, mut known) = (std::mem::take(&mut state.others), std::mem::take(&mut state.components));
+        let as_of = state.as_of;
+        let take = |all: &mut Vec<Component>, id: &str| {
+            let place = all.iter().position(|known| known.id == id);
+            place.map(|place| all.remove(place))
+        };
+        let component = |component: &ComponentConfig| {
+            let back = || {
+                let mut component = take(&mut others, &component.id)?;
+                as_of.into_iter().for_each(|as_of| component.come_back(&zone, as_of));
+                Some(component)
+            };
+            take(&mut known, &component.id).or_else(back).unwrap_or_else(|| Component::new(&component.id))
+        };
+        state.components = components.iter().map(component).collect();
+        others.append(&mut known);
+        others.drain(..others.len().saturating_sub(OTHERS_MAX));
+        state.others = others;
         Self { config: config.clone(), components, zone, state }
     }
 

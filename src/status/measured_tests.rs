@@ -62,6 +62,31 @@ fn told(changes: &[ComponentChange]) -> Vec<(&str, ComponentState, String)> {
 }
 
 #[test]
+fn a_component_that_comes_back_has_its_past() {
+    let whole = config("UTC");
+    let mut measured = Measured::new(&whole);
+    feed(&mut measured, "2026-04-29T10:00:00Z", "2026-04-29T11:00:00Z", 80);
+    let known = |measured: &Measured, now: &str| {
+        let views = measured.views(at(now), Freshness::Current, &nothing);
+        let view = views.into_iter().find(|view| view.id == "api").unwrap();
+        let today = view.days.last().unwrap().clone();
+        (today.major_ms / 60_000, today.operational_ms / 60_000, today.requests)
+    };
+    let before = known(&measured, "2026-04-29T11:00:00Z");
+    assert_eq!((before.0, before.1), (60, 0));
+    let without = StatusConfig { components: vec![whole.components[1].clone()], ..whole.clone() };
+    let mut measured = Measured::restore(&without, measured.state().clone());
+    feed(&mut measured, "2026-04-29T11:00:00Z", "2026-04-29T12:00:00Z", 0);
+    let stored = serde_json::to_string(measured.state()).unwrap();
+    let mut measured = Measured::restore(&whole, serde_json::from_str(&stored).unwrap());
+    assert_eq!(known(&measured, "2026-04-29T12:00:00Z"), before);
+    let changes = feed(&mut measured, "2026-04-29T12:00:00Z", "2026-04-29T12:30:00Z", 0);
+    let of_api: Vec<_> = told(&changes).into_iter().filter(|(id, ..)| *id == "api").collect();
+    assert_eq!(of_api, [("api", Operational, "2026-04-29T12:00:00Z".to_owned())]);
+    assert_eq!(known(&measured, "2026-04-29T12:30:00Z").0, 60, "what nobody measured is unknown");
+}
+
+#[test]
 fn components_are_told_apart_and_their_days_hold_the_outage() {
     let mut measured = Measured::new(&config("Europe/Vienna"));
     feed(&mut measured, "2026-04-29T21:00:00Z", "2026-04-29T21:50:00Z", 0);

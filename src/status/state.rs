@@ -44,10 +44,12 @@ impl StatusState {
     /// Goes on from what is remembered.
     #[must_use]
     pub fn new(config: &StatusConfig, stored: Option<StoredStatus>) -> Self {
-        let StoredStatus { measured, statements, changed_at } = stored.unwrap_or_default();
+        let StoredStatus { measured, mut statements, changed_at } = stored.unwrap_or_default();
+        let settings = Settings::new(config);
+        statements.incidents.keep_known(&settings);
         Self {
             config: config.clone(),
-            settings: Settings::new(config),
+            settings,
             components: config.components_in_force().into_iter().map(|component| component.id).collect(),
             measured: Measured::restore(config, measured),
             statements,
@@ -90,7 +92,13 @@ impl StatusState {
     /// Takes in a window; gives whether the public sees a change. `now` is the clock's.
     pub fn apply(&mut self, window: &StatusWindow, now: Timestamp) -> bool {
         let (statements, components) = (&self.statements, &self.components);
+        let is_new = self.measured.data_as_of().is_none_or(|as_of| window.end > as_of);
         let changes = self.measured.apply(window, &|number, at| laid(statements, components, number, at));
+        if is_new {
+            for (component, counts) in self.components.iter().zip(&window.components) {
+                self.statements.incidents.count(component, &counts.figures);
+            }
+        }
         for change in &changes {
             self.statements.component_changed(change, &self.settings, now);
         }

@@ -185,6 +185,11 @@ async fn an_outage_is_published_told_and_remembered_and_no_name_of_the_inside_is
         summary["incidents"].get(0).is_some().then_some(summary)
     })
     .await;
+    // What the public has read is remembered, also by a service that dies in the next moment.
+    service.kill_9();
+    let service = Service::start(&setup).await;
+    let public = Public::of(&service).await;
+    assert_eq!(public.summary().await["incidents"][0]["id"], published["incidents"][0]["id"]);
     let incident = &published["incidents"][0];
     let is_harm = incident["impact"] == "major" || incident["impact"] == "critical";
     assert!(incident["status"] == "investigating" && is_harm, "{incident}");

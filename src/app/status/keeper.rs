@@ -142,7 +142,8 @@ impl Keeper {
     }
 
     fn look_at_clock(&mut self) {
-        self.has_changed |= self.state.tick(self.now());
+        let has_spoken = self.state.tick(self.now());
+        (self.has_changed, self.is_behind) = (self.has_changed | has_spoken, self.is_behind | has_spoken);
         // Components change when data becomes too old, which nothing comes in to say.
         let freshness = self.state.freshness(self.now());
         self.has_changed |= freshness != self.board.freshness;
@@ -172,6 +173,10 @@ impl Keeper {
     async fn publish_when_due(&mut self) {
         let pause = if self.has_changed { PUBLISH_PAUSE_MIN } else { PUBLISH_PAUSE };
         if self.published_at.is_none_or(|at| at.elapsed() >= pause) {
+            // What the public has read is remembered: an incident of the machine's is not told twice after a crash.
+            if self.has_changed && self.is_behind {
+                let _ = self.save().await;
+            }
             self.publish().await;
         }
     }

@@ -93,6 +93,28 @@ impl Case {
         !self.is_over() && self.episode.as_ref().is_some_and(|episode| !episode.is_closed)
     }
 
+    /// Whether a component has a part in what is measured.
+    pub(super) fn has_part(&self, component: &str) -> bool {
+        self.episode.as_ref().is_some_and(|episode| episode.parts.contains_key(component))
+    }
+
+    /// Whether a component that is harmed may come in: into what the machine publishes only one of which it may speak, or
+    /// that a person has named.
+    pub(super) fn may_join(&self, component: &str, settings: &Settings) -> bool {
+        let is_for_machine = self.episode.as_ref().is_some_and(Episode::is_for_machine);
+        let may_publish = settings.component(component).is_some_and(|component| component.publishes_from.is_some());
+        self.public.as_ref().is_none_or(|public| {
+            !is_for_machine || may_publish || public.components.iter().any(|named| named == component)
+        })
+    }
+
+    /// Looks which components let the machine speak.
+    pub(super) fn allow_machine(&mut self, settings: &Settings, measured_until: Timestamp) {
+        if let Some(episode) = self.episode.as_mut().filter(|episode| !episode.is_closed) {
+            episode.allow_machine(settings, measured_until);
+        }
+    }
+
     /// Until when the machine is silent because a person wrote.
     pub(super) fn held_until(&self, settings: &Settings) -> Option<Timestamp> {
         self.person_wrote_at.map(|at| at.plus(settings.person_holds_ms))

@@ -26,8 +26,14 @@ pub(super) struct Part {
     pub(super) since: Timestamp,
     /// When that ended, where it has.
     pub(super) until: Option<Timestamp>,
-    /// What was measured at its worst.
+    /// Since when nothing was measured after it, where that was before it was over.
+    #[serde(default)]
+    pub(super) lost_from: Option<Timestamp>,
+    /// What was measured from `since` to where it ended, or so far.
     pub(super) figures: Figures,
+    /// What was measured since it ended: it counts if it comes back.
+    #[serde(default)]
+    after: Figures,
     /// Since when it is at least as bad as each of [`HARMS`].
     reached: [Option<Timestamp>; 3],
     /// Whether the machine may speak, by the component's policy.
@@ -55,6 +61,13 @@ pub(super) struct Episode {
     pub(super) is_closed: bool,
 }
 
+/// Takes counts away, as far as they are there: a change may be dated to before what was counted.
+fn take_away(figures: &mut Figures, other: &Figures) {
+    figures.requests = figures.requests.saturating_sub(other.requests);
+    figures.failures = figures.failures.saturating_sub(other.failures);
+    figures.slow = figures.slow.saturating_sub(other.slow);
+}
+
 impl Part {
     fn new(change: &ComponentChange) -> Self {
         Self {
@@ -62,13 +75,24 @@ impl Part {
             worst: change.after,
             since: change.since,
             until: None,
-            figures: change.figures,
+            lost_from: None,
+            figures: Figures::default(),
+            after: change.figures,
             reached: [None; 3],
             is_for_machine: false,
         }
     }
 
     fn apply(&mut self, change: &ComponentChange) {
+        // Counts up to now hold what was measured since the change began.
+        match (self.state.is_harm(), change.after.is_harm()) {
+            (true, false) => {
+                take_away(&mut self.figures, &change.figures);
+                self.after = change.figures;
+            }
+            (_, true) => self.figures.add(&std::mem::take(&mut self.after)),
+            (false, false) => {}
+        }
         self.state = change.after;
         for (harm, reached) in HARMS.into_iter().zip(&mut self.reached) {
             let is_reached = change.after.is_harm() && change.after >= harm;
@@ -76,20 +100,16 @@ impl Part {
         }
         match change.after {
             after if after.is_harm() => {
-                self.until = None;
+                (self.until, self.lost_from) = (None, None);
                 self.since = self.since.min(change.since);
-                if after >= self.worst {
-                    self.worst = after;
-                    // A person's word has no figures.
-                    if change.figures.requests > 0 || after > change.before {
-                        self.figures = change.figures;
-                    }
-                }
+                self.worst = after.max(self.worst);
             }
             // Work that was announced ends what was measured, and what comes after it is not this.
             ComponentState::Operational | ComponentState::UnderMaintenance => {
                 self.until = self.until.or(Some(change.since.max(self.since)));
             }
+            // Nobody knows.
+            _ if self.until.is_none() => self.lost_from = self.lost_from.or(Some(change.since)),
             _ => {}
         }
     }
@@ -114,6 +134,32 @@ impl Episode {
             }
             None => {}
         }
+    }
+
+    /// Takes requests of a component.
+    pub(super) fn count(&mut self, component: &str, figures: &Figures) {
+        if let Some(part) = self.parts.get_mut(component) {
+            if part.state.is_harm() { part.figures.add(figures) } else { part.after.add(figures) }
+        }
+    }
+
+    /// Parts away, where the machine may speak of others, components of which only people do; absent where none is.
+    pub(super) fn split_off_for_people(&mut self, settings: &Settings) -> Option<Self> {
+        let is_for_people =
+            |id: &String| settings.component(id).is_none_or(|component| component.publishes_from.is_none());
+        let rest: BTreeMap<_, _> = self.parts.iter().filter(|(id, _)| is_for_people(id)).collect();
+        if rest.is_empty() || rest.len() == self.parts.len() {
+            return None;
+        }
+        let rest =
+            Self { parts: rest.into_iter().map(|(id, part)| (id.clone(), part.clone())).collect(), is_closed: false };
+        self.parts.retain(|id, _| !is_for_people(id));
+        Some(rest)
+    }
+
+    /// Whether it was over before all of it was measured to be: nothing was measured for a while.
+    pub(super) fn is_partly_unknown(&self) -> bool {
+        self.parts.values().any(|part| part.lost_from.is_some())
     }
 
     /// Looks which components let the machine speak.

@@ -15,6 +15,8 @@ mod settings;
 mod templates;
 #[cfg(test)]
 pub(in crate::status) mod tests;
+#[cfg(test)]
+mod truth_tests;
 mod view;
 
 use std::cmp::Reverse;
@@ -32,7 +34,7 @@ pub use templates::Proposal;
 pub use view::{DraftView, IncidentView, PartView};
 
 use super::words::WordCheck;
-use super::{ComponentChange, IncidentStatus, PublicIncident};
+use super::{ComponentChange, Figures, IncidentStatus, PublicIncident};
 use crate::model::{IncidentReport, Timestamp};
 use case::{Case, Say};
 use episode::{Episode, Phase};
@@ -89,7 +91,7 @@ impl Incidents {
         }
         // What was measured until the change began counts first, however seldom the clock is looked at.
         let mut acts = self.tick(settings, now, Some(change.since));
-        if let Some(case) = self.case_of(change, now) {
+        if let Some(case) = self.case_of(change, settings, now) {
             let id = case.id.clone();
             if let Some(episode) = &mut case.episode {
                 episode.apply(change);
@@ -101,8 +103,11 @@ impl Incidents {
     }
 
     /// The case that a change belongs to: the one that is measured, else a new one where it is for the worse.
-    fn case_of(&mut self, change: &ComponentChange, now: Timestamp) -> Option<&mut Case> {
-        if let Some(place) = self.cases.iter().position(Case::is_measured) {
+    fn case_of(&mut self, change: &ComponentChange, settings: &Settings, now: Timestamp) -> Option<&mut Case> {
+        let is_of = |case: &Case| case.is_measured() && case.has_part(&change.component);
+        let may_join = |case: &Case| case.is_measured() && case.may_join(&change.component, settings);
+        let place = self.cases.iter().position(is_of).or_else(|| self.cases.iter().position(may_join));
+        if let Some(place) = place {
             return self.cases.get_mut(place);
         }
         let is_worse = change.after.is_harm() && (!change.before.is_harm() || change.after > change.before);
@@ -123,6 +128,31 @@ impl Incidents {
         let case = self.cases.get_mut(place)?;
         case.episode = Some(Episode::default());
         Some(case)
+    }
+
+    /// Requests of a component were counted; what changed with them is told after.
+    pub fn count(&mut self, component: &str, figures: &Figures) {
+        for episode in self.cases.iter_mut().filter(|case| case.is_measured()).filter_map(|case| case.episode.as_mut())
+        {
+            episode.count(component, figures);
+        }
+    }
+
+    /// Components that the configuration does not have any more are not waited for: nothing will be measured of them.
+    pub fn keep_known(&mut self, settings: &Settings) {
+        for case in &mut self.cases {
+            let is_known = |id: &String| settings.component(id).is_some();
+            let Some(episode) = case.episode.as_mut().filter(|episode| !episode.parts.keys().all(is_known)) else {
+                continue;
+            };
+            episode.parts.retain(|id, _| is_known(id));
+            if episode.parts.is_empty() && !case.is_over() {
+                // What is public is a person's to end.
+                case.episode = None;
+                case.show_hold(settings, Timestamp::MAX);
+            }
+        }
+        self.cases.retain(|case| case.public.is_some() || case.episode.is_some());
     }
 
     /// An internal incident began, changed or ended.
@@ -152,9 +182,16 @@ impl Incidents {
     pub fn tick(&mut self, settings: &Settings, now: Timestamp, measured_until: Option<Timestamp>) -> Vec<MachineAct> {
         self.measured_until = self.measured_until.max(measured_until);
         let measured_until = self.measured_until();
+        // What is read late, after a restart, tells how it was; of how it is the machine speaks when it knows.
+        let is_current = now.since(measured_until) <= settings.stale_after_ms;
         let mut acts = Vec::new();
         for place in 0..self.cases.len() {
-            acts.extend(self.speak(place, settings, now, measured_until));
+            if let Some(case) = self.cases.get_mut(place) {
+                case.allow_machine(settings, measured_until);
+            }
+            if is_current {
+                acts.extend(self.speak(place, settings, now, measured_until));
+            }
             if let Some(case) = self.cases.get_mut(place) {
                 close_what_is_over(case, measured_until);
                 case.show_hold(settings, now);
@@ -178,14 +215,22 @@ impl Incidents {
     ) -> Option<MachineAct> {
         let has_room = self.has_room_for_published();
         let case = self.cases.get_mut(place).filter(|case| !case.is_over())?;
-        let episode = case.episode.as_mut()?;
-        episode.allow_machine(settings, measured_until);
+        let is_new = case.public.is_none();
+        let mut episode = case.episode.clone()?;
+        let for_people = if is_new { episode.split_off_for_people(settings) } else { None };
         let (is_for_machine, phase) = (episode.is_for_machine(), episode.phase(measured_until));
         let is_held = case.held_until(settings).is_some_and(|until| now < until);
-        let is_new = case.public.is_none();
         if !is_for_machine || is_held || (is_new && (phase != Phase::Harm || !has_room)) {
             return None;
         }
+        if let Some(rest) = for_people {
+            // They wait for people as another draft.
+            let mut rest = Case::new(self.ids.next("incident", now), now, Some(rest));
+            rest.linked.clone_from(&case.linked);
+            case.episode = Some(episode);
+            self.cases.push(rest);
+        }
+        let case = self.cases.get_mut(place)?;
         let Proposal { name, status, body } = case.proposal(settings, now, measured_until)?;
         if !case.has_room(status) {
             return None;

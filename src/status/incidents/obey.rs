@@ -286,7 +286,8 @@ impl Doing<'_> {
         let started_at = case.public.as_ref().map(|public| public.started_at);
         let recovered_at = case.episode.as_ref().and_then(super::Episode::recovered_at);
         let until = recovered_at.unwrap_or(self.now).min(self.now);
-        let words = templates::lasted(started_at, Some(until), self.now, &self.settings.zone);
+        let is_partly_unknown = case.episode.as_ref().is_some_and(super::Episode::is_partly_unknown);
+        let words = templates::lasted((started_at, Some(until)), is_partly_unknown, self.now, &self.settings.zone);
         words.ok_or_else(|| CommandError::refused("body: must not be empty"))
     }
 

@@ -111,7 +111,11 @@ fn invariants(all: &Statements, over: &mut BTreeMap<String, Timestamp>, reopened
         };
     }
     assert!(all.incidents.cases.iter().filter(|case| case.public.is_none()).count() <= DRAFTS_MAX);
-    assert!(all.incidents.cases.iter().filter(|case| case.is_measured()).count() <= 1, "one at a time");
+    let measured: Vec<_> = all.incidents.cases.iter().filter(|case| case.is_measured()).collect();
+    let parts = measured.iter().filter_map(|case| case.episode.as_ref()).flat_map(|episode| episode.parts.keys());
+    let parts: Vec<_> = parts.collect();
+    let once: std::collections::BTreeSet<_> = parts.iter().collect();
+    assert!(measured.len() <= 2 && once.len() == parts.len(), "one at a time, and one beside it for people: {parts:?}");
 }
 
 /// Every text that is public now.

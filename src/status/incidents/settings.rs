@@ -13,6 +13,8 @@ pub struct Settings {
     pub(in crate::status) components: Vec<ComponentSettings>,
     pub(in crate::status) zone: TimeZone,
     pub(in crate::status) person_holds_ms: DurationMs,
+    /// Where what is measured is older, the machine says nothing.
+    pub(in crate::status) stale_after_ms: DurationMs,
     page_name: String,
     forbidden_words: Vec<String>,
 }
@@ -69,6 +71,7 @@ impl Settings {
             components,
             zone: TimeZone::get(&config.time_zone).unwrap_or(TimeZone::UTC),
             person_holds_ms: config.person_holds.as_millis(),
+            stale_after_ms: config.stale_after.as_millis(),
             page_name: config.name.clone(),
             forbidden_words: config.forbidden_words.clone(),
         }

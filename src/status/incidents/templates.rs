@@ -59,6 +59,17 @@ impl Symptom {
         }
     }
 
+    /// What a title says that all requests since then, counted together, do not show.
+    fn at_times(self, worst: ComponentState) -> Option<&'static str> {
+        let Self::Failing(Figures { requests, failures, .. }) = self else { return None };
+        let is_less = |tenths: u64| failures.saturating_mul(10) < requests.saturating_mul(tenths);
+        match worst {
+            ComponentState::MajorOutage if is_less(5) => Some(", at times most of them"),
+            ComponentState::PartialOutage if is_less(1) => Some(", at times many of them"),
+            _ => None,
+        }
+    }
+
     /// `about 37 % of requests fail`.
     fn sentence(self, worst: ComponentState, is_past: bool) -> Vec<Piece<'static>> {
         let verb = |now: &'static str, past: &'static str| Fixed(if is_past { past } else { now });
@@ -138,33 +149,43 @@ fn harm(episode: &Episode, settings: &Settings, now: Timestamp) -> PublicText {
 
 fn watched(episode: &Episode, settings: &Settings, now: Timestamp) -> PublicText {
     let mut texts = sentences(episode, settings, now, |_| false);
-    texts.push(PublicText::of(&[Fixed("All requests are answered as usual again. We go on watching.")]));
+    texts.push(PublicText::of(&[Fixed("Requests are answered as usual again. We go on watching.")]));
     PublicText::joined(&texts, "\n")
 }
 
 fn over(episode: &Episode, settings: &Settings, now: Timestamp) -> PublicText {
     let mut texts = sentences(episode, settings, now, |_| false);
-    texts.extend(lasted(episode.started_at(), episode.recovered_at(), now, &settings.zone));
+    let span = (episode.started_at(), episode.recovered_at());
+    texts.extend(lasted(span, episode.is_partly_unknown(), now, &settings.zone));
     PublicText::joined(&texts, "\n")
 }
 
 /// `It lasted 37 minutes, from 10:04 to 10:41 CET.`
+///
+/// Where nothing was measured for a while before its end, that is the longest it can have been.
 pub(super) fn lasted(
-    from: Option<Timestamp>,
-    until: Option<Timestamp>,
+    (from, until): (Option<Timestamp>, Option<Timestamp>),
+    is_partly_unknown: bool,
     now: Timestamp,
     zone: &TimeZone,
 ) -> Option<PublicText> {
     let (from, until) = (from?, until?);
-    Some(PublicText::of(&[
-        Fixed("It lasted "),
-        Lasting(until.since(from)),
-        Fixed(", from "),
-        Clock { at: from, beside: now, zone },
-        Fixed(" to "),
-        Moment { at: until, beside: now, zone },
-        Fixed("."),
-    ]))
+    let it_lasted = if is_partly_unknown { "It lasted at most " } else { "It lasted " };
+    let mut pieces = vec![Fixed(it_lasted), Lasting(until.since(from)), Fixed(",")];
+    pieces.extend(from_to(from, until, now, zone));
+    pieces.push(Fixed("."));
+    Some(PublicText::of(&pieces))
+}
+
+/// ` from 10:04 to 10:41 CET`; the zone is said of both where clocks were changed in between.
+fn from_to(from: Timestamp, until: Timestamp, beside: Timestamp, zone: &TimeZone) -> [Piece<'_>; 4] {
+    let offset = |at: Timestamp| jiff::Timestamp::from_millisecond(at.as_millis()).map(|at| zone.to_offset(at)).ok();
+    let began = if offset(from) == offset(until) {
+        Clock { at: from, beside, zone }
+    } else {
+        Moment { at: from, beside, zone }
+    };
+    [Fixed(" from "), began, Fixed(" to "), Moment { at: until, beside, zone }]
 }
 
 /// A sentence for each component.
@@ -179,15 +200,21 @@ fn sentences(
     let sentence = |(component, part): &(&ComponentSettings, &Part)| {
         let is_past = !is_now(part);
         let mut pieces = vec![Name(&component.name), Fixed(": ")];
-        pieces.extend(Symptom::of(part, component).sentence(part.worst, is_past));
-        match part.until.filter(|_| is_past) {
-            Some(until) => pieces.extend([
-                Fixed(" from "),
-                Clock { at: part.since, beside: now, zone },
-                Fixed(" to "),
-                Moment { at: until, beside: now, zone },
-            ]),
+        let symptom = Symptom::of(part, component);
+        pieces.extend(symptom.sentence(part.worst, is_past));
+        match part.lost_from.or(part.until).filter(|_| is_past) {
+            Some(until) => pieces.extend(from_to(part.since, until, now, zone)),
             None => pieces.extend([Fixed(" since "), Moment { at: part.since, beside: now, zone }]),
+        }
+        pieces.extend(symptom.at_times(part.worst).map(Fixed));
+        match (part.lost_from.filter(|_| is_past), part.until) {
+            (Some(_), Some(until)) => pieces.extend([
+                Fixed(". From then to "),
+                Moment { at: until, beside: now, zone },
+                Fixed(" nothing was measured"),
+            ]),
+            (Some(_), None) => pieces.push(Fixed(". Since then nothing is measured")),
+            (None, _) => {}
         }
         pieces.push(Fixed("."));
         PublicText::of(&pieces)
