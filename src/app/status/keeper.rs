@@ -178,7 +178,8 @@ impl Keeper {
     /// Makes everything anew, and tells subscribers what changed.
     async fn publish(&mut self) {
         let now = self.now();
-        let board = self.state.board(now);
+        let mut board = self.state.board(now);
+        board.page.is_replay = self.clock == StatusClock::Data;
         let files = public_files(&board);
         let is_due = self.has_changed || self.exported_at.is_none_or(|at| at.elapsed() >= EXPORT_PAUSE);
         if let Some(directory) = self.outlets.export_dir.clone().filter(|_| is_due) {
