@@ -103,6 +103,8 @@ pub(super) fn spawn(config: &Config, status: &StatusConfig, around: Around<'_>) 
     on_own_thread(tasks, Stage::Store, "status", move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(keeper.run(notes_receiver, requests_receiver, stop));
+        // All is saved; an export that does not end is not waited for.
+        runtime.shutdown_background();
         Ok(())
     })?;
     let stop = tasks.token(Stage::Api);

@@ -175,6 +175,7 @@ impl Config {
         problems.extend(self.query.problems());
         problems.extend(self.notify.problems(self.kafka.is_some()));
         problems.extend(self.status.iter().flat_map(StatusConfig::problems));
+        problems.extend(self.export_problem());
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

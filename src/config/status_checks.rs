@@ -1,10 +1,11 @@
 //! What types cannot say about `[status]`.
 
 use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
 
 use super::load::is_http_url;
 use super::status::{ComponentConfig, StatusConfig, ThresholdConfig};
-use super::{Problem, Span};
+use super::{Config, Problem, Span};
 
 /// Most components: each has a history of its own and a place on one page.
 pub const COMPONENTS_MAX: usize = 100;
@@ -21,6 +22,32 @@ const NAME_CHARS_MAX: usize = 80;
 /// Longest description.
 const DESCRIPTION_CHARS_MAX: usize = 300;
 const DAY_SECONDS: u64 = 86_400;
+
+impl Config {
+    /// A directory that the service needs inside the one that every export replaces as a whole: gone with the first.
+    pub(super) fn export_problem(&self) -> Option<Problem> {
+        let export = plain(self.status.as_ref()?.export_dir.as_ref()?);
+        let kept =
+            [self.local.data_dir.clone(), self.status_state_dir(), self.notify_state_dir(), self.paging_state_dir()];
+        let lost = kept.into_iter().find(|kept| plain(kept).starts_with(&export))?;
+        let message = format!("must not be around {}: every export replaces all that is in it", lost.display());
+        Some(Problem { key: "status.export_dir".to_owned(), message })
+    }
+}
+
+/// A path from the root, without steps back. Links are not followed: they may lead elsewhere by the time of an export.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
+}
 
 impl StatusConfig {
     /// Everything that is wrong with the section.
@@ -182,6 +209,24 @@ mod tests {
     fn an_empty_section_and_a_plain_component_are_right() {
         assert_eq!(keys(""), [""; 0]);
         assert_eq!(keys("[[components]]\nid = 'api'\nname = 'API'\n"), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_kept_is_not_inside_what_is_replaced() {
+        let problem = |text: &str| Some(toml::from_str::<Config>(text).unwrap().export_problem()?.message);
+        let kept = "[local]\ndata_dir = '/var/lib/floodmark'\n[status]\n";
+        for (text, expected) in [
+            ("export_dir = '/var/www/status'", None),
+            ("export_dir = '/var/lib/floodmark/public'", None),
+            ("export_dir = '/var/lib/floodmark-public'", None),
+            ("export_dir = '/var/www/../lib'", Some("/var/lib/floodmark")),
+            ("export_dir = '/var/www'\nstate_dir = '/var/www/state'", Some("/var/www/state")),
+            ("export_dir = 'public'\nstate_dir = './public'", Some("./public")),
+        ] {
+            let message = problem(&format!("{kept}{text}"));
+            let is_told = expected.is_some_and(|lost| message.as_ref().is_some_and(|text| text.contains(lost)));
+            assert!(is_told || (message.is_none() && expected.is_none()), "{text}: {message:?}");
+        }
     }
 
     #[test]

@@ -23,6 +23,10 @@ use tokio_rustls::TlsAcceptor;
 use transport::Transport;
 pub use transport::{TlsError, tls_acceptor};
 
+/// Bytes of a request head: the longest address there is (64 KiB), and as much for the rest as other servers take. Without a
+/// bound a few thousand connections would take gigabytes.
+const HEAD_BYTES_MAX: usize = 80 * 1024;
+
 /// Accepts at most a given number of connections at a time.
 pub struct BoundedListener {
     inner: TcpListener,
@@ -84,6 +88,8 @@ struct RequestHead {
     /// Something of the head was read; empty lines before it end nothing.
     begun: bool,
     line_is_empty: bool,
+    /// Of this head, so far.
+    bytes: usize,
     /// What is read now is a body.
     is_there: bool,
 }
@@ -91,7 +97,7 @@ struct RequestHead {
 impl RequestHead {
     fn new(head_max: Duration) -> Self {
         let deadline = Some(Box::pin(tokio::time::sleep(head_max)));
-        Self { head_max, deadline, begun: false, line_is_empty: true, is_there: false }
+        Self { head_max, deadline, begun: false, line_is_empty: true, bytes: 0, is_there: false }
     }
 
     fn is_late(&mut self, context: &mut Context<'_>) -> bool {
@@ -114,13 +120,18 @@ impl RequestHead {
     /// when it was only told to go on with its body.
     fn answered(&mut self, bytes: &[u8]) {
         if self.is_there && !bytes.is_empty() && !bytes.starts_with(b"HTTP/1.1 100 ") {
-            (self.is_there, self.begun, self.line_is_empty) = (false, false, true);
+            (self.is_there, self.begun, self.line_is_empty, self.bytes) = (false, false, true, 0);
         }
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.bytes > HEAD_BYTES_MAX
     }
 
     /// Whether the head ends within `bytes`.
     fn ends_in(&mut self, bytes: &[u8]) -> bool {
         for byte in bytes {
+            self.bytes += 1;
             match byte {
                 b'\n' if self.begun && self.line_is_empty => return true,
                 b'\n' => self.line_is_empty = true,
@@ -159,6 +170,9 @@ impl AsyncRead for BoundedStream {
         let before = buffer.filled().len();
         let poll = Pin::new(&mut self.stream).poll_read(context, buffer);
         self.head.read(&buffer.filled()[before..]);
+        if self.head.is_too_long() {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         self.watch_idle(context, poll)
     }
 }
@@ -221,6 +235,26 @@ mod tests {
         let mut answer = vec![0; ANSWER.len()];
         stream.read_exact(&mut answer).await.unwrap();
         answer
+    }
+
+    #[tokio::test]
+    async fn a_head_without_end_is_not_kept() {
+        let mut stream = TcpStream::connect(start(8, LONG, LONG).await).await.unwrap();
+        for _ in 0..3 {
+            // Of each head by itself.
+            let address = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(60 * 1024));
+            stream.write_all(address.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"here") {
+                assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
+            }
+        }
+        // The other side may be gone before all is written.
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nx: ").await;
+        let _ = stream.write_all(&vec![b'a'; 2 * HEAD_BYTES_MAX]).await;
+        let mut nothing = [0; 1];
+        let closed = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut nothing)).await;
+        assert!(matches!(closed.unwrap(), Ok(0) | Err(_)));
     }
 
     #[tokio::test]

@@ -65,9 +65,10 @@ pub fn write_site(directory: &Path, files: &[PublicFile]) -> Result<(), WriteSit
     let parent = File::open(&place.parent).map_err(at(&place.parent))?;
     parent.lock().map_err(at(&place.parent))?;
     place.clear()?;
-    place.fill(files)?;
-    place.change(&parent)?;
-    place.clear()
+    let written = place.fill(files).and_then(|()| place.change(&parent));
+    // Of what failed nothing stays, least of all on a disk that is full; why it failed is the error to tell.
+    let cleared = place.clear();
+    written.and(cleared)
 }
 
 /// Where things are.
@@ -326,6 +327,17 @@ mod tests {
             assert!(matches!(refused, Err(WriteSiteError::Path(_))), "{path:?}: {refused:?}");
         }
         assert!(!parent.path().join("fresh").exists());
+    }
+
+    #[test]
+    fn of_an_export_that_fails_nothing_stays() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("public");
+        write_site(&directory, &site(1)).unwrap();
+        // As where the disk is full half-way.
+        let twice = [site(2), site(2)].concat();
+        assert!(matches!(write_site(&directory, &twice), Err(WriteSiteError::Io { .. })));
+        assert_eq!((version(&directory).unwrap(), names(parent.path())), ("1".to_owned(), vec!["public".to_owned()]));
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct PageInfo {
     pub url: String,
     /// IANA name of the zone of days and times.
     pub time_zone: String,
+    /// Whether it tells of another day as if that were now: a demo does. Its age means nothing.
+    pub is_replay: bool,
 }
 
 /// How old the data is.

@@ -135,6 +135,7 @@ pub fn board() -> Board {
             description: Some("Performance and uptime of the Acme API".to_owned()),
             url: "https://status.example.com".to_owned(),
             time_zone: "Europe/Vienna".to_owned(),
+            is_replay: false,
         },
         made_at: at("2026-04-29T12:53:20Z"),
         updated_at: at("2026-04-29T12:20:00Z"),

@@ -192,5 +192,6 @@ fn page(config: &StatusConfig) -> PageInfo {
         description: config.description.clone(),
         url,
         time_zone: config.time_zone.clone(),
+        is_replay: false,
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! What may not be public: names that internal incidents hold (customers, clients, services, hosts …), words that the
 //! configuration forbids, addresses of mail and of machines. What may: names of the page and of its components, wherever
-//! they stand. Letters count as the same however they are typed (case, width, composition), and invisible ones do not count.
+//! they stand. Letters count as the same however they are typed (case, width, accents, their doubles in other alphabets), and
+//! invisible ones do not count; nor does it matter whether a blank or a hyphen is between words, or an s behind.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::Ipv6Addr;
 use std::sync::LazyLock;
 
-use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_normalizer::DecomposingNormalizerBorrowed;
 use regex::Regex;
 
 use super::public_text::PublicText;
@@ -56,8 +57,16 @@ static MAIL: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"[\p{L}\p{N}._%+-]+@[\p{L}\p{N}-]+(\.[\p{L}\p{N}-]+)*").ok());
 static HOST: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let suffixes = "internal|local|localdomain|lan|corp|intranet|private|home\\.arpa|svc|consul|cluster|ec2";
-    let is_host = format!(r"\b(localhost|[\p{{L}}\p{{N}}_-]+(\.[\p{{L}}\p{{N}}_-]+)*\.({suffixes}))\b");
+    let of_address = r"ip-[0-9]{1,3}(-[0-9]{1,3}){3}";
+    let is_host = format!(r"\b(localhost|{of_address}|[\p{{L}}\p{{N}}_-]+(\.[\p{{L}}\p{{N}}_-]+)*\.({suffixes}))\b");
     Regex::new(&is_host).ok()
+});
+static IPV4: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[0-9]+(\.[0-9]+)*").ok());
+// Marks upon letters, and characters that are not seen: with one inside it a name would not look like itself to us, and to
+// readers it would.
+static UNSEEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let further = r"\u{115f}\u{1160}\u{3164}\u{ffa0}\u{fff0}-\u{fff8}\u{e0000}-\u{e0fff}";
+    Regex::new(&format!(r"[\p{{Mn}}\p{{Me}}\p{{Cf}}{further}]+")).ok()
 });
 
 impl WordCheck {
@@ -87,8 +96,8 @@ impl WordCheck {
     }
 
     fn refuse(&mut self, name: &str, source: Source) {
-        let key = compared(name);
-        if !key.is_empty() && !self.allowed.contains(&key) {
+        let key = joined(&compared(name));
+        if !key.is_empty() && !self.allowed.iter().any(|allowed| joined(allowed) == key) {
             self.names.entry(key).or_insert_with(|| (name.to_owned(), source));
         }
     }
@@ -105,15 +114,18 @@ impl WordCheck {
         if let Some(address) = address(&seen) {
             return Err(WordError::Address(address));
         }
-        let free = |from: usize, to: usize| !self.is_allowed(&seen, from, to);
-        let host = |host: &Regex| host.find_iter(&seen).find(|found| free(found.start(), found.end()));
+        let is_free = |found: &regex::Match<'_>| !is_inside(&self.allowed, &seen, found.start(), found.end());
+        let host = |host: &Regex| host.find_iter(&seen).find(is_free);
         if let Some(found) = HOST.as_ref().and_then(host) {
             return Err(WordError::Host(found.as_str().to_owned()));
         }
-        let words: BTreeSet<&str> = words_of(&seen).collect();
+        let (seen, allowed) = (joined(&seen), self.allowed.iter().map(|name| joined(name)).collect::<Vec<_>>());
+        let singular = words_of(&seen).filter_map(|word| word.strip_suffix('s'));
+        let words: BTreeSet<&str> = words_of(&seen).chain(singular).collect();
         // A name can only be there where all its words are: this keeps thousands of names cheap.
         let candidates = self.names.iter().filter(|(name, _)| words_of(name).all(|word| words.contains(word)));
-        let is_there = |name: &str| occurrences(&seen, name).any(|from| free(from, from + name.len()));
+        let is_there =
+            |name: &str| occurrences(&seen, name).any(|from| !is_inside(&allowed, &seen, from, from + name.len()));
         let found = candidates.filter(|(name, _)| is_there(name)).max_by_key(|(name, _)| name.len());
         match found.map(|(_, known)| known) {
             None => Ok(PublicText::passed(text.to_owned())),
@@ -121,37 +133,61 @@ impl WordCheck {
             Some((written, Source::Configuration)) => Err(WordError::Forbidden(written.clone())),
         }
     }
-
-    /// Whether this place is inside an allowed name.
-    fn is_allowed(&self, text: &str, from: usize, to: usize) -> bool {
-        let mut allowed = self.allowed.iter();
-        allowed.any(|name| occurrences(text, name).any(|start| start <= from && to <= start + name.len()))
-    }
 }
 
-/// A text as it is compared: one form of each letter, no case, no invisible characters, one blank between words.
+/// Whether this place of a text is inside one of the names.
+fn is_inside(names: &[String], text: &str, from: usize, to: usize) -> bool {
+    names.iter().any(|name| occurrences(text, name).any(|start| start <= from && to <= start + name.len()))
+}
+
+/// A text as it is compared: one form of each letter, no case, nothing that is not seen, one blank between words.
 fn compared(text: &str) -> String {
-    let visible: String = text.chars().filter(|character| !is_invisible(*character)).collect();
-    let lower = ComposingNormalizerBorrowed::new_nfkc().normalize(&visible).to_lowercase();
-    let composed = ComposingNormalizerBorrowed::new_nfkc().normalize(&lower).into_owned();
-    composed.split_whitespace().collect::<Vec<_>>().join(" ")
+    let apart = DecomposingNormalizerBorrowed::new_nfkd().normalize(text);
+    let seen = UNSEEN.as_ref().map_or(apart.clone(), |unseen| unseen.replace_all(&apart, ""));
+    let lower: String = seen.to_lowercase().chars().map(plain).collect();
+    lower.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Characters that are not seen: with one inside it a name would not look like itself to us, and to readers it would.
-fn is_invisible(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}'
-    )
+/// What is between words is a blank: who knows `acme-corp` writes of Acme Corp.
+fn joined(text: &str) -> String {
+    text.split(|character: char| character.is_whitespace() || matches!(character, '-' | '_'))
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Lower-case letters of other alphabets that look like Latin ones, and all hyphens, as those.
+fn plain(character: char) -> char {
+    match character {
+        'а' | 'α' => 'a',
+        'в' | 'β' => 'b',
+        'с' | 'ϲ' => 'c',
+        'ԁ' => 'd',
+        'е' | 'ε' => 'e',
+        'һ' | 'н' => 'h',
+        'і' | 'ι' | 'ı' => 'i',
+        'ј' => 'j',
+        'к' | 'κ' => 'k',
+        'м' | 'μ' => 'm',
+        'ν' => 'v',
+        'о' | 'ο' => 'o',
+        'р' | 'ρ' => 'p',
+        'ѕ' => 's',
+        'т' | 'τ' => 't',
+        'у' | 'υ' => 'y',
+        'х' | 'χ' => 'x',
+        'ԝ' => 'w',
+        'ζ' => 'z',
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+        other => other,
+    }
 }
 
 fn words_of(text: &str) -> impl Iterator<Item = &str> {
     text.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
-/// Where `name` stands in `text` as whole words.
+/// Where `name` stands in `text` as whole words; also as more than one, with an s behind.
 fn occurrences<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a {
     let begins_word = name.starts_with(char::is_alphanumeric);
     let ends_word = name.ends_with(char::is_alphanumeric);
@@ -159,21 +195,30 @@ fn occurrences<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = usize> 
     let places = text.char_indices().map(|(at, _)| at).filter(move |at| text[*at..].starts_with(name));
     places.filter(move |at| {
         let is_inside = begins_word && text[..*at].ends_with(char::is_alphanumeric);
-        let goes_on = ends_word && text[at + name.len()..].starts_with(char::is_alphanumeric);
+        let rest = &text[at + name.len()..];
+        let rest = rest.strip_prefix('s').unwrap_or(rest);
+        let goes_on = ends_word && rest.starts_with(char::is_alphanumeric);
         !is_inside && !goes_on
     })
 }
 
 fn address(text: &str) -> Option<String> {
+    let of_four = |text: &str| {
+        let octets: Vec<_> = text.split('.').collect();
+        octets.len() == 4 && octets.iter().all(|octet| octet.len() <= 3 && octet.parse::<u8>().is_ok())
+    };
+    let mut numbers = IPV4.as_ref().into_iter().flat_map(|numbers| numbers.find_iter(text));
+    if let Some(found) = numbers.find(|found| of_four(found.as_str())) {
+        return Some(found.as_str().to_owned());
+    }
     let is_part = |character: char| character.is_ascii_hexdigit() || matches!(character, '.' | ':');
-    let pieces = text.split(|character: char| !is_part(character)).filter(|piece| piece.len() >= 3);
-    let parses = |text: &str| text.parse::<IpAddr>().is_ok();
-    let readings = |piece: &str| {
+    let mut pieces = text.split(|character: char| !is_part(character)).filter(|piece| piece.len() >= 3);
+    pieces.find_map(|piece| {
         let trimmed = piece.trim_end_matches(['.', ':']).trim_start_matches('.');
         let without_port = trimmed.rsplit_once(':').map_or(trimmed, |(host, _)| host);
-        [piece, trimmed, without_port].into_iter().find(|text| parses(text)).map(str::to_owned)
-    };
-    pieces.into_iter().find_map(readings)
+        let mut readings = [piece, trimmed, without_port].into_iter();
+        readings.find(|text| text.parse::<Ipv6Addr>().is_ok()).map(str::to_owned)
+    })
 }
 
 #[cfg(test)]
@@ -190,6 +235,7 @@ mod tests {
             "Müller",
             "POST /v1/profiles/{id}",
             "API",
+            "big-shop_eu",
         ])
     }
 
@@ -207,6 +253,15 @@ mod tests {
             ("container/API-1 restarts", "container/api-1"),
             ("since 4.0.0", "4.0.0"),
             ("MU\u{308}LLER", "Müller"),
+            ("Herr Muller", "Müller"),
+            ("a\u{336}c\u{336}m\u{336}e\u{336}", "acme"),
+            ("ac\u{fff9}me", "acme"),
+            ("\u{0410}\u{0421}\u{041c}\u{0415}", "acme"),
+            ("two acmes", "acme"),
+            ("Acme’s requests", "acme"),
+            ("Big Shop EU is slow", "big-shop_eu"),
+            ("big\u{2011}shop\u{2013}eu", "big-shop_eu"),
+            ("our Big  Shop\nEUs", "big-shop_eu"),
             ("post /v1/profiles/{id} fails", "POST /v1/profiles/{id}"),
         ] {
             assert_eq!(check().check(text), Err(WordError::Name(word.to_owned())), "{text}");
@@ -221,6 +276,9 @@ mod tests {
             "Acme API: about 37 % of requests fail since 10:04 CET.",
             "Search & Fingerprints are slow.",
             "acmeology is no name",
+            "acmess is none, nor is big shop",
+            "Search & fingerprints, search and fingerprint",
+            "since 1.2.3.4.5 and 300.1.1.1",
             "14.0.01 neither",
             "abc is too short a name",
             "The api is back. See https://status.example.com/incidents/x.html",
@@ -241,6 +299,9 @@ mod tests {
         assert_eq!(error("root@db7 knows"), WordError::Mail("root@db7".to_owned()));
         for (text, address) in [
             ("node 10.0.0.12.", "10.0.0.12"),
+            ("node:10.0.0.7 is out", "10.0.0.7"),
+            ("cache10.0.0.7/8", "10.0.0.7"),
+            ("010.000.000.007", "010.000.000.007"),
             ("http://192.168.1.7:8080/x", "192.168.1.7"),
             ("at ::1 and", "::1"),
             ("fe80::1ff:fe23:4567:890a,", "fe80::1ff:fe23:4567:890a"),
@@ -253,6 +314,7 @@ mod tests {
             ("kafka.svc.cluster.local:9092", "kafka.svc.cluster.local"),
             ("on localhost.", "localhost"),
             ("printer.lan", "printer.lan"),
+            ("on ip-10-0-0-12 only", "ip-10-0-0-12"),
         ] {
             assert_eq!(error(text), WordError::Host(host.to_owned()), "{text}");
         }

@@ -172,12 +172,39 @@ async fn the_page_refreshes_in_place_and_says_when_it_cannot() {
     browser.eval("refresh()");
     let note = browser.text("#note");
     assert!(note.contains("made 25 minutes ago") && note.contains("not known"), "{note}");
+    // What it said then does not go on standing on top, however often it is read.
+    for _ in 0..2 {
+        assert!(truth(&mut browser).starts_with("Status unknown: this page is of "), "{}", truth(&mut browser));
+        assert_eq!(browser.eval("document.querySelector('.truth').className"), "truth unknown");
+        assert!(browser.text("#now").contains("It said then: All systems operational"), "{}", browser.text("#now"));
+        assert!(browser.eval("document.title").as_str().unwrap().ends_with(": Status unknown"));
+        browser.eval("refresh()");
+    }
+    let barriers = browser.barriers();
+    assert!(barriers.is_empty(), "{barriers:#?}");
+    site.show(&boards::well(now()));
+    browser.eval("refresh()");
+    assert_eq!((truth(&mut browser), browser.text("#note")), ("All systems operational".to_owned(), String::new()));
+    assert_eq!(browser.eval("document.querySelector('.truth').className"), "truth operational");
+    // A demo tells of another day, as if that were now.
+    let mut replay = boards::well(now().plus(-25 * 60_000));
+    replay.page.is_replay = true;
+    site.show(&replay);
+    browser.eval("refresh()");
+    assert_eq!((truth(&mut browser), browser.text("#note")), ("All systems operational".to_owned(), String::new()));
     assert!(browser.troubles(&site.url).is_empty());
+
+    // Nobody can be asked any more, and the reader's clock goes on.
+    site.show(&boards::well(now()));
+    browser.eval("refresh()");
 
     drop(site);
     browser.call("Network.setBlockedURLs", json!({"urls": ["*"]}));
     browser.eval("refresh()");
     assert!(browser.text("#note").starts_with("This page cannot be refreshed."), "{}", browser.text("#note"));
+    assert_eq!(truth(&mut browser), "All systems operational");
+    browser.eval("aheadMs += 11 * 60000; refresh()");
+    assert!(truth(&mut browser).starts_with("Status unknown: this page is of "), "{}", truth(&mut browser));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

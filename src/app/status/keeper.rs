@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -17,8 +18,8 @@ use crate::api::{Component, ComponentStatus, Health, StatusRefusal, StatusReques
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::model::{PublicNews, Timestamp};
-use crate::public_site::{Site, write_site};
-use crate::status::render::{self, public_files};
+use crate::public_site::{Site, WriteSiteError, write_site};
+use crate::status::render::{self, PublicFile, public_files};
 use crate::status::{Board, StatusState};
 
 /// What is measured is saved this often at least.
@@ -27,6 +28,8 @@ const SAVE_PAUSE: Duration = Duration::from_secs(15);
 const PUBLISH_PAUSE: Duration = Duration::from_secs(5);
 /// And written as static files this often, where nothing changes: a page that is much older calls itself old.
 const EXPORT_PAUSE: Duration = Duration::from_secs(60);
+/// An export is waited for so long; a file system that does not answer must not hold up the page and its people.
+const EXPORT_WAIT: Duration = Duration::from_secs(2);
 /// However much changes, they are not made anew more often.
 const PUBLISH_PAUSE_MIN: Duration = Duration::from_millis(500);
 /// How often the clock is looked at: words end, announced work begins, data becomes old.
@@ -59,6 +62,8 @@ pub(super) struct Keeper {
     board: Board,
     published_at: Option<Instant>,
     exported_at: Option<Instant>,
+    /// An export under way. There is one at a time.
+    export: Option<JoinHandle<Result<(), WriteSiteError>>>,
     saved_at: Instant,
     /// Something is not saved.
     is_behind: bool,
@@ -80,6 +85,7 @@ impl Keeper {
             board,
             published_at: None,
             exported_at: None,
+            export: None,
             saved_at: now,
             is_behind: false,
             has_changed: true,
@@ -184,26 +190,19 @@ impl Keeper {
     /// Makes everything anew, and tells subscribers what changed.
     async fn publish(&mut self) {
         let now = self.now();
-        let board = self.state.board(now);
+        let mut board = self.state.board(now);
+        board.page.is_replay = self.clock == StatusClock::Data;
         let files = public_files(&board);
         let is_due = self.has_changed || self.exported_at.is_none_or(|at| at.elapsed() >= EXPORT_PAUSE);
-        if let Some(directory) = self.outlets.export_dir.clone().filter(|_| is_due) {
-            self.exported_at = Some(Instant::now());
-            let exported = files.clone();
-            let written = tokio::task::spawn_blocking(move || write_site(&directory, &exported)).await;
-            let trouble = match written {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(format!("export: {error:#}")),
-                Err(error) => Some(format!("export: {error}")),
-            };
-            self.note_trouble(1, trouble);
-        }
+        let exported = self.outlets.export_dir.clone().filter(|_| is_due).map(|directory| (directory, files.clone()));
         let site = Site::new(files, &self.outlets.site.borrow());
         self.outlets.site.send_replace(Arc::new(site));
         let view = self.view(&board, now);
         let states: Vec<_> = board.components.iter().map(|component| component.state).collect();
         self.outlets.metrics.set_status_page(&states, view.drafts.len());
         self.outlets.view.send_replace(Arc::new(view));
+        // What is served does not wait for what is exported.
+        self.export(exported).await;
         if self.published_at.is_some() {
             for news in render::news(&self.board, &board) {
                 // The notifier takes at once whatever comes; it is gone only when the service stops.
@@ -212,6 +211,37 @@ impl Keeper {
         }
         self.board = board;
         (self.published_at, self.has_changed) = (Some(Instant::now()), false);
+    }
+
+    /// Writes files, unless the former export still does: then as soon as it has ended.
+    async fn export(&mut self, due: Option<(PathBuf, Vec<PublicFile>)>) {
+        if self.export.as_ref().is_some_and(|export| !export.is_finished()) {
+            if due.is_some() {
+                self.exported_at = None;
+            }
+            return;
+        }
+        self.export_ended().await;
+        if let Some((directory, files)) = due {
+            self.exported_at = Some(Instant::now());
+            self.export = Some(tokio::task::spawn_blocking(move || write_site(&directory, &files)));
+            self.export_ended().await;
+        }
+    }
+
+    /// Takes the result of the export under way, where there is one soon.
+    async fn export_ended(&mut self) {
+        let Some(mut export) = self.export.take() else { return };
+        let trouble = match tokio::time::timeout(EXPORT_WAIT, &mut export).await {
+            Ok(Ok(Ok(()))) => None,
+            Ok(Ok(Err(error))) => Some(format!("export: {error:#}")),
+            Ok(Err(error)) => Some(format!("export: {error}")),
+            Err(_) => {
+                self.export = Some(export);
+                Some("export: the file system does not answer".to_owned())
+            }
+        };
+        self.note_trouble(1, trouble);
     }
 
     fn view(&self, board: &Board, now: Timestamp) -> StatusView {
@@ -250,5 +280,62 @@ impl Keeper {
         let all: Vec<&str> = self.troubles.iter().flatten().map(String::as_str).collect();
         let status = if all.is_empty() { ComponentStatus::Ok } else { ComponentStatus::Degraded };
         self.outlets.health.set(Component::Status, status, &all.join("; "), clock::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::config::StatusConfig;
+    use crate::status::incidents::{Command, Request};
+
+    #[tokio::test]
+    async fn an_export_that_does_not_end_holds_nothing_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let config: StatusConfig = toml::from_str("").unwrap();
+        let (site, sites) = watch::channel(Arc::default());
+        let (view, _) = watch::channel(Arc::default());
+        let (news, _told) = mpsc::channel(8);
+        let outlets = Outlets {
+            site,
+            view,
+            news,
+            export_dir: Some(directory.path().join("public")),
+            metrics: Arc::new(Metrics::new()),
+            health: Arc::new(Health::new(clock::now())),
+        };
+        // As a network file system whose server is gone.
+        let held = std::fs::File::open(directory.path()).unwrap();
+        held.lock().unwrap();
+        let file = StateFile::open(&directory.path().join("state")).unwrap();
+        let keeper = Keeper::new(StatusState::new(&config, None), file, StatusClock::Wall, outlets);
+        let (_notes, notes) = mpsc::channel(8);
+        let (requests, requests_receiver) = mpsc::channel(8);
+        let stop = CancellationToken::new();
+        let keeping = tokio::spawn(keeper.run(notes, requests_receiver, stop.clone()));
+        for name in ["One", "Two", "Three"] {
+            let (name, body) = (name.to_owned(), "Words.".to_owned());
+            let command =
+                Command::Open { name, body, status: None, impact: None, components: vec![], started_at: None };
+            let request = Request { command, who: "somebody".to_owned(), at: clock::now(), key: None };
+            let (answer, answered) = oneshot::channel();
+            requests.send(StatusRequest { request, answer }).await.unwrap();
+            tokio::time::timeout(Duration::from_secs(20), answered).await.unwrap().unwrap().unwrap();
+        }
+        assert!(!sites.borrow().is_empty() && !directory.path().join("public").exists());
+        // It goes on where it left off.
+        held.unlock().unwrap();
+        let written = async {
+            while !std::fs::read_to_string(directory.path().join("public/history.html"))
+                .is_ok_and(|t| t.contains("Three"))
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), written).await.unwrap();
+        stop.cancel();
+        keeping.await.unwrap();
     }
 }

@@ -118,6 +118,7 @@ pub fn well(now: Timestamp) -> Board {
             description: Some("Performance and uptime, as measured".to_owned()),
             url: "https://status.example.com".to_owned(),
             time_zone: "Europe/Vienna".to_owned(),
+            is_replay: false,
         },
         made_at: now,
         updated_at: now.plus(-9 * DAY_MS),

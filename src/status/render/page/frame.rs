@@ -98,7 +98,7 @@ fn footer(shown: Shown<'_>, place: Place) -> Markup {
                 "."
                 // Elsewhere it would change hundreds of pages all the time, for nothing.
                 @if place == Place::Index {
-                    " This page was made " span #made data-live { (shown.zone.moment(shown.board.made_at)) } "."
+                    " This page was made " span #made data-live data-replay[shown.board.page.is_replay] { (shown.zone.moment(shown.board.made_at)) } "."
                 }
             }
         }

@@ -12,6 +12,13 @@ mod incidents;
 mod latency;
 mod maintenances;
 mod moments;
+
+/// The script as readers get it: what is for us stays here. It has no text of several lines.
+fn script() -> String {
+    let lines = SCRIPT.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("//"));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
 #[cfg(test)]
 mod tests;
 mod truth;
@@ -46,7 +53,7 @@ pub fn files(board: &Board) -> Vec<PublicFile> {
         file("index.html", HTML, index(shown).into_string()),
         file("history.html", HTML, history::page(shown).into_string()),
         file("style.css", "text/css; charset=utf-8", STYLE.to_owned()),
-        file("status.js", "text/javascript; charset=utf-8", SCRIPT.to_owned()),
+        file("status.js", "text/javascript; charset=utf-8", script()),
         file("icon.svg", "image/svg+xml", ICON.to_owned()),
         file("robots.txt", "text/plain; charset=utf-8", ROBOTS.to_owned()),
     ];

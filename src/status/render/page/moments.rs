@@ -112,6 +112,7 @@ mod tests {
             description: None,
             url: String::new(),
             time_zone: zone.to_owned(),
+            is_replay: false,
         };
         let at = Timestamp::parse_rfc3339("2026-03-29T01:30:00Z").unwrap();
         assert_eq!(Zone::of(&page("Europe/Vienna")).text(at), "29 Mar 2026, 03:30 CEST");

@@ -8,8 +8,14 @@ const OLD_MS = 600000;
 const form = { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
 const clock = new Intl.DateTimeFormat("en-GB", form);
 const note = document.getElementById("note");
-// Only the page of what is so now has an age.
-const made = () => Date.parse(document.querySelector("#made time")?.dateTime) || Date.now();
+const madeAt = (page) => page.querySelector("#made time")?.dateTime;
+// How far the host's clock is ahead of this one's.
+let aheadMs = 0;
+// Only the page of what is so now has an age; a demo's is of another day, and has none.
+const hasAge = () => document.querySelector("#made:not([data-replay])");
+const ageMs = () => (hasAge() && Date.now() + aheadMs - Date.parse(madeAt(document))) || 0;
+// Whether the line on top was made to say that nobody knows.
+let doubted = false;
 
 // What each part was made of: this script changes what is shown.
 const source = new WeakMap();
@@ -64,18 +70,48 @@ function say(text) {
   if (note.textContent !== text) note.textContent = text;
 }
 
+// What was so long ago must not stand on top as what is so. The next fresh page puts its own line there.
+function doubt() {
+  const now = document.getElementById("now");
+  if (doubted || !now) return;
+  doubted = true;
+  source.delete(now);
+  const former = document.getElementById("truth");
+  const line = former.cloneNode();
+  const glyph = document.createElement("span");
+  glyph.className = "glyph";
+  glyph.ariaHidden = "true";
+  glyph.textContent = "?";
+  line.append(glyph, " Status unknown: this page is of " + clock.format(new Date(madeAt(document))));
+  const then = document.createElement("p");
+  former.querySelector(".glyph")?.remove();
+  then.textContent = "It said then: " + former.textContent.trim();
+  former.replaceWith(line, then);
+  document.querySelector(".truth").className = "truth unknown";
+  document.title = document.querySelector(".name").textContent + ": Status unknown";
+}
+
 async function refresh() {
-  if (document.hidden || location.protocol === "file:") return;
+  if (document.hidden) return;
+  let trouble = "This page cannot be refreshed. It shows how things were when it was made.";
   try {
     const answer = await fetch(location.href.split("#")[0], { cache: "no-cache" });
     if (!answer.ok) throw new Error(String(answer.status));
-    const now = Date.parse(answer.headers.get("date")) || Date.now();
-    show(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    const minutes = Math.round((now - made()) / 60000);
-    say(now - made() > OLD_MS ? "This page was made " + minutes + " minutes ago, and there is no newer one: how things are now is not known." : "");
+    const date = Date.parse(answer.headers.get("date"));
+    // A cache between gives the time it had the page at, and how long ago that was.
+    if (date) aheadMs = date + 1000 * (Number(answer.headers.get("age")) || 0) - Date.now();
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (!doubted || madeAt(fresh) !== madeAt(document)) {
+      show(fresh);
+      doubted = false;
+    }
+    const words = "This page was made " + Math.round(ageMs() / 60000) + " minutes ago, and there is no newer one: how things are now is not known.";
+    trouble = ageMs() > OLD_MS ? words : "";
   } catch {
-    say("This page cannot be refreshed. It shows how things were when it was made.");
+    // Said below.
   }
+  if (ageMs() > OLD_MS) doubt();
+  say(trouble);
 }
 
 const tip = document.createElement("div");
@@ -135,4 +171,4 @@ parts(document).forEach(settle);
 document.getElementById("zone").textContent = "Times are those of your clock (" + clock.resolvedOptions().timeZone + ").";
 setInterval(refresh, EVERY_MS);
 document.addEventListener("visibilitychange", refresh);
-if (Date.now() - made() > OLD_MS) refresh();
+if (ageMs() > OLD_MS) refresh();

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::component::{Component, told};
 use super::incident::{Incident, of_all};
 use super::{Page, Source, component};
-use crate::model::PublicNews;
+use crate::model::{PublicNews, Timestamp};
 use crate::status::render::{Verdict, moment};
 use crate::status::{Board, ComponentState, ComponentView, Impact, PublicIncident};
 
@@ -69,8 +69,10 @@ pub(super) fn between(before: &Board, after: &Board) -> Vec<PublicNews> {
 
 fn component_update(former: &ComponentView, view: &ComponentView, board: &Board) -> ComponentUpdate {
     let at = view.since.unwrap_or(board.made_at);
+    // A component may come back to what it was before, since the same moment: what it comes from tells these apart.
+    let from = former.since.map_or(0, Timestamp::as_millis);
     ComponentUpdate {
-        id: format!("{}/{}/{}", view.id, at.as_millis(), view.state.as_str()),
+        id: format!("{}/{from}/{}/{}", view.id, at.as_millis(), view.state.as_str()),
         component_id: view.id.clone(),
         created_at: moment::iso(at),
         old_status: told(former.state),
@@ -124,5 +126,22 @@ mod tests {
         assert_eq!(bodies[2]["page"]["status_indicator"], "major");
         let ids: std::collections::BTreeSet<_> = news.iter().map(|news| news.id.clone()).collect();
         assert!(ids.len() == 3 && news.iter().all(|news| news.id.is_ascii() && !news.id.contains('.')), "{ids:?}");
+    }
+
+    #[test]
+    fn a_state_that_comes_back_is_news_of_its_own() {
+        let told = |before: &Board, after: &Board| between(before, after).remove(0).id;
+        let is = |state, since: &str| {
+            let mut board = board();
+            (board.components[0].state, board.components[0].since) = (state, Some(at(since)));
+            board
+        };
+        let well = is(ComponentState::Operational, "2026-04-29T10:00:00Z");
+        let harm = is(ComponentState::PartialOutage, "2026-04-29T12:00:00Z");
+        // A person says that all is well, and takes it back: harm is since the same moment as before.
+        let said = is(ComponentState::Operational, "2026-04-29T12:30:00Z");
+        let (first, again) = (told(&well, &harm), told(&said, &harm));
+        assert_ne!(first, again, "a receiver that knows the id would take it for a repeat");
+        assert_eq!(first, told(&well, &harm), "the same for a repeat");
     }
 }
