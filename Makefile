@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help preflight engines engine-kafka build demo evaluate test test-kafka bench bench-guard lint docs audit fuzz ci clean check-cargo check-redis check-chromium check-nginx nab attribution bench-core bench-queries
+.PHONY: help preflight engines engine-kafka build demo evaluate test test-kafka bench bench-guard lint docs audit fuzz ci clean check-cargo check-redis check-chromium check-nginx nab attribution bench-core bench-queries bench-status
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .local/tools/bin/cargo-deny
@@ -46,6 +46,9 @@ bench-guard: check-cargo engines ## Measure what the guard's proxy adds; FLOODMA
 
 bench-core: check-cargo ## Measure the core alone: ns an event, time a window and bytes a subscription; ARGS='1000000' for the larger only
 	@cargo bench --locked --profile release --bench core -- $(ARGS)
+
+bench-status: check-cargo engines ## Measure the status page beside a loaded pipeline, and with its engines gone; FLOODMARK_BENCH_SECONDS=n
+	@cargo bench --locked --profile release --bench status
 
 bench-queries: check-cargo engines ## Measure every named query on 100 million rows (8 GB of disk); ARGS='10_000_000' for fewer
 	cargo build --quiet --locked

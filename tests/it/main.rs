@@ -78,6 +78,7 @@ mod simulate;
 mod status_feeds;
 mod status_live;
 mod status_page;
+mod status_public_bytes;
 mod status_scenarios;
 mod status_uptime_sql;
 mod status_words;

@@ -16,6 +16,7 @@ pub mod notifier;
 pub mod platform_day;
 pub mod probes;
 pub mod proxy;
+pub mod public_names;
 pub mod questions;
 pub mod redis;
 pub mod service;
