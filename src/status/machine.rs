@@ -3,8 +3,9 @@
 //!
 //! A window is judged together with those before it: over [`SPAN_MS`] at least, and over so many more that `requests_min`
 //! are in it, up to [`LOOKBACK_MS`]. Harm needs [`BAD_MIN`] bad requests: one alone is no state. Where requests are too few
-//! to judge for `silent_after`, nobody knows. Worse is what has been so since a window of its own, and on the whole since then, for `worse_after`; better
-//! is what was not that bad for `better_after`. The time in between is held back until it is decided whose it is.
+//! to judge for `silent_after`, nobody knows. Worse is what has been so since a window of its own, and on the whole since
+//! then, for `worse_after`; better is what was not that bad for `better_after`. The time in between is held back until it is
+//! decided whose it is.
 
 use serde::{Deserialize, Serialize};
 

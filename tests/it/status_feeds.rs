@@ -99,6 +99,8 @@ async fn serve(board: &Board) -> String {
     async fn answer(State(files): State<std::sync::Arc<Files>>, uri: Uri) -> Response {
         match files.get(uri.path().trim_start_matches('/')) {
             Some(file) => ([(CONTENT_TYPE, file.content_type)], file.body.clone()).into_response(),
+            // Browsers ask for it by themselves.
+            None if uri.path() == "/favicon.ico" => StatusCode::NO_CONTENT.into_response(),
             None => StatusCode::NOT_FOUND.into_response(),
         }
     }
