@@ -3,7 +3,7 @@
 //!
 //! A window is judged together with those before it: over [`SPAN_MS`] at least, and over so many more that `requests_min`
 //! are in it, up to [`LOOKBACK_MS`]. Harm needs [`BAD_MIN`] bad requests: one alone is no state. Where requests are too few
-//! to judge for `silent_after`, nobody knows. Worse is what has been so since a window of its own, and on the whole since
+//! to judge for `silent_after`, nobody knows, unless it was operational and they are answered. Worse is what has been so since a window of its own, and on the whole since
 //! then, for `worse_after`; better is what was not that bad for `better_after`. The time in between is held back until it is
 //! decided whose it is.
 
@@ -101,7 +101,8 @@ impl Machine {
         self.seen_until = Some(tally.end);
         self.span.prune(tally.end, config.requests_min);
         let can_judge = !is_empty && self.span.total().requests + tally.figures.requests >= config.requests_min.max(1);
-        let idle_until = if can_judge { tally.start } else { tally.end };
+        let goes_on = can_judge || (!is_empty && self.is_well_with(config, &tally.figures));
+        let idle_until = if goes_on { tally.start } else { tally.end };
         let silent_ms = config.silent_after.as_millis();
         if let Some(since) = self.judged_until.filter(|since| idle_until.since(*since) >= silent_ms) {
             self.forget(since, idle_until, tally.figures, &mut judged);
@@ -150,16 +151,25 @@ impl Machine {
                 level.rise = None;
             }
         }
+        if is_judged || self.is_well_with(config, &Figures::default()) {
+            self.judged_until = Some(tally.end);
+        }
         if !is_judged {
             return;
         }
-        self.judged_until = Some(tally.end);
         if self.state == ComponentState::Unknown && self.levels[0].is_good {
             let since = self.span.start().unwrap_or(tally.start);
             self.change(ComponentState::Operational, since, self.span.total(), judged);
         }
         self.worsen(config, tally.end, judged);
         while self.improve(config, judged) {}
+    }
+
+    /// Whether requests too few to judge by leave it operational: they are answered, those looked back on and `further` ones.
+    fn is_well_with(&self, config: &ComponentConfig, further: &Figures) -> bool {
+        let total = self.span.total();
+        let (failures, slow) = (total.failures + further.failures, total.slow + further.slow);
+        self.state == ComponentState::Operational && failures.max(slow) < bad_min(config)
     }
 
     /// How many levels of harm the state has reached.
