@@ -57,16 +57,19 @@ pub fn component(id: &str, name: &str) -> ComponentView {
     }
 }
 
-/// An incident that was published, updated and is open.
-pub fn incident() -> PublicIncident {
-    let update = |id: &str, status, body: &str, at| IncidentUpdate {
+fn update(id: &str, status: IncidentStatus, body: &str, at: Timestamp) -> IncidentUpdate {
+    IncidentUpdate {
         id: id.to_owned(),
         status,
         body: body.to_owned(),
         created_at: at,
         updated_at: at,
         affected: Vec::new(),
-    };
+    }
+}
+
+/// An incident that was published, updated and is open.
+pub fn incident() -> PublicIncident {
     let (first, second) = (at("2026-04-29T12:01:00Z"), at("2026-04-29T12:20:00Z"));
     let mut begin = update("upd0001", IncidentStatus::Investigating, "About 37 % of requests fail.", first);
     begin.affected = vec![("api".to_owned(), ComponentState::Operational, ComponentState::PartialOutage)];
@@ -92,14 +95,6 @@ pub fn incident() -> PublicIncident {
 /// One that is over.
 pub fn resolved() -> PublicIncident {
     let (begin, end) = (at("2026-03-31T08:00:00Z"), at("2026-03-31T08:37:00Z"));
-    let update = |id: &str, status, body: &str, at| IncidentUpdate {
-        id: id.to_owned(),
-        status,
-        body: body.to_owned(),
-        created_at: at,
-        updated_at: at,
-        affected: Vec::new(),
-    };
     PublicIncident {
         id: "inc0000".to_owned(),
         name: "API: most requests fail".to_owned(),

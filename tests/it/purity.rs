@@ -87,6 +87,19 @@ fn ingest_and_store_do_not_know_each_other() {
 }
 
 #[test]
+fn the_public_site_knows_files_and_the_listener_and_nothing_else() {
+    let knows_more = |line: &str| {
+        let code = line.split("//").next().unwrap_or_default();
+        let known = ["listener::", "status::render::"];
+        let paths = code.split("crate::").skip(1);
+        paths.map(str::to_owned).find(|path| !known.iter().any(|known| path.starts_with(known)))
+    };
+    let files = rust_files(&source_directory().join("public_site"));
+    assert!(!files.is_empty() && knows_more("use crate::api::Tokens;").is_some());
+    assert_eq!(violations(files, knows_more), [""; 0]);
+}
+
+#[test]
 fn the_check_itself_sees_what_it_must() {
     for impure in [
         "use tokio::sync::mpsc;",

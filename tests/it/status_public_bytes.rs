@@ -14,15 +14,11 @@ use floodmark::sim::ScenarioFile;
 use floodmark::status::render::{self, public_files};
 use floodmark::status::{Board, ComponentState, IncidentStatus, PublicIncident, StatusState};
 
+use crate::support::outages::{NEAR_MS, WINDOW_MS, outages, windows};
 use crate::support::public_names::InsideNames;
 
-const WINDOW_MS: i64 = 5_000;
 const MINUTE_MS: i64 = 60_000;
-/// From this share of failing requests on a component is degraded, as by default.
-const FAILING_MIN: f64 = 0.02;
-/// Windows that fail and are this near to each other are one outage …
-const NEAR_MS: i64 = 60_000;
-/// … if it lasts this long, has so many requests, and fails so much on the whole.
+/// An outage lasts this long, and has so many requests.
 const LASTING_MS: i64 = 15_000;
 const REQUESTS_MIN: u64 = 20;
 /// Outages with less between them are one incident, which is over when all has been well for so long.
@@ -234,36 +230,12 @@ impl Play {
 
 /// Outages of some routes, of the events alone: start of the first window that fails, end of the last one. None where it
 /// goes on to the end.
-fn outages(events: &[Event], routes: &[&str]) -> Vec<Times> {
-    let mut windows: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
-    for event in events {
-        let Event::Request(request) = event else { continue };
-        if request.caller.is_none() && routes.contains(&request.route.as_str()) {
-            let window = windows.entry(request.timestamp.as_millis() / WINDOW_MS).or_default();
-            window.0 += 1;
-            window.1 += u64::from(request.status >= 500 || request.status == 429);
-        }
-    }
-    let share = |(requests, failures): &(u64, u64)| *failures as f64 / *requests as f64;
-    let bad = windows.iter().filter(|(_, counts)| share(counts) >= FAILING_MIN).map(|(window, _)| *window * WINDOW_MS);
-    let mut outages: Vec<(i64, i64)> = Vec::new();
-    for start in bad {
-        match outages.last_mut() {
-            Some(last) if start - last.1 < NEAR_MS => last.1 = start + WINDOW_MS,
-            _ => outages.push((start, start + WINDOW_MS)),
-        }
-    }
-    let of_all = |(from, until): &(i64, i64)| {
-        let within = windows.range(from / WINDOW_MS..until / WINDOW_MS);
-        within.fold((0, 0), |sums, (_, counts)| (sums.0 + counts.0, sums.1 + counts.1))
-    };
-    outages.retain(|outage| {
-        let counts = of_all(outage);
-        outage.1 - outage.0 >= LASTING_MS && counts.0 >= REQUESTS_MIN && share(&counts) >= FAILING_MIN
-    });
+fn outages_of(events: &[Event], routes: &[&str]) -> Vec<Times> {
+    let windows = windows(events, |request| routes.contains(&request.route.as_str()));
     let end = windows.keys().next_back().map_or(0, |window| (window + 1) * WINDOW_MS);
-    let until = |until: i64| (end - until >= NEAR_MS).then(|| Timestamp::from_millis(until));
-    outages.into_iter().map(|(from, to)| (Timestamp::from_millis(from), until(to))).collect()
+    let until = |until: Timestamp| (end - until.as_millis() >= NEAR_MS).then_some(until);
+    let outages = outages(&windows, LASTING_MS, REQUESTS_MIN).into_iter();
+    outages.map(|(from, to)| (from, until(to))).collect()
 }
 
 /// Outages of several components as incidents: those that are near are one.
@@ -339,7 +311,7 @@ fn check(case: &Case) {
 
     let told: Vec<Times> = play.harms.values().flatten().copied().collect();
     let states = joined(told.clone());
-    let truth = joined(case.components.iter().flat_map(|(_, routes)| outages(&events, routes)).collect());
+    let truth = joined(case.components.iter().flat_map(|(_, routes)| outages_of(&events, routes)).collect());
     let mut incidents: Vec<&PublicIncident> = play.board.incidents.iter().collect();
     incidents.sort_by_key(|incident| incident.started_at);
     let counts = [incidents.len(), states.len(), truth.len()];

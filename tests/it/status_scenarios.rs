@@ -1,6 +1,5 @@
 //! Scenarios through `floodmark status replay`: states over time, against a truth that is computed here, of the events alone.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
@@ -14,16 +13,10 @@ use floodmark::pipeline::{Pipeline, Settings};
 use floodmark::sim::ScenarioFile;
 use serde_json::Value;
 
-const WINDOW_MS: i64 = 5_000;
-/// From this share of failing requests on a component is degraded, as by default.
-const FAILING_MIN: f64 = 0.02;
-/// Windows that fail and are this near to each other are one outage …
-const NEAR_MS: i64 = 60_000;
-/// … if it lasts this long, and fails so much on the whole.
-const LASTING_MS: i64 = 30_000;
+use crate::support::outages::{Outage, WINDOW_MS, outages, windows};
 
-/// An outage: start of the first window that fails, end of the last one.
-type Outage = (Timestamp, Timestamp);
+/// An outage lasts for this long.
+const LASTING_MS: i64 = 30_000;
 
 fn events(name: &str) -> Vec<Event> {
     let scenario = ScenarioFile::load(name, None).unwrap();
@@ -45,38 +38,6 @@ fn replay(log: &Path, arguments: &[&str]) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// Requests from outside and those that failed, by window.
-fn by_window(events: &[Event]) -> BTreeMap<i64, (u64, u64)> {
-    let mut windows: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
-    for event in events {
-        let Event::Request(request) = event else { continue };
-        if request.caller.is_none() {
-            let window = windows.entry(request.timestamp.as_millis() / WINDOW_MS).or_default();
-            window.0 += 1;
-            window.1 += u64::from(request.status >= 500 || request.status == 429);
-        }
-    }
-    windows
-}
-
-fn outages(windows: &BTreeMap<i64, (u64, u64)>) -> Vec<Outage> {
-    let share = |(requests, failures): &(u64, u64)| *failures as f64 / *requests as f64;
-    let bad = windows.iter().filter(|(_, counts)| share(counts) >= FAILING_MIN).map(|(window, _)| *window * WINDOW_MS);
-    let mut outages: Vec<(i64, i64)> = Vec::new();
-    for start in bad {
-        match outages.last_mut() {
-            Some(last) if start - last.1 < NEAR_MS => last.1 = start + WINDOW_MS,
-            _ => outages.push((start, start + WINDOW_MS)),
-        }
-    }
-    let of_all = |(from, until): &(i64, i64)| {
-        let within = windows.range(from / WINDOW_MS..until / WINDOW_MS);
-        within.fold((0, 0), |sums, (_, counts)| (sums.0 + counts.0, sums.1 + counts.1))
-    };
-    outages.retain(|outage| outage.1 - outage.0 >= LASTING_MS && share(&of_all(outage)) >= FAILING_MIN);
-    outages.into_iter().map(|(from, until)| (Timestamp::from_millis(from), Timestamp::from_millis(until))).collect()
 }
 
 /// Replays a scenario: its changes as (since, at, after), and the last line.
@@ -110,8 +71,8 @@ fn check(name: &str, expected: &[(&str, &str, &str)]) -> Value {
             _ => recorded.push((at(since), at(until))),
         }
     }
-    let windows = by_window(&events);
-    let truth = outages(&windows);
+    let windows = windows(&events, |_| true);
+    let truth = outages(&windows, LASTING_MS, 1);
     assert_eq!(recorded.len(), truth.len(), "{name}: {recorded:?}, in truth {truth:?}");
     for (recorded, truth) in recorded.iter().zip(&truth) {
         assert!(recorded.0.since(truth.0).abs() <= WINDOW_MS, "{name}: {recorded:?}, in truth {truth:?}");

@@ -13,6 +13,7 @@ pub mod guard_policy;
 pub mod guard_proxy;
 pub mod intake;
 pub mod notifier;
+pub mod outages;
 pub mod platform_day;
 pub mod probes;
 pub mod proxy;
