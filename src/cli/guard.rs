@@ -94,3 +94,21 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         Command::Preflight(preflight) => preflight::run(preflight, globals),
     }
 }
+
+/// An error whose words hold those of its causes, so that the chain does not say them again.
+fn said_once(what: &str, error: &dyn std::error::Error) -> anyhow::Error {
+    anyhow::anyhow!("{what}: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::black_box::RingError;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let source = std::io::Error::other("the disk is gone");
+        let error = said_once("cannot look", &RingError::Files { path: PathBuf::from("ring"), source });
+        assert_eq!(format!("{error:#}"), "cannot look: ring: the disk is gone");
+    }
+}

@@ -283,3 +283,15 @@ fn a_folder_that_cannot_be_used_is_wrong_configuration() {
     assert_eq!(output.status.code(), Some(78));
     assert!(String::from_utf8_lossy(&output.stderr).contains("holds 0 queries"));
 }
+
+#[test]
+fn a_seed_that_fills_nothing_is_no_preflight() {
+    let directory = folder();
+    write(directory.path(), "seed.sql", &format!("{SEED} WHERE number < 0"));
+    let output = preflight(directory.path(), &["--update"]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("the seed has filled no table"), "{error}");
+    let budgets = std::fs::read_to_string(directory.path().join("budgets.toml")).unwrap();
+    assert!(!budgets.contains("baseline"), "nothing was accepted: {budgets}");
+}

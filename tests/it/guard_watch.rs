@@ -311,3 +311,30 @@ async fn the_black_box_survives_kill_9_of_the_guard_and_has_one_writer() {
     assert!(matches!(entries.last(), Some(Entry::Ended { .. })) && not_understood == 0);
     assert_eq!(postmortem(&policy)["crash"], Value::Null, "nothing has crashed");
 }
+
+#[tokio::test]
+async fn a_server_that_refuses_the_guard_is_told_from_one_that_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let black_box = directory.path().join("guard");
+    let policy = directory.path().join("guard.toml");
+    let engine = shared_engine();
+    let write = |user: &Credentials| {
+        std::fs::write(&policy, policy_text(&engine.url, user, &black_box, false)).unwrap();
+    };
+    write(&engine.users.admin);
+    let mut watch = RunningWatch::start(&policy);
+    watch.looks(1).await;
+    watch.stop().await;
+    write(&Credentials { password: "changed".to_owned(), ..engine.users.admin.clone() });
+    let mut watch = RunningWatch::start(&policy);
+    let refused = |event: &WatchEvent| match event {
+        WatchEvent::LookRefused { error, .. } => Some(error.clone()),
+        _ => None,
+    };
+    let error = watch.until("a look is refused", refused).await;
+    assert!(error.contains("AUTHENTICATION_FAILED"), "{error}");
+    watch.stop().await;
+    let told = postmortem(&policy);
+    assert_eq!(told["crash"], Value::Null, "a changed password kills no server: {told}");
+    assert!(told["looks_refused"]["why"].as_str().unwrap().contains("AUTHENTICATION_FAILED"), "{told}");
+}

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::cli::CliError;
 use crate::config::Secret;
 use crate::guard::policy::GuardPolicy;
+use crate::guard::proxy::is_sql_fingerprint;
 
 /// The proxy answers from memory.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,6 +48,28 @@ pub(super) fn read<T: DeserializeOwned>(policy: &GuardPolicy, path: &str) -> Res
     Ok(serde_json::from_str(&text).context("an answer that was not expected")?)
 }
 
+/// Gives an order, and passes on what the proxy has to say about it.
+pub(super) fn order(policy: &GuardPolicy, path: &str, body: &impl Serialize) -> Result<(), CliError> {
+    let note = ask(policy, path, Some(body))?;
+    if !note.is_empty() {
+        eprintln!("floodmark: {}", note.trim_end());
+    }
+    Ok(())
+}
+
+/// A fingerprint as it is pasted: letters may be large.
+pub(super) fn fingerprint(text: &str) -> Result<String, String> {
+    let text = text.trim().to_ascii_lowercase();
+    let why = "16 hexadecimal digits, as `guard status`, refusals and postmortems name it";
+    if is_sql_fingerprint(&text) { Ok(text) } else { Err(why.to_owned()) }
+}
+
+/// A time that an order holds for.
+pub(super) fn duration(text: &str) -> Result<humantime::Duration, String> {
+    let duration: humantime::Duration = text.parse().map_err(|error: humantime::DurationError| error.to_string())?;
+    if duration.is_zero() { Err("a time above 0, like `30m`".to_owned()) } else { Ok(duration) }
+}
+
 /// A time as the proxy takes it, in whole seconds: never shorter than what was asked for.
 pub(super) fn whole_seconds(duration: std::time::Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
@@ -55,6 +78,13 @@ pub(super) fn whole_seconds(duration: std::time::Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    #[test]
+    fn a_mistyped_order_is_refused() {
+        assert_eq!(super::fingerprint(" 8F2A61C09D3E75B4").as_deref(), Ok("8f2a61c09d3e75b4"));
+        assert!(super::fingerprint("8f2a61c09d3e75b").is_err());
+        assert!(super::duration("0s").is_err() && super::duration("30").is_err() && super::duration("30m").is_ok());
+    }
 
     #[test]
     fn a_part_of_a_second_is_not_none() {

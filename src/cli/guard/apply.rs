@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde_json::json;
 
-use super::report;
 use super::situation::{self, Situation};
+use super::{report, said_once};
 use crate::cli::output::{OutputArgs, OutputFormat};
 use crate::cli::{CliError, Globals};
 use crate::guard::policy::{ServerFacts, Target, Way, apply, write_private_file};
@@ -97,7 +97,8 @@ async fn applied(args: &Args, path: &Path) -> Result<ExitCode, CliError> {
             }
             statements.push(statement.to_owned());
         };
-        apply(target, &situation.plan, said).await.context("the policy was not applied, or not wholly")?;
+        let done = apply(target, &situation.plan, said).await;
+        done.map_err(|error| said_once("the policy was not applied, or not wholly", &error))?;
         if let (Some(file), false) = (&args.users_xml, situation.server.sql_access) {
             let xml = situation.desired.users_xml();
             is_written = write_private_file(file, &xml).with_context(|| format!("cannot write {}", file.display()))?;

@@ -16,9 +16,10 @@ Examples:
   floodmark guard block 8f2a61c09d3e75b4 --for 2h --reason \"session report, see the incident\"")]
 pub struct Args {
     /// Fingerprint, as `guard status`, refusals and postmortems name it
+    #[arg(value_parser = admin_client::fingerprint)]
     fingerprint: String,
     /// For how long, as `30m`; without it until it is unblocked
-    #[arg(long = "for", value_name = "TIME")]
+    #[arg(long = "for", value_name = "TIME", value_parser = admin_client::duration)]
     duration: Option<humantime::Duration>,
     /// Who, and why: said to whoever is refused
     #[arg(long, default_value = "")]
@@ -29,6 +30,6 @@ pub struct Args {
 pub fn run(args: &Args, policy: &GuardPolicy) -> Result<ExitCode, CliError> {
     let seconds = args.duration.map(|duration| admin_client::whole_seconds(duration.into()));
     let request = BlockRequest { fingerprint: args.fingerprint.clone(), seconds, reason: args.reason.clone() };
-    admin_client::ask(policy, "/block", Some(&request))?;
+    admin_client::order(policy, "/block", &request)?;
     Ok(ExitCode::SUCCESS)
 }

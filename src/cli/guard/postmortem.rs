@@ -7,9 +7,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde_json::json;
 
+use super::said_once;
 use crate::cli::output::{OutputArgs, OutputFormat, table};
 use crate::cli::{CliError, Globals};
-use crate::guard::black_box::{Entry, Postmortem, RankedQuery, is_written, postmortem, read_entries};
+use crate::guard::black_box::{
+    Entry, LooksRefused, Postmortem, RankedQuery, RingError, is_written, looks_refused, postmortem, read_entries,
+};
 use crate::guard::policy::GuardPolicy;
 use crate::model::Timestamp;
 use crate::telemetry;
@@ -43,22 +46,56 @@ pub fn run(args: &Args, policy: &Path, globals: &Globals) -> Result<ExitCode, Cl
     let policy = GuardPolicy::load(policy).map_err(|error| CliError::Config(error.to_string()))?;
     telemetry::init(&globals.log, true).map_err(|error| CliError::Usage(error.to_string()))?;
     let directory = args.directory.as_ref().unwrap_or(&policy.black_box.directory);
-    let (entries, not_understood) = read_entries(directory).context("cannot read the black box")?;
+    let (entries, not_understood) = read_entries(directory).map_err(|error| unreadable(directory, &error))?;
     if not_understood > 0 {
         tracing::warn!(records = not_understood, "records of another version of floodmark were left out");
     }
     let share_min = policy.safe_mode.suspect_memory_share_min;
     let report = postmortem(&entries, args.at, share_min, is_written(directory));
-    let text = match (args.output.output, &report) {
-        (OutputFormat::Json, Some(report)) => {
-            serde_json::to_string_pretty(report).context("cannot write the report")?
+    let refused = looks_refused(&entries);
+    let text = match args.output.output {
+        OutputFormat::Json => as_json(report.as_ref(), refused.as_ref(), entries.len())?,
+        OutputFormat::Table => {
+            let text = report.as_ref().map_or_else(|| no_crash(&entries), as_table);
+            refused.map_or(text.clone(), |refused| format!("{text}\n\n{}", not_seen(&refused)))
         }
-        (OutputFormat::Json, None) => format!("{:#}", json!({"crash": null, "records": entries.len()})),
-        (OutputFormat::Table, Some(report)) => as_table(report),
-        (OutputFormat::Table, None) => no_crash(&entries),
     };
     writeln!(std::io::stdout().lock(), "{text}").context("cannot write the report")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where nothing is, whoever asks after the first crash wants to know why.
+fn unreadable(directory: &Path, error: &RingError) -> anyhow::Error {
+    match error {
+        RingError::Files { source, .. } if source.kind() == std::io::ErrorKind::NotFound => anyhow::anyhow!(
+            "there is no black box in {}: `floodmark guard watch` and `floodmark guard proxy` write one",
+            directory.display()
+        ),
+        error => said_once("cannot read the black box", error),
+    }
+}
+
+fn as_json(report: Option<&Postmortem>, refused: Option<&LooksRefused>, records: usize) -> anyhow::Result<String> {
+    let no_crash = json!({"crash": null, "records": records});
+    let told = match report {
+        Some(report) => serde_json::to_string_pretty(&Told { report, looks_refused: refused }),
+        None => serde_json::to_string_pretty(&Told { report: &no_crash, looks_refused: refused }),
+    };
+    told.context("cannot write the report")
+}
+
+/// A report, and whether the guard has seen anything since.
+#[derive(serde::Serialize)]
+struct Told<'a, T: serde::Serialize> {
+    #[serde(flatten)]
+    report: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    looks_refused: Option<&'a LooksRefused>,
+}
+
+fn not_seen(refused: &LooksRefused) -> String {
+    let LooksRefused { since, why } = refused;
+    format!("since {since} the server answers and does not let the guard look, so that nobody knows what runs: {why}")
 }
 
 fn no_crash(entries: &[Entry]) -> String {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::said_once;
 use crate::cli::{CliError, Globals};
 use crate::guard::policy::GuardPolicy;
 use crate::guard::proxy::Proxy;
@@ -37,7 +38,8 @@ pub fn run(_: &Args, policy: GuardPolicy, globals: &Globals) -> Result<ExitCode,
         let mut signals = Signals::install().context("cannot take over signals")?;
         let enforces = policy.proxy.enforce;
         let server = policy.server.url.clone();
-        let proxy = Proxy::start(policy, Arc::new(Metrics::new())).await.context("the proxy cannot start")?;
+        let proxy = Proxy::start(policy, Arc::new(Metrics::new())).await;
+        let proxy = proxy.map_err(|error| said_once("the proxy cannot start", &error))?;
         tracing::info!(listen = %proxy.listen(), admin = %proxy.admin_listen(), server, enforces, "guarding");
         signals.received().await;
         tracing::info!("stopping: a signal was received");

@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(value_enum)]
     switch: Switch,
     /// For how long it stays on; without it as long as the policy says
-    #[arg(long = "for", value_name = "TIME")]
+    #[arg(long = "for", value_name = "TIME", value_parser = admin_client::duration)]
     duration: Option<humantime::Duration>,
 }
 
@@ -34,8 +34,11 @@ enum Switch {
 
 /// Switches.
 pub fn run(args: &Args, policy: &GuardPolicy) -> Result<ExitCode, CliError> {
+    if args.switch == Switch::Off && args.duration.is_some() {
+        return Err(CliError::Usage("--for goes with `on`: off is off until somebody switches it on".to_owned()));
+    }
     let duration = args.duration.map_or(policy.safe_mode.duration.0, std::convert::Into::into);
     let seconds = (args.switch == Switch::On).then(|| admin_client::whole_seconds(duration));
-    admin_client::ask(policy, "/safe-mode", Some(&SafeModeRequest { seconds }))?;
+    admin_client::order(policy, "/safe-mode", &SafeModeRequest { seconds })?;
     Ok(ExitCode::SUCCESS)
 }

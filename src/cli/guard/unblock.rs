@@ -10,7 +10,7 @@ use crate::guard::proxy::UnblockRequest;
 /// Arguments of `unblock`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Takes a block back, and closes the breaker of the fingerprint.
+Takes a block back, and closes the breaker of the fingerprint; says so when there was neither.
 
 Examples:
   floodmark guard unblock 8f2a61c09d3e75b4")]
@@ -21,6 +21,8 @@ pub struct Args {
 
 /// Unblocks.
 pub fn run(args: &Args, policy: &GuardPolicy) -> Result<ExitCode, CliError> {
-    admin_client::ask(policy, "/unblock", Some(&UnblockRequest { fingerprint: args.fingerprint.clone() }))?;
+    // Whatever was blocked once can be unblocked: here a wrong one is only said.
+    let fingerprint = admin_client::fingerprint(&args.fingerprint).unwrap_or_else(|_| args.fingerprint.clone());
+    admin_client::order(policy, "/unblock", &UnblockRequest { fingerprint })?;
     Ok(ExitCode::SUCCESS)
 }

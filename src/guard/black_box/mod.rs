@@ -16,9 +16,10 @@ pub use history::{History, Newness, PATTERNS_MAX};
 pub use look::{Entry, Look, QueryInFlight, QueryKind, RunSeen, share};
 pub use looker::Looker;
 pub use postmortem::{
-    Confidence, Crash, CrashKind, EarlierRuns, Postmortem, RankedQuery, Suspect, Verdict, postmortem,
+    Confidence, Crash, CrashKind, EarlierRuns, LooksRefused, Postmortem, RankedQuery, Suspect, Verdict, looks_refused,
+    postmortem,
 };
-pub use restart::{Left, ends_between, is_restart, left_behind};
+pub use restart::{Left, ends_between, is_away, is_restart, left_behind};
 pub use ring::{BYTES_MAX, BYTES_MIN, Ring, RingError, is_written};
 
 use std::path::Path;

@@ -4,7 +4,7 @@ mod crash;
 mod rank;
 mod words;
 
-pub use crash::{Crash, CrashKind};
+pub use crash::{Crash, CrashKind, LooksRefused, looks_refused};
 pub use rank::Suspect;
 
 use std::collections::BTreeMap;

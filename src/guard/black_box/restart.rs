@@ -18,6 +18,16 @@ pub fn is_restart(previous: &Look, next: &Look, lost: bool) -> bool {
     next.uptime_seconds < previous.uptime_seconds || (lost && later_start)
 }
 
+/// Failures of a look after which the server may be gone: codes of [`StoreError`](crate::store::StoreError). With any other
+/// it has answered, and refused: a password that was changed, a grant that was taken, no memory left for the guard's query.
+const AWAY: [&str; 6] = ["unreachable", "timed_out", "protocol", "server_stopping", "server_network", "socket_timeout"];
+
+/// Whether a look that failed with this code leaves it open that the server is gone.
+#[must_use]
+pub fn is_away(code: &str) -> bool {
+    AWAY.contains(&code)
+}
+
 /// When a query log has to be asked for what ended around a restart: from and to, the server's epoch milliseconds.
 #[must_use]
 pub fn ends_between(last: &Look, next: &Look) -> (i64, i64) {

@@ -30,7 +30,9 @@ pub enum RingError {
     #[error("{0} is in use: another guard writes to it")]
     InUse(PathBuf),
     /// The file is something else; it is left as it is.
-    #[error("{0} is no black box, or of a later version: move it away, or name another black_box.directory")]
+    #[error(
+        "{0} is no black box, or cut off, or of a later version: move it away, or name another black_box.directory"
+    )]
     NotARing(PathBuf),
     /// The policy's size is out of bounds.
     #[error("black_box.bytes_max: {0} bytes is not between {BYTES_MIN} and {BYTES_MAX}")]
@@ -74,7 +76,7 @@ impl Ring {
         let path = path_in(directory);
         // Whole frames only: what is left of the last 64 bytes is not used.
         let area_bytes = (bytes - PREFACE_BYTES) as usize / frame::ALIGNMENT * frame::ALIGNMENT;
-        let kept = if path.exists() { read_area(&path)? } else { Vec::new() };
+        let kept = if path.exists() { read_area(&path, Whole::Needed)? } else { Vec::new() };
         if kept.len() != area_bytes {
             make(directory, &path, area_bytes)?;
         }
@@ -127,12 +129,13 @@ impl Ring {
     }
 }
 
-/// The records of the ring in `directory`, oldest first; whether or not a process writes to it.
+/// The records of the ring in `directory`, oldest first; whether or not a process writes to it. Of a copy that was cut off,
+/// those that are left.
 ///
 /// # Errors
 /// There is none, or it cannot be read.
 pub fn read(directory: &Path) -> Result<Vec<Vec<u8>>, RingError> {
-    let area = read_area(&path_in(directory))?;
+    let area = read_area(&path_in(directory), Whole::NotNeeded)?;
     let mut frames = frame::scan(&area);
     frames.sort_by_key(|frame| frame.sequence);
     Ok(frames.into_iter().map(|frame| frame.payload.to_vec()).collect())
@@ -189,7 +192,14 @@ fn private() -> OpenOptions {
     options
 }
 
-fn read_area(path: &Path) -> Result<Vec<u8>, RingError> {
+/// Whether a ring that is shorter than it says can be used: its frames can be read, and it cannot be written on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    Needed,
+    NotNeeded,
+}
+
+fn read_area(path: &Path, whole: Whole) -> Result<Vec<u8>, RingError> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(files(path))?;
     file.take(PREFACE_BYTES + BYTES_MAX).read_to_end(&mut bytes).map_err(files(path))?;
@@ -199,8 +209,10 @@ fn read_area(path: &Path) -> Result<Vec<u8>, RingError> {
         .and_then(|text| text.strip_prefix(TITLE)?.strip_prefix(" bytes="))
         .and_then(|digits| digits.parse::<usize>().ok());
     match area_bytes {
-        Some(area_bytes) if bytes.len() as u64 == PREFACE_BYTES + area_bytes as u64 => {
-            bytes.drain(..PREFACE_BYTES as usize);
+        Some(area_bytes)
+            if bytes.len() as u64 == PREFACE_BYTES.saturating_add(area_bytes as u64) || whole == Whole::NotNeeded =>
+        {
+            bytes.drain(..bytes.len().min(PREFACE_BYTES as usize));
             Ok(bytes)
         }
         _ => Err(RingError::NotARing(path.to_owned())),

@@ -70,6 +70,25 @@ fn a_foreign_file_is_left_as_it_is() {
 }
 
 #[test]
+fn a_ring_that_was_cut_off_is_read_as_far_as_it_goes_and_not_written_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ring = Ring::open(directory.path(), BYTES_MIN).unwrap();
+    for number in 0..5 {
+        ring.append(record(number, 50_000).as_bytes()).unwrap();
+    }
+    drop(ring);
+    let path = path_in(directory.path());
+    let cut = |bytes: u64| File::options().write(true).open(&path).unwrap().set_len(bytes).unwrap();
+    cut(PREFACE_BYTES + 130_000);
+    assert_eq!(texts(directory.path()).len(), 2, "the third is torn");
+    assert!(matches!(Ring::open(directory.path(), BYTES_MIN), Err(RingError::NotARing(_))));
+    cut(100);
+    assert!(texts(directory.path()).is_empty());
+    cut(0);
+    assert!(matches!(read(directory.path()), Err(RingError::NotARing(_))));
+}
+
+#[test]
 fn a_record_larger_than_a_quarter_is_refused_and_harms_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let mut ring = Ring::open(directory.path(), BYTES_MIN).unwrap();

@@ -82,6 +82,11 @@ fn reader(key: &str, class: &ClassPolicy, findings: &mut Findings) {
             let why = "ClickHouse counts whole seconds, and takes 0 for unlimited";
             findings.hole(format!("{key}.duration_max"), format!("is {span}"), why, "at least \"1s\"");
         }
+        Some(span) if span.0.subsec_nanos() > 0 => {
+            let why = "ClickHouse counts whole seconds: the server would end what the proxy still lets run";
+            let write = format!("\"{}s\" or \"{}s\"", span.0.as_secs(), span.0.as_secs() + 1);
+            findings.hole(format!("{key}.duration_max"), format!("is {span}"), why, &write);
+        }
         Some(_) => {}
     }
     if class.threads_max == Some(0) {

@@ -46,7 +46,8 @@ pub fn statements(change: &Change, desired: &Desired) -> Vec<Statement> {
             let found = desired.workloads.iter().find(|workload| workload.name == change.name);
             found.map(workload_statement).into_iter().collect()
         }
-        (_, Kind::Resource) => vec![Statement::plain(format!("CREATE RESOURCE {name} (QUERY)"))],
+        // A server can have one on disk that it does not show: an engine that forgot it when it was started anew.
+        (_, Kind::Resource) => vec![Statement::plain(format!("CREATE OR REPLACE RESOURCE {name} (QUERY)"))],
         (_, Kind::User) => desired.users.get(&change.name).map_or_else(Vec::new, |user| user_statements(change, user)),
     }
 }

@@ -197,6 +197,9 @@ fn both_sides_of_the_boundaries() {
     let spill = |share: &str| holes_with(&[("spill_share_min = 0.0075", &format!("spill_share_min = {share}"))]);
     assert_eq!(spill("0.0075"), Vec::<String>::new(), "exactly a quarter is enough");
     assert_eq!(spill("0.00751"), ["classes.dashboard.spill_share_min"]);
+    let duration = |span: &str| holes_with(&[("duration_max = \"15s\" ", &format!("duration_max = \"{span}\" "))]);
+    assert_eq!((duration("1s"), duration("2m")), (Vec::new(), Vec::new()));
+    assert_eq!(duration("1500ms"), ["classes.dashboard.duration_max"], "the server would end it after one second");
     // 40 slots, a fifth kept for writes: 32 for reads, of which ad_hoc and export have 6.
     let slots = |slots: u32| {
         holes_with(&[

@@ -2,14 +2,19 @@
 
 use super::budgets::{Baseline, Scanned};
 use super::explain::Of;
-use super::judge::{Finding, Kind, said};
-use super::measure::Measures;
+use super::judge::{Finding, Kind, Note, said};
+use super::measure::{Measures, Scale};
 use super::server::ServerError;
 
 /// ClickHouse's codes of limits: memory, time, and writing where only reading is allowed.
 const MEMORY_LIMIT: u32 = 241;
 const TIME_LIMIT: u32 = 159;
 const READONLY: u32 = 164;
+const SETTING_CONSTRAINT: u32 = 452;
+const USER_IS_HELD: &str = "the user of --against may not set the preflight's limits: one with readonly = 2 and no constraint on \
+    max_threads and max_memory_usage, or the setting in the query itself";
+const READS_NOTHING: &str =
+    "reads no rows of the seed, so that nothing holds it: give its parameters values that select some";
 
 pub(super) fn failed(scale: &str, error: &ServerError) -> Finding {
     let look_at = match error {
@@ -19,6 +24,9 @@ pub(super) fn failed(scale: &str, error: &ServerError) -> Finding {
         ServerError::Refused { code: TIME_LIMIT, .. } | ServerError::TimedOut(_) => {
             "it does not end: a join without a key, or a scan without a filter"
         }
+        // The limits of a preflight are settings: with `readonly = 1`, or below a profile's cap, they cannot be set.
+        ServerError::Refused { code: SETTING_CONSTRAINT, .. } => USER_IS_HELD,
+        ServerError::Refused { code: READONLY, message } if message.contains("Cannot modify") => USER_IS_HELD,
         ServerError::Refused { code: READONLY, .. } => "only queries that read are judged; keep others elsewhere",
         _ => "the query, its parameters, and whether the schema has what it names",
     };
@@ -40,7 +48,8 @@ pub(super) fn no_baseline(scale: &str, measures: &Measures) -> Finding {
         said(Kind::ReadBytes, measures.read_bytes),
         said(Kind::Memory, measures.memory_bytes)
     );
-    let whole = whole_scan(measures).map(|scan| format!(" (it {scan})")).unwrap_or_default();
+    let odd = whole_scan(measures).or_else(|| (measures.read_rows == 0).then(|| READS_NOTHING.to_owned()));
+    let odd = odd.map(|odd| format!(" (it {odd})")).unwrap_or_default();
     Finding {
         kind: Kind::NoBaseline,
         scale: scale.to_owned(),
@@ -48,7 +57,27 @@ pub(super) fn no_baseline(scale: &str, measures: &Measures) -> Finding {
         now,
         ratio: None,
         since: String::new(),
-        look_at: format!("if that is what it should take{whole}, run with --update and commit the budgets"),
+        look_at: format!("if that is what it should take{odd}, run with --update and commit the budgets"),
+    }
+}
+
+/// A query that reads nothing passes whatever it is: said, because the values proposed for its parameters may do that.
+pub(super) fn idle(scale: &Scale, measures: &Measures) -> Option<Note> {
+    (measures.read_rows == 0).then(|| format!("it {READS_NOTHING} (at {})", scale.label))
+}
+
+pub(super) fn less_data(scale: &str, scan: &Scanned, was: u64, baseline: &Baseline) -> Finding {
+    Finding {
+        kind: Kind::LessData,
+        scale: scale.to_owned(),
+        was: format!("{}: {was} granules", scan.source),
+        now: format!("{}: {} granules", scan.source, scan.granules.total),
+        ratio: None,
+        since: format!("baseline of {}, {}", baseline.date, baseline.engine),
+        look_at:
+            "the seed, which fills less, or a filter that never holds; on other data nothing is compared: run with \
+                  --update if it is meant"
+                .to_owned(),
     }
 }
 

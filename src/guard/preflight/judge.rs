@@ -23,6 +23,8 @@ const BYTES_FLOOR: u64 = 256 * 1_024;
 const MEMORY_RATIO_MAX: f64 = 1.5;
 /// Twice the largest difference of those runs.
 const MEMORY_FLOOR_BYTES: u64 = 8 * 1_024 * 1_024;
+/// A table with less than this share of the granules that it had is not the same data any more.
+const DATA_SHARE_MIN: f64 = 0.5;
 /// More than this times the data's own growth is told as faster than the data.
 const GROWTH_RATIO_MAX: f64 = 1.25;
 
@@ -34,6 +36,8 @@ pub enum Kind {
     Failed,
     /// Nobody has accepted what it takes.
     NoBaseline,
+    /// Its tables hold much less than when that was accepted, so that nothing can be compared.
+    LessData,
     /// Too many rows read.
     ReadRows,
     /// Too many bytes read.
@@ -47,8 +51,16 @@ pub enum Kind {
 }
 
 /// All kinds, in the order they are told in.
-pub const KINDS: [Kind; 7] =
-    [Kind::Failed, Kind::NoBaseline, Kind::ReadRows, Kind::ReadBytes, Kind::Memory, Kind::Index, Kind::Projection];
+pub const KINDS: [Kind; 8] = [
+    Kind::Failed,
+    Kind::NoBaseline,
+    Kind::LessData,
+    Kind::ReadRows,
+    Kind::ReadBytes,
+    Kind::Memory,
+    Kind::Index,
+    Kind::Projection,
+];
 
 impl Kind {
     /// For programs.
@@ -57,6 +69,7 @@ impl Kind {
         match self {
             Self::Failed => "failed",
             Self::NoBaseline => "no_baseline",
+            Self::LessData => "less_data",
             Self::ReadRows => "read_rows",
             Self::ReadBytes => "read_bytes",
             Self::Memory => "memory",
@@ -71,6 +84,7 @@ impl Kind {
         match self {
             Self::Failed => "failed",
             Self::NoBaseline => "no baseline",
+            Self::LessData => "less data",
             Self::ReadRows => "rows read",
             Self::ReadBytes => "bytes read",
             Self::Memory => "memory",
@@ -186,7 +200,10 @@ fn judge_query(folder: &Folder, query: &Query, scales: &[Scale], measured: &[Mea
         };
         judged.measures.insert(scale.clone(), measures.clone());
         match budgets.baseline.get(scale) {
-            Some(baseline) => judged.findings.extend(against_baseline(scale, measures, baseline)),
+            Some(baseline) => {
+                judged.findings.extend(less_data(&found.scale, measures, baseline));
+                judged.findings.extend(against_baseline(scale, measures, baseline));
+            }
             None => judged.findings.push(advice::no_baseline(scale, measures)),
         }
     }
@@ -197,6 +214,7 @@ fn judge_query(folder: &Folder, query: &Query, scales: &[Scale], measured: &[Mea
         judged.findings.extend(against_requirements(&scale.label, measures, required, budgets));
     }
     judged.notes.extend(growth(scales, &judged.measures));
+    judged.notes.extend(largest(scales, &judged.measures).and_then(|(scale, measures)| advice::idle(scale, measures)));
     judged.notes.extend(engines(budgets, scales, engine));
     keep_weightiest(&mut judged.findings, scales);
     judged
@@ -233,6 +251,20 @@ fn against_baseline(scale: &str, measures: &Measures, baseline: &Baseline) -> Ve
         }
     }
     found
+}
+
+/// A seed that fills less makes every query lighter, and so would hide each that got heavier. Data of a server's own comes
+/// and goes.
+fn less_data(scale: &Scale, measures: &Measures, baseline: &Baseline) -> Option<Finding> {
+    scale.factor?;
+    let scanned = Scanned::of(&measures.scans);
+    let totals = scanned.iter().filter_map(|scan| {
+        let known = baseline.scans.iter().find(|known| known.source == scan.source)?;
+        Some((scan, known.granules.total))
+    });
+    let shrunk = |(scan, was): &(&Scanned, u64)| *was > 1 && ratio(scan.granules.total, *was) < DATA_SHARE_MIN;
+    let (scan, was) = totals.into_iter().find(shrunk)?;
+    Some(advice::less_data(&scale.label, scan, was, baseline))
 }
 
 fn against_budget(scale: &str, measures: &Measures, budget: &Budget) -> Vec<Finding> {

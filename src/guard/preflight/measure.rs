@@ -13,6 +13,10 @@ use super::{PreflightError, ServerAccess};
 /// their peaks together in some runs only.
 pub const RUNS: usize = 3;
 
+/// Whether any of the tables that count their rows has one; yes where none counts them.
+const IS_FILLED: &str = "SELECT toString(countIf(total_rows > 0) > 0 OR countIf(total_rows IS NOT NULL) = 0) FROM system.tables \
+    WHERE database NOT IN ('system', 'INFORMATION_SCHEMA', 'information_schema') AND NOT is_temporary";
+
 /// How much data there is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Scale {
@@ -79,6 +83,9 @@ pub async fn seed(server: &Server, folder: &Folder, factor: u32) -> Result<(), P
              ORDER BY database, name",
         )
         .await?;
+    if !folder.seed.is_empty() && server.column(IS_FILLED).await? == ["0"] {
+        return Err(PreflightError::NothingSeeded);
+    }
     for table in tables {
         server.execute(&format!("OPTIMIZE TABLE {table} FINAL"), None).await?;
         server.execute(&format!("SYSTEM STOP MERGES {table}"), None).await?;

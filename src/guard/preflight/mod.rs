@@ -31,6 +31,9 @@ pub enum PreflightError {
     /// The server does not answer, or refuses the schema or the seed.
     #[error("{0}")]
     Server(#[from] ServerError),
+    /// Every query would pass on it.
+    #[error("the seed has filled no table: every query would pass on no data")]
+    NothingSeeded,
     /// A statement of the schema or the seed failed.
     #[error("{file}, statement {number}: {source}")]
     Seed {

@@ -21,7 +21,7 @@ use super::shared::Shared;
 use super::view::{GuardLook, GuardView};
 use crate::clock;
 use crate::config::Secret;
-use crate::guard::gate::GateInput;
+use crate::guard::gate::{GateInput, SafeModeLevel};
 use crate::metrics;
 use crate::model::Timestamp;
 
@@ -170,6 +170,12 @@ async fn metrics_text(State(admin): State<Admin>) -> impl IntoResponse {
 
 async fn block(State(admin): State<Admin>, Json(request): Json<BlockRequest>) -> Response {
     let BlockRequest { fingerprint, seconds, reason } = request;
+    if !is_sql_fingerprint(&fingerprint) {
+        // It would block nothing, and whoever gave the order would think that it does.
+        let why =
+            "a fingerprint has 16 hexadecimal digits, small letters: as status, refusals and postmortems name it\n";
+        return (StatusCode::UNPROCESSABLE_ENTITY, why).into_response();
+    }
     tracing::info!(fingerprint, seconds, reason, "an operator blocks a query");
     admin.shared.gatekeeper.tell(GateInput::Block {
         fingerprint,
@@ -180,16 +186,32 @@ async fn block(State(admin): State<Admin>, Json(request): Json<BlockRequest>) ->
 }
 
 async fn unblock(State(admin): State<Admin>, Json(request): Json<UnblockRequest>) -> Response {
-    tracing::info!(fingerprint = request.fingerprint, "an operator unblocks a query");
-    admin.shared.gatekeeper.tell(GateInput::Unblock { fingerprint: request.fingerprint });
-    kept(&admin).await
+    let UnblockRequest { fingerprint } = request;
+    tracing::info!(fingerprint, "an operator unblocks a query");
+    let status = admin.shared.gatekeeper.status();
+    let is_held = status.blocks.iter().any(|block| block.fingerprint == fingerprint)
+        || status.breakers.iter().any(|breaker| breaker.fingerprint == fingerprint);
+    admin.shared.gatekeeper.tell(GateInput::Unblock { fingerprint: fingerprint.clone() });
+    let nothing = format!("{fingerprint} had neither a block nor an open breaker");
+    told(kept(&admin).await, (!is_held).then_some(nothing))
 }
 
 async fn safe_mode(State(admin): State<Admin>, Json(request): Json<SafeModeRequest>) -> Response {
     tracing::info!(seconds = request.seconds, "an operator sets safe mode");
     let until = request.seconds.map(|seconds| after(&admin, seconds));
     admin.shared.gatekeeper.tell(GateInput::SafeMode { until });
-    kept(&admin).await
+    // It was stricter already, and stays so: whoever asks for less has to say `off`.
+    let is_stricter = until.is_some() && admin.shared.gatekeeper.status().safe_mode == SafeModeLevel::WritesOnly;
+    let stricter = "only writes are let in since the server died twice: `on` does not end that, `off` does".to_owned();
+    told(kept(&admin).await, is_stricter.then_some(stricter))
+}
+
+/// An order that was kept, with what the operator may not have expected of it.
+fn told(kept: Response, note: Option<String>) -> Response {
+    match note {
+        Some(note) if kept.status().is_success() => format!("{note}\n").into_response(),
+        _ => kept,
+    }
 }
 
 /// The answer to an order, once it is written down.
@@ -202,6 +224,12 @@ async fn kept(admin: &Admin) -> Response {
             (StatusCode::INTERNAL_SERVER_ERROR, why).into_response()
         }
     }
+}
+
+/// Whether a text can be the fingerprint of a query ([`crate::model::sql_fingerprint`]).
+#[must_use]
+pub fn is_sql_fingerprint(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn after(admin: &Admin, seconds: u64) -> Timestamp {
@@ -228,6 +256,14 @@ mod tests {
         assert_eq!(asks(None, "10.0.0.1", &[("host", "127.0.0.1")]), Some(403));
         assert_eq!(asks(None, "127.0.0.1", &[("host", "evil.example:8125")]), Some(403));
         assert_eq!(asks(None, "127.0.0.1", &[("host", "127.0.0.1"), ("origin", "null")]), Some(403));
+    }
+
+    #[test]
+    fn what_is_no_fingerprint_is_told_from_one() {
+        assert!(is_sql_fingerprint(&crate::model::sql_fingerprint("select ?")));
+        for other in ["", "xyz", "8F2A61C09D3E75B4", "8f2a61c09d3e75b", "8f2a61c09d3e75b4 ", "8f2a61c09d3e75bg"] {
+            assert!(!is_sql_fingerprint(other), "{other}");
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use admin::{BlockRequest, SafeModeRequest, Status, StatusQuery, UnblockRequest};
+pub use admin::{BlockRequest, SafeModeRequest, Status, StatusQuery, UnblockRequest, is_sql_fingerprint};
 pub use estimates::EstimateSource;
 pub use view::{GuardLook, GuardView};
 

@@ -86,7 +86,11 @@ impl Refused {
 
     /// Nothing here answers on that path or to that method.
     pub(super) fn not_served(path: &str) -> Self {
-        let message = format!("the guard answers /, /ping and /replicas_status, not {path}: ask the server itself");
+        let message = if matches!(path, "/" | "/ping" | "/replicas_status") {
+            format!("the guard answers GET, POST and HEAD on {path}, and no other method: ask the server itself")
+        } else {
+            format!("the guard answers /, /ping and /replicas_status, not {path}: ask the server itself")
+        };
         Self::new(36, "BAD_ARGUMENTS", StatusCode::NOT_FOUND, message)
     }
 
@@ -148,5 +152,16 @@ impl Refused {
             }
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_is_not_told_as_a_path() {
+        assert!(Refused::not_served("/").message.contains("no other method"));
+        assert!(Refused::not_served("/play").message.contains("not /play"));
     }
 }

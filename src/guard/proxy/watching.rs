@@ -71,7 +71,7 @@ fn hear(event: &WatchEvent, gatekeeper: &Gatekeeper, tripped: &watch::Sender<BTr
     });
 }
 
-/// What an earlier run has left. A file that cannot be read is said, and set aside by the next snapshot.
+/// What an earlier run has left. A file that cannot be read is said, and kept beside the one that will be written.
 pub(super) fn restored(directory: &Path) -> GateSnapshot {
     let path = directory.join(SNAPSHOT_FILE);
     let text = match std::fs::read(&path) {
@@ -83,7 +83,11 @@ pub(super) fn restored(directory: &Path) -> GateSnapshot {
         }
     };
     serde_json::from_slice(&text).unwrap_or_else(|error| {
-        tracing::warn!(path = %path.display(), %error, "cannot read what the gate knew");
+        let kept = path.with_extension("json.unreadable");
+        let is_kept = std::fs::rename(&path, &kept).is_ok();
+        let kept = if is_kept { kept.display().to_string() } else { String::new() };
+        let lost = "what the gate knew cannot be read: blocks, breakers and safe mode of before do not hold";
+        tracing::error!(path = %path.display(), %error, kept, "{lost}");
         GateSnapshot::default()
     })
 }
@@ -175,6 +179,9 @@ mod tests {
         assert_eq!(restored(directory.path()), gate.snapshot());
         std::fs::write(directory.path().join(SNAPSHOT_FILE), "{").unwrap();
         assert_eq!(restored(directory.path()), GateSnapshot::default());
+        // Blocks of operators are in it: whoever mends it has it back.
+        let kept = directory.path().join(SNAPSHOT_FILE).with_extension("json.unreadable");
+        assert_eq!(std::fs::read_to_string(kept).unwrap(), "{");
     }
 
     #[test]

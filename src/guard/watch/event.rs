@@ -78,6 +78,13 @@ pub enum WatchEvent {
         /// Why.
         error: String,
     },
+    /// The server answers, and does not let the guard look: a changed password, a missing grant, no room for its query.
+    LookRefused {
+        /// Since when.
+        at: Timestamp,
+        /// What it said.
+        error: String,
+    },
     /// It answers again, and was not started anew meanwhile.
     Reachable {
         /// When.

@@ -11,7 +11,7 @@ use super::recorder::{Recorder, RecorderThread};
 use super::restarts::{self, Restarts};
 use super::{Watch, WatchError};
 use crate::clock;
-use crate::guard::black_box::{Entry, History, Look, Looker, read_entries};
+use crate::guard::black_box::{Entry, History, Look, Looker, is_away, read_entries};
 use crate::guard::sql;
 use crate::guard::watchdog::{Act, AuditLine, Kill, Watchdog};
 use crate::metrics::Metrics;
@@ -32,10 +32,18 @@ pub(super) struct WatchTask {
     metrics: Arc<Metrics>,
     tripped: watch::Receiver<BTreeSet<String>>,
     suspect_share_min: f64,
-    /// Since when the server does not answer.
-    away_since: Option<Timestamp>,
+    /// Since when it has not been seen.
+    unseen: Option<Unseen>,
     events: mpsc::Sender<WatchEvent>,
     waiting: VecDeque<WatchEvent>,
+}
+
+/// A time without looks, and what was told of it: each once, however often the two take turns.
+#[derive(Debug, Clone, Copy)]
+struct Unseen {
+    since: Timestamp,
+    told_away: bool,
+    told_refused: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,7 +74,7 @@ impl WatchTask {
             metrics,
             tripped,
             suspect_share_min: policy.safe_mode.suspect_memory_share_min,
-            away_since: None,
+            unseen: None,
             events,
             waiting: VecDeque::new(),
         };
@@ -92,17 +100,17 @@ impl WatchTask {
         self.metrics.add_guard_look(true);
         self.metrics.set_guard_memory(look.memory_used_bytes, look.memory_limit_bytes);
         let before = self.restarts.look(&look);
-        let away_since = self.away_since.take();
+        let unseen = self.unseen.take();
         // What takes memory is dealt with first; the disk and the query log can wait.
         let tripped: BTreeSet<Text> = self.tripped.borrow().iter().map(Text::from).collect();
         for act in self.watchdog.look(&look, before.is_some(), &tripped) {
             self.act(act, &look).await;
         }
         self.recorder.keep(Entry::Look(look.clone()));
-        match (before, away_since) {
+        match (before, unseen) {
             (Some(last), _) => self.restarted(&last, &look).await,
-            (None, Some(since)) => {
-                self.tell(WatchEvent::Reachable { at: look.at, after_ms: look.at.since(since) });
+            (None, Some(unseen)) => {
+                self.tell(WatchEvent::Reachable { at: look.at, after_ms: look.at.since(unseen.since) });
             }
             (None, None) => {}
         }
@@ -118,9 +126,15 @@ impl WatchTask {
         self.restarts.lost();
         let (code, why) = (Text::from(error.code()), error.to_string());
         self.recorder.keep(Entry::LookFailed { at, code, why: why.clone() });
-        if self.away_since.is_none() {
-            self.away_since = Some(at);
-            self.tell(WatchEvent::Unreachable { at, error: why });
+        let is_away = is_away(error.code());
+        let mut unseen = self.unseen.unwrap_or(Unseen { since: at, told_away: false, told_refused: false });
+        let told = if is_away { &mut unseen.told_away } else { &mut unseen.told_refused };
+        let was_told = std::mem::replace(told, true);
+        self.unseen = Some(unseen);
+        match (was_told, is_away) {
+            (true, _) => {}
+            (false, true) => self.tell(WatchEvent::Unreachable { at, error: why }),
+            (false, false) => self.tell(WatchEvent::LookRefused { at, error: why }),
         }
     }
 

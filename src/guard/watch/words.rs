@@ -32,6 +32,12 @@ impl fmt::Display for WatchEvent {
                 write!(f, "{at} WARNING does not hear, still runs {after_ms} ms after it was killed: {}", Told(kill))
             }
             Self::Unreachable { at, error } => write!(f, "{at} WARNING the server does not answer: {error}"),
+            Self::LookRefused { at, error } => {
+                write!(
+                    f,
+                    "{at} WARNING the server does not let the guard look; nothing is seen or held until it does: {error}"
+                )
+            }
             Self::Reachable { at, after_ms } => write!(f, "{at} the server answers again, after {after_ms} ms"),
             Self::Restarted { at, last_look_at, unclean, suspects } => {
                 let how = match unclean {

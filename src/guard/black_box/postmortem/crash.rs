@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::guard::black_box::look::{Entry, Look};
-use crate::guard::black_box::restart::is_restart;
+use crate::guard::black_box::restart::{is_away, is_restart};
 use crate::model::{DurationMs, Timestamp};
 
 /// A time that is asked for means the crash nearest to it, when there is one this near.
@@ -11,6 +11,8 @@ const NEAR_MS: DurationMs = 300_000;
 
 /// A server that only takes its time is back within this: until then its last restart is what people ask about.
 const SLOW_MS_MAX: DurationMs = 5_000;
+/// A last look says what ran when the records end this soon after it.
+const TELLING_MS: DurationMs = 60_000;
 /// The code of a look that was given up, where the server may well be there.
 const TIMED_OUT: &str = "timed_out";
 
@@ -52,6 +54,32 @@ pub struct Crash {
     pub(super) place: usize,
 }
 
+/// A server that answers and lets the guard see nothing: no crash, but nobody knows what runs either.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LooksRefused {
+    /// Since when.
+    pub since: Timestamp,
+    /// What the server said first.
+    pub why: String,
+}
+
+/// Whether the records end with looks that the server refused.
+#[must_use]
+pub fn looks_refused(entries: &[Entry]) -> Option<LooksRefused> {
+    let mut refused: Option<LooksRefused> = None;
+    for entry in entries {
+        match entry {
+            Entry::Look(_) => refused = None,
+            Entry::LookFailed { code, .. } if is_away(code) => refused = None,
+            Entry::LookFailed { at, why, .. } => {
+                refused.get_or_insert_with(|| LooksRefused { since: *at, why: why.clone() });
+            }
+            _ => {}
+        }
+    }
+    refused
+}
+
 /// The crash that is asked about: the latest, or the one nearest to `at`, or else the last look at or before `at`. Nothing
 /// when there is none. `is_written`: a guard still writes, so that records that end mean nothing.
 pub(super) fn find(entries: &[Entry], at: Option<Timestamp>, is_written: bool) -> Option<Crash> {
@@ -61,7 +89,7 @@ pub(super) fn find(entries: &[Entry], at: Option<Timestamp>, is_written: bool) -
     all.into_iter().filter(|crash| distance(crash) <= NEAR_MS).min_by_key(distance).or_else(|| asked_for(entries, at))
 }
 
-/// Looks that failed one after the other.
+/// Looks that failed one after the other, by which the server may be gone.
 struct Failure<'a> {
     since: Timestamp,
     why: &'a str,
@@ -80,6 +108,7 @@ fn all(entries: &[Entry], is_written: bool) -> Vec<Crash> {
     let mut crashes: Vec<Crash> = Vec::new();
     let mut last: Option<(usize, &Look)> = None;
     let mut failure: Option<Failure<'_>> = None;
+    let mut lost = false;
     let crash = |kind, place, look: &Look, failure: Option<&Failure<'_>>, back_at| Crash {
         kind,
         last_look_at: look.at,
@@ -92,12 +121,14 @@ fn all(entries: &[Entry], is_written: bool) -> Vec<Crash> {
     for (place, entry) in entries.iter().enumerate() {
         match entry {
             Entry::Look(look) => {
-                if let Some((place, before)) = last.filter(|(_, last)| is_restart(last, look, failure.is_some())) {
+                if let Some((place, before)) = last.filter(|(_, last)| is_restart(last, look, lost)) {
                     crashes.push(crash(CrashKind::Restarted, place, before, failure.as_ref(), Some(look.at)));
                 }
-                (last, failure) = (Some((place, look)), None);
+                (last, failure, lost) = (Some((place, look)), None, false);
             }
+            Entry::LookFailed { code, .. } if !is_away(code) => lost = true,
             Entry::LookFailed { at, code, why } => {
+                lost = true;
                 let streak = failure.get_or_insert(Failure { since: *at, why, until: *at, timed_out_only: true });
                 streak.until = *at;
                 streak.timed_out_only &= code == TIMED_OUT;
@@ -116,11 +147,16 @@ fn all(entries: &[Entry], is_written: bool) -> Vec<Crash> {
             if crashes.is_empty() || !failure.may_be_slowness() {
                 crashes.push(crash(CrashKind::Unreachable, place, look, Some(&failure), None));
             }
-        } else if !stopped && !is_written {
+        } else if !stopped && !is_written && ends_soon_after(entries, look) {
             crashes.push(crash(CrashKind::RecordsEnd, place, look, None, None));
         }
     }
     crashes
+}
+
+/// Whether the records end so soon after the last look that it says what ran: not when the server refused all looks since.
+fn ends_soon_after(entries: &[Entry], look: &Look) -> bool {
+    entries.last().is_none_or(|last| last.at().since(look.at) <= TELLING_MS)
 }
 
 fn asked_for(entries: &[Entry], at: Timestamp) -> Option<Crash> {

@@ -220,3 +220,29 @@ fn records_that_end_are_a_crash_only_when_nobody_stopped_or_still_writes() {
     assert_eq!(postmortem(&entries, None, 0.05, false), None, "it was stopped in order");
     assert_eq!(postmortem(&[], None, 0.05, false), None);
 }
+
+#[test]
+fn a_server_that_refuses_the_guard_is_not_gone() {
+    let killer = |second: u64| Some(query("killer-1", "analyst", 300 * second.checked_sub(5)?, 1_000));
+    let failed = |second: i64, code: &str| {
+        let at = Timestamp::from_millis(1_772_000_000_000 + second * 1_000);
+        Entry::LookFailed { at, code: Text::from(code), why: format!("it said {code}") }
+    };
+    let mut entries = story(10, killer);
+    entries.push(failed(10, "authentication_failed"));
+    entries.push(failed(11, "authentication_failed"));
+    assert_eq!(postmortem(&entries, None, 0.05, true), None, "a changed password kills no server");
+    let refused = looks_refused(&entries).unwrap();
+    assert_eq!((refused.since, refused.why.as_str()), (entries[10].at(), "it said authentication_failed"));
+    // A machine that dies while its server has no memory for the guard's query dies all the same.
+    let ended = postmortem(&entries, None, 0.05, false).unwrap();
+    assert_eq!((ended.crash.kind, ended.verdict), (CrashKind::RecordsEnd, Verdict::Query));
+    entries.push(failed(100, "authentication_failed"));
+    assert_eq!(postmortem(&entries, None, 0.05, false), None, "nobody knows what ran in the end");
+    entries.push(failed(101, "unreachable"));
+    let gone = postmortem(&entries, None, 0.05, true).unwrap();
+    assert_eq!((gone.crash.kind, gone.crash.failed_at), (CrashKind::Unreachable, Some(entries[13].at())));
+    assert_eq!(looks_refused(&entries), None);
+    entries.push(Entry::Look(look(102, Vec::new())));
+    assert_eq!(postmortem(&entries, None, 0.05, true), None);
+}

@@ -66,3 +66,36 @@ fn an_index_that_has_nothing_left_to_do_is_not_lost() {
     assert_eq!(lost(scan(5, key(5, 5))), 0, "the partition has done it");
     assert_eq!(lost(scan(100, key(100, 100))), 1);
 }
+
+#[test]
+fn a_seed_that_fills_less_hides_nothing() {
+    let scan = |total| Scan { source: "events".to_owned(), granules: Of { selected: 0, total }, ..Scan::default() };
+    let was = Baseline { scans: Scanned::of(&[scan(98)]), ..accepted(8_192, 0) };
+    let found = |total, scale: &Scale| {
+        let now = Measures { scans: vec![scan(total)], ..taken(0, 0) };
+        less_data(scale, &now, &was).map(|finding| (finding.kind, finding.was, finding.now))
+    };
+    let told = (Kind::LessData, "events: 98 granules".to_owned(), "events: 1 granules".to_owned());
+    assert_eq!(found(1, &Scale::seeded(4)), Some(told));
+    assert_eq!(found(49, &Scale::seeded(4)), None, "another layout");
+    assert_eq!(found(1, &Scale { label: "db:8123".to_owned(), factor: None }), None, "its data is its own");
+}
+
+#[test]
+fn a_query_that_reads_nothing_is_told() {
+    assert!(advice::idle(&Scale::seeded(4), &taken(1, 0)).is_none());
+    assert!(advice::idle(&Scale::seeded(4), &taken(0, 0)).unwrap().contains("at 4x"));
+    assert!(advice::no_baseline("4x", &taken(0, 0)).look_at.contains("reads no rows"));
+}
+
+#[test]
+fn a_user_that_may_not_set_limits_is_not_told_as_a_query_that_writes() {
+    let look_at = |code, message: &str| {
+        let error = crate::guard::preflight::ServerError::Refused { code, message: message.to_owned() };
+        advice::failed("db:8123", &error).look_at
+    };
+    let held = look_at(164, "Code: 164. DB::Exception: Cannot modify 'max_threads' setting in readonly mode.");
+    assert!(held.contains("readonly = 2"), "{held}");
+    assert_eq!(look_at(452, "Setting max_threads shouldn't be greater than 1."), held);
+    assert!(look_at(164, "Cannot execute query in readonly mode.").contains("only queries that read"));
+}

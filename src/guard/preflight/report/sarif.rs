@@ -40,6 +40,7 @@ fn rule(kind: Kind) -> Value {
     let text = match kind {
         Kind::Failed => "The query cannot be run within the limits of a preflight.",
         Kind::NoBaseline => "Nobody has accepted what the query reads and takes.",
+        Kind::LessData => "A table holds much less than when the baseline was accepted: nothing can be compared.",
         Kind::ReadRows => "The query reads more rows than its budget or its baseline allows.",
         Kind::ReadBytes => "The query reads more bytes than its budget or its baseline allows.",
         Kind::Memory => "The query takes more memory than its budget or its baseline allows.",
