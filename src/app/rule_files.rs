@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::alert::yaml::FileProblem;
+use crate::alert::yaml::{FileProblem, read_regular};
 use crate::alert::{Rules, RulesError, Slos, SlosError};
 use crate::config::DetectConfig;
 use crate::detect::{Limits, LimitsError};
@@ -59,6 +59,7 @@ pub fn objectives(detect: &DetectConfig) -> Result<Slos, SlosError> {
 pub fn limits(detect: &DetectConfig) -> Result<Limits, LimitsError> {
     let Some(path) = &detect.limits_file else { return Limits::shipped() };
     let origin = path.display().to_string();
-    let unreadable = |error: std::io::Error| LimitsError(vec![format!("{origin}: {error}")]);
-    Limits::parse(&std::fs::read_to_string(path).map_err(unreadable)?, &origin)
+    let unreadable = |why: String| LimitsError(vec![format!("{origin}: {why}")]);
+    let text = String::from_utf8(read_regular(path).map_err(unreadable)?);
+    Limits::parse(&text.map_err(|_| unreadable("is not UTF-8".to_owned()))?, &origin)
 }

@@ -3,6 +3,9 @@
 use super::generate::Entry;
 use crate::model::FIELDS_BY_TYPE;
 
+/// How long after its start a case may go on: every window of it is closed, also those in which nothing comes.
+const LASTS_MS_MAX: i64 = 100 * 86_400_000;
+
 impl Entry {
     /// What cannot be meant like this.
     ///
@@ -10,6 +13,9 @@ impl Entry {
     /// The first such thing.
     pub(super) fn check(&self) -> Result<(), String> {
         self.check_fields()?;
+        if self.lasts_ms() > LASTS_MS_MAX {
+            return Err("a case lasts at most 100d: each five seconds of it are gone through".to_owned());
+        }
         if !(0.0..=1.0).contains(&self.jitter) {
             return Err(format!("`jitter: {}`: a share of `every` is from 0 to 1", self.jitter));
         }
@@ -60,6 +66,10 @@ mod tests {
         assert!(said("{ status: { usual: 200, other: 503, share: 50 } }").contains("`share: 50`"));
         assert!(said("{ jitter: 20 }").contains("from 0 to 1"));
         assert_eq!(said("{ attempts_in_vain: true }"), "`attempts_in_vain` says nothing without `attempts`");
+        for long in ["{ from: 101d }", "{ until: 400d, every: 1d }", "{ from: 99d, late_by: 2d }"] {
+            assert!(said(long).contains("at most 100d"), "{long}");
+        }
+        assert_eq!(said("{ until: 100d, every: 1d }"), "");
         assert!(said("{ type: signals }").starts_with("`type: signals`"));
         assert_eq!(said("{ attempts: [2, 3], attempts_in_vain: true, route: Get, jitter: 1 }"), "");
     }

@@ -15,6 +15,7 @@ use crate::model::{DurationMs, Event, Timestamp, is_field_name};
 
 /// Events of one case: a test must stay quick.
 pub const EVENTS_MAX: usize = 2_000_000;
+const TOO_MANY: &str = "more than 2000000 events in one case";
 /// When every log begins: a Monday, midnight.
 pub(super) const START: Timestamp = Timestamp::from_millis(1_772_409_600_000);
 /// A request that was repeated failed like this, unless the entry says otherwise.
@@ -51,8 +52,20 @@ impl Entry {
         self.late_by = None;
     }
 
+    /// When the last of it may be delivered, repeats of requests apart.
+    pub(super) fn lasts_ms(&self) -> DurationMs {
+        self.ends_ms().max(self.from.0).saturating_add(self.late_by.map_or(0, Span::as_millis))
+    }
+
     pub(super) fn is_silence(&self) -> bool {
         self.kind == "watermark"
+    }
+
+    /// How often it comes, repeats of requests apart.
+    fn times(&self) -> u64 {
+        let (every_ms, until_ms) = (self.every.map_or(0, Span::as_millis), self.until.map_or(0, Span::as_millis));
+        let span_ms = until_ms.saturating_sub(self.from.0).max(1);
+        if every_ms > 0 { span_ms.unsigned_abs().div_ceil(every_ms.unsigned_abs()) } else { 1 }
     }
 
     /// When its last event is, about: what comes later than that goes on without it.
@@ -153,6 +166,14 @@ struct Delivered {
 pub(super) fn events(entries: &[Spanned<Entry>]) -> Result<Vec<Event>, String> {
     let decoder = Decoder::new(Format::Native, &DecodeConfig::default());
     let mut all = Vec::new();
+    let mut planned = 0_u64;
+    for entry in entries {
+        // Before millions of them are made for nothing.
+        planned = planned.saturating_add(entry.value.times());
+        if planned > EVENTS_MAX as u64 {
+            return Err(format!("line {}: {TOO_MANY}", entry.referenced.line()));
+        }
+    }
     for entry in entries {
         let line = entry.referenced.line();
         add(&entry.value, &decoder, &mut all).map_err(|problem| format!("line {line}: {problem}"))?;
@@ -200,7 +221,7 @@ fn add_attempts(
     let late_ms = entry.late_by.map_or(0, Span::as_millis);
     for attempt in 1..=attempts.unwrap_or(1) {
         if all.len() >= EVENTS_MAX {
-            return Err(format!("more than {EVENTS_MAX} events in one case"));
+            return Err(TOO_MANY.to_owned());
         }
         let at_ms = at_ms + (attempt - 1) * pause_ms;
         let mut record = record(entry, place);

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::file::RuleKey;
-use crate::alert::{Rule, Rules};
+use crate::alert::{Detect, Rule, Rules};
 use crate::config::{FlowConfig, Span};
 use crate::model::Severity;
 
@@ -53,8 +53,9 @@ const DIRECTIONS: [Direction; 2] = [
 #[must_use]
 pub fn mutants(rule: &Rule) -> (Vec<Mutant>, Vec<Skipped>) {
     // Plain data with text keys: serialising it cannot fail.
-    let original = serde_json::to_value(rule).unwrap_or_default();
-    let mut found = Found { rule, original: &original, mutants: Vec::new(), skipped: Vec::new() };
+    let rule = with_defaults(rule);
+    let original = serde_json::to_value(&rule).unwrap_or_default();
+    let mut found = Found { rule: &rule, original: &original, mutants: Vec::new(), skipped: Vec::new() };
     found.mutants.push(Mutant { key: "rule".to_owned(), from: "there".to_owned(), to: "gone".to_owned(), rule: None });
     found.swap_severity();
     for key in ["for", "keep_firing_for"] {
@@ -65,7 +66,23 @@ pub fn mutants(rule: &Rule) -> (Vec<Mutant>, Vec<Skipped>) {
     for path in leaves {
         found.change(&path);
     }
+    // Of these the other leaves are names, and what is asked of ClickHouse: no test case has that.
+    for (block, keys) in
+        [("threshold", &["value", "clear", "over", "samples_min"][..]), ("query", &["threshold", "clear"])]
+    {
+        for key in keys {
+            found.change(&[block.to_owned(), (*key).to_owned()]);
+        }
+    }
     (found.mutants, found.skipped)
+}
+
+/// The same rule with what its threshold leaves to defaults written out: they decide as much as what is written.
+fn with_defaults(rule: &Rule) -> Rule {
+    match &rule.detect {
+        Detect::Threshold(spec) => Rule { detect: Detect::Threshold(Box::new(spec.with_defaults())), ..rule.clone() },
+        _ => rule.clone(),
+    }
 }
 
 struct Found<'a> {

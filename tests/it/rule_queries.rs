@@ -170,14 +170,21 @@ async fn a_query_that_fails_is_told_asked_again_and_works_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_asks_other_questions_and_forgets_failures_of_former_ones() {
-    let (setup, _database) = with_query_rule(QUERY).await;
+    let (setup, database) = with_query_rule(TRAFFIC).await;
     std::fs::remove_file(setup.directory.path().join("rules/own.yaml")).unwrap();
     let service = Service::start(&setup).await;
     assert_eq!(component(&service).await, ("off".to_owned(), "no rule asks a query".to_owned()));
-    write_rule(&setup, &QUERY.replace("dropped", "no_such_column"));
+    until("ClickHouse has its tables", async || {
+        let readiness = service.json("/readyz").await;
+        let mut lines = readiness["components"].as_array().unwrap().iter();
+        lines.any(|line| line["name"] == "clickhouse" && line["status"] == "ok").then_some(())
+    })
+    .await;
+    database.admin.execute("RENAME TABLE {database}.requests_by_minute TO {database}.away").await.unwrap();
+    write_rule(&setup, TRAFFIC);
     let reload = async || service.post("/-/reload").send().await.unwrap().status().as_u16();
     assert_eq!(reload().await, 200);
-    until("the query is asked", async || (component(&service).await.0 != "off").then_some(())).await;
+    until("the query has failed", async || (component(&service).await.0 == "degraded").then_some(())).await;
     std::fs::remove_file(setup.directory.path().join("rules/own.yaml")).unwrap();
     assert_eq!(reload().await, 200);
     until("nothing is asked", async || (component(&service).await.0 == "off").then_some(())).await;

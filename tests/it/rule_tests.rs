@@ -111,6 +111,62 @@ fn a_rule_has_a_mutant_for_each_of_its_numbers_and_clamps_are_said() {
     assert!(mutants.iter().all(|mutant| changed(&mutant.rule, of("Saturation"))));
 }
 
+#[test]
+fn thresholds_have_a_mutant_for_each_number_also_for_those_that_are_not_written() {
+    let text = "\
+groups:
+  - name: own
+    rules:
+      - alert: CheckoutFails
+        threshold: { series: error_ratio, by: [service], op: \">\", value: 0.02, clear: 0.01 }
+        labels: { severity: critical }
+        annotations: { summary: s, runbook_url: https://example.org }
+      - alert: QueueGrows
+        threshold: { series: signal, metric: queue_depth, op: \">\", value: 100 }
+        labels: { severity: warning }
+        annotations: { summary: s, runbook_url: https://example.org }
+      - alert: CustomerFails
+        query:
+          name: traffic_by_minute
+          params: { from: now-5m, until: now, service: '', limit: 1000 }
+          value: failures
+          op: '>='
+          threshold: 100
+          clear: 50
+        labels: { severity: warning }
+        annotations: { summary: s, runbook_url: https://example.org }
+";
+    let rules = Rules::parse(&[("own.yaml".to_owned(), text.to_owned())]).unwrap().rules;
+    let told = |rule: &Rule| -> Vec<String> {
+        let (mutants, _) = rule_tests::mutants(rule);
+        let blocks = mutants.iter().filter(|mutant| mutant.key.contains("threshold"));
+        let blocks = blocks.chain(mutants.iter().filter(|mutant| mutant.key == "query.clear"));
+        blocks.map(|mutant| format!("{}: {} → {}", mutant.key, mutant.from, mutant.to)).collect()
+    };
+    assert_eq!(
+        told(&rules[0]),
+        [
+            "threshold.value: 0.02 → 0.04",
+            "threshold.value: 0.02 → 0.01",
+            "threshold.clear: 0.01 → 0.02",
+            "threshold.clear: 0.01 → 0.005",
+            "threshold.over: 1m → 2m",
+            "threshold.over: 1m → 30s",
+            "threshold.samples_min: 10 → 20",
+            "threshold.samples_min: 10 → 5",
+        ]
+    );
+    assert_eq!(told(&rules[1]), ["threshold.value: 100.0 → 200.0", "threshold.value: 100.0 → 50.0"]);
+    let query = ["threshold: 100.0 → 200.0", "threshold: 100.0 → 50.0", "clear: 50.0 → 100.0", "clear: 50.0 → 25.0"];
+    assert_eq!(told(&rules[2]), query.map(|change| format!("query.{change}")));
+}
+
+#[test]
+fn a_case_of_millions_of_events_is_refused_before_they_are_made() {
+    let output = test(&RESTARTS.replace("until: 6m, every: 1m", "until: 90d, every: 1ms"), &[]);
+    assert!(text(&output.stdout).contains("line 6: more than 2000000 events"), "{}", text(&output.stdout));
+}
+
 /// `floodmark alerts test FILE` on a file of this text.
 fn test(file: &str, arguments: &[&str]) -> Output {
     let mut path = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();

@@ -73,6 +73,13 @@ async fn bad_files_keep_the_good_rules_in_force_and_say_so_everywhere() {
     assert_eq!(service.metric("floodmark_rules_reload_successful").await.to_string(), "0");
     assert_eq!(service.logged("rule files refused").len(), errors.len());
 
+    // What would be waited for for ever holds up neither this reload nor those after it.
+    let pipe = directory.join("rules/pipe.yaml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (status, body) = reload(&service).await;
+    assert!(status == 422 && body.to_string().contains("pipe.yaml: is no regular file"), "{body}");
+    std::fs::remove_file(pipe).unwrap();
+
     std::fs::remove_file(directory.join("rules/mine.yaml")).unwrap();
     std::fs::remove_file(directory.join("slos/mine.yaml")).unwrap();
     std::fs::remove_file(directory.join("rules/caches.yaml")).unwrap();

@@ -129,7 +129,7 @@ impl Book {
     }
 
     fn entry(&self, transition: &Transition, severity: Severity, firing: bool, moment: Moment) -> Entry {
-        let words = self.rules.borrow().words_of(transition.alert, severity, &transition.labels);
+        let words = self.rules.borrow().words_of(transition.alert, severity, &transition.labels, transition.value);
         let mut held = HeldAlert::new(transition, severity).told_with(&words);
         let resolved_for = self.times.resolved_for;
         if !firing {

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
+use super::annotation::unknown_place;
 use super::shipped::is_shipped_runbook;
-use super::{Detect, Rule};
+use super::{Annotations, Detect, Rule};
 use crate::alert::yaml::{self, FileProblem, Node, SchemaCheck};
 use crate::config::Span;
 use crate::detect::SpecProblem;
@@ -43,6 +44,7 @@ impl Collector {
             let problem = FileProblem::new(file, at, key, "holds no rule");
             problem.hint("nothing would alert")
         }));
+        self.problems.extend(misnamed_groups(file, &tree));
         let rules = rules(&tree);
         if self.fits(file, &rules) {
             for (key, rule) in &rules {
@@ -89,9 +91,10 @@ impl Collector {
                 self.problems.push(tell(path, format!("must be at most {TIMING_MAX}")));
             }
         }
-        if rule.annotations.summary.trim().is_empty() {
-            self.problems.push(tell("annotations.summary", "is empty".to_owned()));
-        }
+        self.problems.extend(wordless(&rule).into_iter().map(|(path, message, hint)| {
+            let problem = tell(path, message);
+            FileProblem { hint: hint.map(ToOwned::to_owned), ..problem }
+        }));
         let own = match &rule.detect {
             Detect::Threshold(spec) => spec.problems(),
             Detect::Query(spec) => spec.problems(),
@@ -156,6 +159,45 @@ fn misnamed(rule: &Rule) -> Option<(&'static str, String, String)> {
 fn asks_otherwise(known: &Rule, rule: &Rule) -> bool {
     let both = known.query().zip(rule.query()).filter(|_| known.alert == rule.alert);
     both.is_some_and(|(known, query)| !known.asks_the_same(query))
+}
+
+/// Words of a rule that would say nothing, or not what its author thinks: path, message and hint.
+fn wordless(rule: &Rule) -> Vec<(&'static str, String, Option<&'static str>)> {
+    let Annotations { summary, description, runbook_url } = &rule.annotations;
+    let mut problems = Vec::new();
+    if summary.trim().is_empty() {
+        problems.push(("annotations.summary", "is empty".to_owned(), None));
+    }
+    let description = description.as_deref().unwrap_or_default();
+    for (path, text) in [("annotations.summary", summary.as_str()), ("annotations.description", description)] {
+        let hint = "places are `{{ $value }}` and `{{ $labels.NAME }}` with the name of an event's field";
+        let unknown = unknown_place(text);
+        problems.extend(unknown.map(|inner| (path, format!("nothing is known of the place `{inner}`"), Some(hint))));
+    }
+    if runbook_url.contains("{{") {
+        let hint = "name one runbook, which says what to do for each label";
+        problems.push(("annotations.runbook_url", "is one place for all alerts of the rule".to_owned(), Some(hint)));
+    }
+    problems
+}
+
+/// Groups without a name, and second ones of a name: Prometheus takes neither, and people look for a rule by its group.
+fn misnamed_groups(file: &str, tree: &Node) -> Vec<FileProblem> {
+    let mut problems = Vec::new();
+    let mut seen: Vec<&str> = Vec::new();
+    for (g, group) in tree.get("groups").into_iter().flat_map(Node::elements).enumerate() {
+        let Some((node, name)) = group.get("name").and_then(|node| Some((node, node.text()?))) else { continue };
+        let key = format!("groups[{g}].name");
+        if name.trim().is_empty() {
+            problems.push(FileProblem::new(file, node.at, key, "is empty").hint("say what the rules are about"));
+        } else if seen.contains(&name) {
+            let problem = FileProblem::new(file, node.at, key, format!("`{name}` is there twice in this file"));
+            problems.push(problem.hint("put the two lists of rules together"));
+        } else {
+            seen.push(name);
+        }
+    }
+    problems
 }
 
 /// Lists that should hold rules and hold nothing, with their places.

@@ -1,5 +1,6 @@
 //! What a rule says of an alert that it has raised: its words, and how long the alert is waited for after a restart.
 
+use super::annotation::filled;
 use super::{Rule, Rules};
 use crate::model::{AlertName, Dimension, Dimensions, DurationMs, RuleWords, Severity};
 
@@ -12,12 +13,13 @@ impl Rules {
         self.rules.iter().filter(raises).find(|rule| rule.detect.objective() == objective)
     }
 
-    /// What people are told of a rule; empty once it is gone.
+    /// What people are told of a rule, with the labels and the value of its alert in their places; empty once it is gone.
     #[must_use]
-    pub fn words_of(&self, alert: AlertName, severity: Severity, labels: &Dimensions) -> RuleWords {
+    pub fn words_of(&self, alert: AlertName, severity: Severity, labels: &Dimensions, value: f64) -> RuleWords {
         let rule = self.rule_of(alert, severity, labels);
         rule.map(|rule| &rule.annotations).map_or_else(RuleWords::default, |words| {
-            RuleWords::new(&words.summary, words.description.as_deref().unwrap_or_default())
+            let filled = |text: &str| filled(text, labels, value);
+            RuleWords::new(&filled(&words.summary), &filled(words.description.as_deref().unwrap_or_default()))
         })
     }
 

@@ -1,5 +1,6 @@
 //! Rule files: Prometheus' shape with a typed `detect` block, and what is wrong with them.
 
+mod annotation;
 mod check;
 mod detect;
 mod file;

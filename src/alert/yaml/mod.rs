@@ -9,7 +9,7 @@ mod problem;
 mod schema_check;
 mod tree;
 
-pub use directory::{Files, read_directory};
+pub use directory::{Files, read_directory, read_regular};
 pub use problem::{FileProblem, lines};
 pub use schema_check::SchemaCheck;
 pub use tree::{Node, Value};

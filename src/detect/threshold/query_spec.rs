@@ -50,7 +50,7 @@ pub struct QueryRuleSpec {
 
 /// A parameter as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "parameters of `query` are texts, moments, or whole numbers from 0 to 4294967295")]
 pub enum ParameterText {
     /// A whole number.
     Count(u32),
@@ -125,7 +125,7 @@ impl QueryRuleSpec {
     #[must_use]
     pub fn problems(&self) -> Vec<SpecProblem> {
         let mut problems = match NamedQuery::find(&self.name) {
-            Some(query) => self.parameter_problems(query),
+            Some(query) => [self.parameter_problems(query), self.unknown_columns(query)].concat(),
             None => vec![self.unknown_query()],
         };
         if !self.threshold.is_finite() {
@@ -175,6 +175,31 @@ impl QueryRuleSpec {
             let meant = did_you_mean(name, known()).map(|meant| format!("did you mean `{meant}`?"));
             let all = || known().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             problems.push(problem.hint(meant.unwrap_or_else(|| format!("known here: {}", all()))));
+        }
+        problems
+    }
+
+    /// Columns that the query's header does not have: while there is no row, no answer would tell.
+    fn unknown_columns(&self, query: &NamedQuery) -> Vec<SpecProblem> {
+        let mut problems = Vec::new();
+        let columns = self.by.0.iter().map(|(by, column)| (format!("by.{}", by.as_str()), column));
+        for (key, column) in std::iter::once(("value".to_owned(), &self.value)).chain(columns) {
+            let is_value = key == "value";
+            let known = || query.columns.iter().filter(|column| !is_value || column.unit.is_number());
+            let names = || known().map(|column| column.name.as_str());
+            if column.is_empty() || names().any(|name| name == column) {
+                continue;
+            }
+            let is_other = query.columns.iter().any(|other| other.name == *column);
+            let what = if is_other { "holds no number" } else { "is no column of it" };
+            let problem = SpecProblem::new(key, format!("`{column}` of `{}` {what}", query.name));
+            let problem = match did_you_mean(column, names()) {
+                Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
+                None if names().next().is_none() => problem.hint("it answers no number: take another query"),
+                None => problem
+                    .hint(format!("known here: {}", names().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "))),
+            };
+            problems.push(problem);
         }
         problems
     }

@@ -6,8 +6,8 @@ use crate::model::{
     Dimension, Dimensions, Event, FAILURES_IN_A_ROW_METRIC, ROWS_METRIC, Text, rule_row_source, rule_source,
 };
 
-const CONDITION: &str = "query: { name: server_time, every: 1m, value: failures, by: { subscription: subscription }, \
-                         op: \">\", threshold: 10, clear: 5 }";
+const CONDITION: &str = "query: { name: traffic_by_minute, every: 1m, value: failures, by: { subscription: subscription }, \
+                         params: { from: now-5m, until: now, service: '', limit: 1000 }, op: \">\", threshold: 10, clear: 5 }";
 
 /// One answer.
 fn answer(seconds: f64, rows: &[(&str, f64)]) -> Vec<Event> {
@@ -42,7 +42,7 @@ fn rows_fire_clear_by_hysteresis_and_end_when_they_are_gone() {
         ]
     );
     assert_eq!(told[0].causes[0].dimensions.get(Dimension::Subscription), Some("a"));
-    assert_eq!(told[2].summary, "subscription = a: failures of server_time is 11, above 10 (value)");
+    assert_eq!(told[2].summary, "subscription = a: failures of traffic_by_minute is 11, above 10 (value)");
 }
 
 #[test]

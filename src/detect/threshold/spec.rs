@@ -44,6 +44,18 @@ pub struct ThresholdSpec {
 }
 
 impl ThresholdSpec {
+    /// The same with its defaults written out, as far as they mean something for the series.
+    #[must_use]
+    pub fn with_defaults(&self) -> Self {
+        let is_reading = self.series.kind() == Kind::Reading;
+        let is_gauge = is_reading && !self.metric.as_deref().is_some_and(is_counter);
+        Self {
+            over: self.over.or((!is_gauge).then_some(OVER)),
+            samples_min: self.samples_min.or((!is_reading).then(|| self.series.samples_min())),
+            ..self.clone()
+        }
+    }
+
     /// Threshold and hysteresis.
     #[must_use]
     pub fn level(&self) -> Level {

@@ -49,9 +49,26 @@ impl ThresholdSpec {
         } else if shares && !(0.0..=1.0).contains(&self.value) {
             let problem = SpecProblem::new("value", "is a share: it must lie between 0 and 1");
             problems.push(problem.hint("5 % is 0.05"));
+        } else if let Some(message) = self.decided_beforehand() {
+            problems.push(SpecProblem::new("value", message).hint("turn `op` around, or take another value"));
         }
         problems.extend(self.level().problem().map(|(key, message)| SpecProblem::new(key, message)));
         problems
+    }
+
+    /// What no series can be, or always is: a rule that never fires looks exactly like a healthy system.
+    fn decided_beforehand(&self) -> Option<&'static str> {
+        let (least, most) = match self.series.kind() {
+            Kind::Reading => return None,
+            Kind::Share => (0.0, 1.0),
+            // Counts, sizes and durations.
+            Kind::Rate | Kind::Statistic => (0.0, f64::INFINITY),
+        };
+        match (self.op.holds(least, self.value), self.op.holds(most, self.value)) {
+            (false, false) => Some("no value of the series is on that side of it: the rule would never fire"),
+            (true, true) => Some("every value of the series is on that side of it: the rule would always fire"),
+            _ => None,
+        }
     }
 
     fn dimension_problems(&self) -> Vec<SpecProblem> {

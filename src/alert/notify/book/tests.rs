@@ -237,14 +237,14 @@ fn what_is_told_has_the_words_of_its_rule_and_not_more_than_a_person_reads() {
     let mut rules = Rules::shipped().unwrap();
     let is_own = |rule: &Rule| (rule.alert, rule.labels.severity) == (firing("4").alert, Severity::Critical);
     let rule = rules.rules.iter_mut().find(|rule| is_own(rule)).unwrap();
-    rule.annotations.summary = "One \u{7} client repeats".to_owned();
+    rule.annotations.summary = "One \u{7} client repeats: {{ $labels.client_version }}, {{ $value }}".to_owned();
     rule.annotations.description = Some("é".repeat(10_000));
     let (mut book, now) = (book_with(rules), Instant::now());
     book.accept(&firing("4"), moment(now));
     let message = book.start(moment(now)).unwrap();
     let alerts: serde_json::Value = serde_json::from_slice(&message.body).unwrap();
     let annotations = &alerts[0]["annotations"];
-    assert_eq!(annotations["rule_summary"], "One   client repeats");
+    assert_eq!(annotations["rule_summary"], "One   client repeats: 4, 9.8");
     assert_eq!(annotations["rule_description"].as_str().unwrap().chars().count(), 2_000);
     assert_eq!(annotations["summary"], firing("4").summary.as_str(), "what happened stays what it was");
 }
