@@ -5,7 +5,7 @@
 
 use crate::alert::{AlertChange, AlertKey, AlertStates, Judgement, Rule, RuleChanges, RuleSet, Rules};
 use crate::config::{FlowConfig, StatusConfig};
-use crate::detect::{Detector, Limits, Role, Scene};
+use crate::detect::{Detector, Finding, Limits, Role, Scene};
 use crate::flow::{
     Assembler, CellKey, ClosedWindow, FlowCounts, Name, Recent, RunningQueries, SignalHistory, StreamId, Traffic,
     TrafficSteps,
@@ -160,7 +160,8 @@ impl Pipeline {
         self.incidents.push(&scene);
         let judge = |key: &AlertKey, role: Role| judge(key, role, &scene);
         for (rule, detector) in self.rules.iter_mut() {
-            let findings = detector.observe(&scene);
+            let mut findings = detector.observe(&scene);
+            findings.iter_mut().for_each(Finding::say_where_nothing_is_narrower);
             let known = |gone| if gone { Judgement::Gone } else { Judgement::Unknown };
             let judge = |key: &AlertKey, role: Role| {
                 detector.judged(&key.labels, &scene).map_or_else(|| judge(key, role), known)

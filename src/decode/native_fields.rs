@@ -196,7 +196,7 @@ impl<'a> Fields<'a> {
             return Err(reject::missing("timestamp"));
         }
         let found = value.to_text();
-        match whole(&value) {
+        match epoch_ms(&value) {
             Some(epoch_ms) => i64::try_from(epoch_ms)
                 .ok()
                 .and_then(|epoch_ms| Timestamp::from_epoch_millis_checked(epoch_ms).ok())
@@ -317,6 +317,17 @@ fn out_of_range(slot: Slot, expected: &str, found: &str) -> RejectionReason {
     reject::value(RejectionCode::OutOfRange, Slot::NAMES[slot as usize], expected, found)
 }
 
+/// Epoch milliseconds: a whole number, or one whose finer digits are cut off, as clocks that count in floats write them.
+fn epoch_ms(value: &Scalar<'_>) -> Option<i128> {
+    let finer = match value {
+        Scalar::Float(float) => Some(*float),
+        Scalar::Text(text) => text.trim().parse().ok(),
+        Scalar::Absent | Scalar::Whole(_) | Scalar::Truth(_) | Scalar::Nested(_) => None,
+    };
+    #[allow(clippy::cast_possible_truncation)] // finite, and cast to what is nearest
+    whole(value).or_else(|| finer.filter(|float: &f64| float.is_finite()).map(|float| float.floor() as i128))
+}
+
 /// A whole number as such, as a float without a fraction, or as the text of either.
 pub(super) fn whole(value: &Scalar<'_>) -> Option<i128> {
     /// Floats beyond 2^53 are not exact any more: such a number was not meant as a whole one.
@@ -338,6 +349,17 @@ pub(super) fn whole(value: &Scalar<'_>) -> Option<i128> {
 mod tests {
     use super::*;
     use crate::model::is_field_name;
+
+    #[test]
+    fn a_clock_that_counts_in_floats_loses_only_its_finer_digits() {
+        for value in [Scalar::Float(1_772_360_105_250.75), Scalar::from_text("1772360105250.75")] {
+            assert_eq!(epoch_ms(&value), Some(1_772_360_105_250), "{value:?}");
+        }
+        assert_eq!(epoch_ms(&Scalar::Whole(1_772_360_105_250)), Some(1_772_360_105_250));
+        for text in ["NaN", "inf", "soon", "2026-03-01"] {
+            assert_eq!(epoch_ms(&Scalar::from_text(text)), None, "{text}");
+        }
+    }
 
     #[test]
     fn the_writer_of_events_knows_every_field_that_is_read() {

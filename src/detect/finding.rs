@@ -2,6 +2,9 @@
 
 use crate::model::{Affected, AlertName, Cause, Customer, Dimensions, Timestamp};
 
+/// What a cause with empty dimensions says.
+const NOTHING_NARROWER: &str = "no narrower culprit";
+
 /// A condition that holds at the end of a window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
@@ -29,6 +32,18 @@ pub struct Finding {
     pub summary: String,
     /// How the finding takes part in incidents.
     pub role: Role,
+}
+
+impl Finding {
+    /// Holds every cause to the contract: one whose dimensions are empty says that there is no narrower culprit. A log may
+    /// lack what a detector would name (a service, a client), so this is not left to each of them.
+    pub fn say_where_nothing_is_narrower(&mut self) {
+        for cause in self.causes.iter_mut().filter(|cause| cause.dimensions.is_empty()) {
+            if !cause.evidence.contains(NOTHING_NARROWER) {
+                cause.evidence = format!("{NOTHING_NARROWER}: {}", cause.evidence);
+            }
+        }
+    }
 }
 
 /// How a finding takes part in incidents.

@@ -185,30 +185,41 @@ impl SlowBurn {
         let budget = 1.0 - self.spec.objective;
         let mut services: Vec<(Name, &OutcomeSums)> = self.services.iter().map(|(name, sums)| (*name, sums)).collect();
         services.sort_unstable_by(|(a, _), (b, _)| scene.names.text(*a).cmp(scene.names.text(*b)));
-        let mut found: Vec<(Dimensions, Burn, String)> = Vec::new();
+        let mut found: Vec<(Dimensions, Burn, Option<Cause>, String)> = Vec::new();
         let mut burning = FxHashSet::default();
+        let is_only = services.len() == 1;
         for (service, sums) in services {
             if let Some(burn) = self.burn(sums, end) {
                 burning.insert(service);
+                // Pools know hours: both are counted by them.
+                let span_ms = burn.span_ms.max(MINUTES_MS + 1);
+                let all = sums.sums(end, span_ms);
+                let narrower = self.pools.narrower((service, is_only), all, (end, span_ms), scene.names);
                 let select = self.spec.select.as_ref();
                 let pairs = (!service.is_absent()).then(|| (Dimension::Service, scene.names.text(service).clone()));
                 let labels = select.map_or_else(|| Dimensions::new(pairs), ObjectiveSelector::labels);
-                found.push((labels, burn, String::new()));
+                found.push((labels, burn, narrower, String::new()));
             }
         }
         for pool in self.pools.above(end, budget, self.spec.failures_min, &burning, scene.names) {
-            found.push((pool.labels, pool.burn, pool.note));
+            found.push((pool.labels, pool.burn, None, pool.note));
         }
         self.since.retain(|labels, _| found.iter().any(|(known, ..)| known == labels));
         let mut held = Vec::new();
-        for (labels, burn, note) in found {
+        for (labels, burn, narrower, note) in found {
             let since = *self.since.entry(labels.clone()).or_insert(scene.window.start);
-            held.push(self.finding(labels, burn, since, &note));
+            held.push(self.finding(labels, burn, narrower, (since, &note)));
         }
         self.held = held;
     }
 
-    fn finding(&self, labels: Dimensions, burn: Burn, since: Timestamp, note: &str) -> Finding {
+    fn finding(
+        &self,
+        labels: Dimensions,
+        burn: Burn,
+        narrower: Option<Cause>,
+        (since, note): (Timestamp, &str),
+    ) -> Finding {
         let budget = 1.0 - self.spec.objective;
         let failing = ratio(burn.sums.failures, burn.sums.requests);
         let (who, bad) = match &self.spec.select {
@@ -227,7 +238,13 @@ impl SlowBurn {
             duration(burn.span_ms),
             percent(budget)
         );
-        let dimensions = if note.is_empty() { Dimensions::default() } else { labels.clone() };
+        let cause = match narrower {
+            Some(cause) => Cause { evidence: format!("{}; {evidence}", cause.evidence), ..cause },
+            None => {
+                let dimensions = if note.is_empty() { Dimensions::default() } else { labels.clone() };
+                Cause { dimensions, share: 1.0, confidence: Confidence::Low, evidence }
+            }
+        };
         Finding {
             alert: AlertName::ErrorBudgetBurn,
             since,
@@ -235,7 +252,7 @@ impl SlowBurn {
             baseline: 1.0,
             harm: failing,
             unit: "times the sustainable burn rate",
-            causes: vec![Cause { dimensions, share: 1.0, confidence: Confidence::Low, evidence }],
+            causes: vec![cause],
             affected: Affected { subscriptions: 0, requests_share: rounded(failing) },
             customers: Vec::new(),
             summary: format!(

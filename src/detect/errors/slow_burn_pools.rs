@@ -5,8 +5,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::outcome_sums::{OutcomeSums, Sums};
 use super::slow_burn::{Burn, above_budget};
-use crate::flow::{CellKey, Name, Names};
-use crate::model::{Dimension, Dimensions, Timestamp};
+use crate::detect::statistics::{wilson_lower, wilson_upper};
+use crate::detect::words::{percent, rounded};
+use crate::flow::{CellKey, Name, Names, ratio};
+use crate::model::{Cause, Confidence, Dimension, Dimensions, DurationMs, Timestamp};
 
 /// Routes and versions followed; requests of further ones are counted in `overflowed`. A full month takes 17 KiB.
 const POOLS_MAX: usize = 3_000;
@@ -16,6 +18,13 @@ const SUBSCRIPTIONS_ALONE_MAX: usize = 2_000;
 const POOL_CUSTOMERS_MAX: usize = 1_000;
 /// Requests that it takes to tell twice the budget from the budget (0.2 % from 0.1 %, one-sided p < 0.0015).
 pub const REQUESTS_ALONE_MIN: u64 = 12_000;
+
+/// A pool is why its service burns when it has this share of the failures ...
+const EXPLANATORY_POWER_MIN: f64 = 0.67;
+/// ... and fails this many times as often as what is left, as when requests fail fast (`incident::attribution`) ...
+const RISK_RATIO_MIN: f64 = 3.0;
+/// ... the ends of their intervals compared, in standard deviations (one-sided 97.5 %).
+const INTERVAL_Z: f64 = 1.96;
 
 /// What requests are pooled by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -152,6 +161,52 @@ impl Pools {
             .collect();
         above.sort_by(|a, b| a.labels.cmp(&b.labels));
         above
+    }
+
+    /// The route of a burning service that makes most of its failures while the rest fails far less; of the only service
+    /// there is also the version or customer. `all` is what the service did in the `span_ms` before `end`. Of several the
+    /// one with the fewest requests is told, of equals the first by name.
+    pub fn narrower(
+        &self,
+        (service, is_only): (Name, bool),
+        all: Sums,
+        (end, span_ms): (Timestamp, DurationMs),
+        names: &Names,
+    ) -> Option<Cause> {
+        let of_service = |key: &PoolKey| match key {
+            PoolKey::Route(of, _) => *of == service,
+            PoolKey::Version(..) | PoolKey::Subscription(_) => is_only,
+        };
+        let explains = |own: &Sums| {
+            let failures = all.failures.saturating_sub(own.failures);
+            let requests = all.requests.saturating_sub(own.requests);
+            let others = wilson_upper(failures, requests, INTERVAL_Z);
+            requests > 0
+                && ratio(own.failures, all.failures) >= EXPLANATORY_POWER_MIN
+                && wilson_lower(own.failures, own.requests, INTERVAL_Z) >= RISK_RATIO_MIN * others
+        };
+        let told = self
+            .pools
+            .iter()
+            .filter(|(key, _)| of_service(key))
+            .map(|(key, pool)| (key, pool.sums.sums(end, span_ms)))
+            .filter(|(_, own)| explains(own));
+        let (key, own) = told.min_by_key(|(key, own)| (own.requests, key.labels(names)))?;
+        let mut dimensions = key.labels(names);
+        dimensions.0.remove(&Dimension::Service);
+        let share = ratio(own.failures, all.failures);
+        let rest = ratio(all.failures.saturating_sub(own.failures), all.requests.saturating_sub(own.requests));
+        Some(Cause {
+            dimensions,
+            share: rounded(share),
+            confidence: Confidence::Medium,
+            evidence: format!(
+                "{} of the failures; {} of its requests fail, {} of all others",
+                percent(share),
+                percent(ratio(own.failures, own.requests)),
+                percent(rest)
+            ),
+        })
     }
 
     /// Requests of pools that found no place.

@@ -54,6 +54,25 @@ fn twelve_hours_at_twice_the_budget_are_a_ticket_that_says_how_sure() {
 }
 
 #[test]
+fn what_fails_everywhere_has_no_narrower_culprit_and_says_so() {
+    let (transitions, _) = replay(&traffic(720.0, 2.0, 1, |_, _, _, random| failing(random, 0.002, 500)));
+    let first = &burns(&transitions)[0].causes[0];
+    assert!(first.dimensions.is_empty() && first.evidence.contains("no narrower culprit"), "{first:#?}");
+}
+
+#[test]
+fn the_route_that_burns_a_services_budget_is_its_first_cause() {
+    let (transitions, _) = replay(&traffic(720.0, 2.0, 8, |_, _, route, random| {
+        failing(random, if route == "POST /v1/reports" { 0.1 } else { 0.0002 }, 500)
+    }));
+    let alerts = burns(&transitions);
+    assert_eq!(alerts[0].labels.get(Dimension::Service), Some("catalog"), "{alerts:#?}");
+    let first = &alerts[0].causes[0];
+    assert_eq!(first.dimensions.to_string(), "route = POST /v1/reports", "{first:#?}");
+    assert!(first.share > 0.9 && first.evidence.contains("of all others"), "{first:#?}");
+}
+
+#[test]
 fn half_the_budget_one_bad_minute_and_a_limit_at_work_are_no_ticket() {
     assert!(burns(&replay(&traffic(480.0, 2.0, 2, |_, _, _, random| failing(random, 0.0005, 500))).0).is_empty());
     let limited =

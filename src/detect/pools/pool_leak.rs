@@ -148,7 +148,8 @@ fn finding(source: &Text, leak: &Leaking, size: Option<f64>) -> Finding {
         since: growth.since,
         value: rounded(growth.level),
         baseline: rounded(growth.start_level),
-        harm: leak.occupied,
+        // Of the pool, where its size is known: what it is near its end can explain, it cannot far from it.
+        harm: size.map_or(leak.occupied, |size| leak.occupied / size),
         unit: "members",
         causes: vec![Cause {
             dimensions: labels,

@@ -10,6 +10,8 @@ mod retry_amplification;
 mod retry_groups;
 mod retry_scores;
 mod retry_words;
+#[cfg(test)]
+mod shown_version_tests;
 mod work_done;
 
 pub use feedback_loop::{FeedbackLoop, FeedbackLoopSpec};

@@ -248,11 +248,15 @@ impl RetryAmplification {
         if self.baseline_firsts > 0.0 { self.baseline_requests / self.baseline_firsts } else { 1.0 }
     }
 
-    fn culprit(&self, group: Group, scene: &Scene<'_>) -> Culprit {
+    /// A version that one of its customers showed has its evidence from that customer.
+    fn culprit(&self, group: Group, suspect: &Suspect, scene: &Scene<'_>) -> Culprit {
+        let shown = |name: &Name| Group::Subscription(*name);
+        let of_customers = || suspect.by_subscription.keys().map(shown).filter(|one| self.scores.beyond_chance(*one));
+        let groups: Vec<Group> = if self.scores.beyond_chance(group) { vec![group] } else { of_customers().collect() };
         Culprit {
             group,
-            since: self.scores.since(group).unwrap_or(scene.window.start),
-            told: self.scores.is_told(group),
+            since: groups.iter().filter_map(|one| self.scores.since(*one)).min().unwrap_or(scene.window.start),
+            told: groups.iter().any(|one| self.scores.is_told(*one)),
             baseline: self.baseline(),
         }
     }
@@ -267,7 +271,7 @@ impl RetryAmplification {
         let culprit = Culprit {
             since: groups.iter().filter_map(|group| self.scores.since(*group)).min().unwrap_or(scene.window.start),
             told: groups.iter().any(|group| self.scores.is_told(*group)),
-            ..self.culprit(groups[0], scene)
+            ..self.culprit(groups[0], &all, scene)
         };
         spread(&culprit, &all, scene)
     }
@@ -291,7 +295,11 @@ impl Detector for RetryAmplification {
             findings.push(self.spread(&culprits.spread, &suspects, scene));
         }
         findings.extend(
-            culprits.named.into_iter().map(|group| finding(&self.culprit(group, scene), &suspects[&group], scene)),
+            culprits
+                .named
+                .into_iter()
+                .map(|group| (group, &suspects[&group]))
+                .map(|(group, suspect)| finding(&self.culprit(group, suspect, scene), suspect, scene)),
         );
         findings
     }
