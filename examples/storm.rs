@@ -93,6 +93,7 @@ fn whole_core(rules: &Arc<Rules>) -> Result<(), Box<dyn std::error::Error>> {
                 route: "StartProfile".into(),
                 status: 200,
                 duration_ms: 5.0,
+                request_id: Some(format!("{second}-{number}").into()),
                 ..Request::default()
             };
             let event = Event::Request(request);

@@ -82,7 +82,15 @@ pub(super) fn spawn(
     health: &Arc<Health>,
 ) -> anyhow::Result<Paging> {
     let (journal, restored) = Journal::open(&config.paging_state_dir()).context("cannot remember pages")?;
-    if restored.cut_bytes > 0 {
+    if restored.lost_entries > 0 {
+        tracing::error!(
+            bytes = restored.cut_bytes,
+            steps = restored.entries,
+            steps_lost = restored.lost_entries,
+            "the journal of pages was damaged in its middle: what the steps behind it said of pages and acknowledgements is \
+             forgotten; a copy of it is pages.journal.damaged"
+        );
+    } else if restored.cut_bytes > 0 {
         tracing::warn!(
             bytes = restored.cut_bytes,
             steps = restored.entries,

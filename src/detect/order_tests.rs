@@ -39,6 +39,7 @@ fn storm_log(seed: u64) -> Vec<Event> {
                 duration_ms: random.duration_ms(40.0),
                 attempt: customer.is_multiple_of(3).then_some(attempt),
                 request_key: (customer % 3 == 1).then(|| key.clone()),
+                request_id: Some(Text::from(format!("r-{}", random.0))),
                 ..request(time, customer, ("", "api", route))
             };
             events.push(Event::Request(repeated));

@@ -57,6 +57,7 @@ fn incident(causes: Vec<Cause>, ruled_out: &[&str]) -> Output {
             .collect(),
         affected: Affected::default(),
         customers: Vec::new(),
+        sample_requests: Vec::new(),
         actions: Vec::new(),
         timeline: Vec::new(),
         summary: String::new(),

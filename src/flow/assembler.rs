@@ -140,8 +140,16 @@ impl Assembler {
         self.counts.windows_closed += 1;
         self.counts.overflowed += window.overflowed();
         let counts = window.into_counts();
-        let WindowCounts { mut cells, signals, queries, mut sightings, mut unmarked, latencies, call_latencies } =
-            counts;
+        let WindowCounts {
+            mut cells,
+            signals,
+            queries,
+            mut sightings,
+            mut unmarked,
+            latencies,
+            call_latencies,
+            exemplars,
+        } = counts;
         self.request_keys.count_resends(start, &mut sightings, &mut cells);
         self.repeats.infer((start, end), &mut unmarked, &mut cells, self.cells_max);
         let mut total = Cell::default();
@@ -156,7 +164,20 @@ impl Assembler {
         }
         let late = std::mem::take(&mut self.late);
         let (cells, hops) = (cells.into_iter().collect(), hops.into_iter().collect());
-        ClosedWindow { start, end, cells, total, edge_total, signals, queries, late, hops, latencies, call_latencies }
+        ClosedWindow {
+            start,
+            end,
+            cells,
+            total,
+            edge_total,
+            signals,
+            queries,
+            late,
+            hops,
+            latencies,
+            call_latencies,
+            exemplars,
+        }
     }
 
     fn add_request(&mut self, start: Timestamp, request: &Request) {

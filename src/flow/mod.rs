@@ -7,6 +7,7 @@ mod changes;
 mod crowd;
 mod demand;
 mod excess;
+mod exemplars;
 mod latency;
 mod log_histogram;
 mod names;
@@ -22,6 +23,7 @@ mod window;
 
 pub use assembler::{Assembler, FlowCounts};
 pub use changes::{CHANGES_MAX, ChangeLog};
+pub use exemplars::{Exemplar, ExemplarRank};
 pub use latency::{BUCKETS_PER_DOUBLING, Latencies, ZERO_BUCKET, bucket_end_ms, latency_bucket};
 pub use log_histogram::LogHistogram;
 pub use names::{Name, Names};

@@ -124,6 +124,7 @@ mod tests {
             hops: Vec::new(),
             latencies: Vec::new(),
             call_latencies: Vec::new(),
+            exemplars: Vec::new(),
             queries: QueryCounts { cells: Vec::new(), reports },
             late: LateCounts::default(),
         });

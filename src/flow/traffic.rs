@@ -244,6 +244,7 @@ mod tests {
             hops: Vec::new(),
             latencies: Vec::new(),
             call_latencies: Vec::new(),
+            exemplars: Vec::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::exemplars::{Exemplar, Exemplars};
 use super::repeats::{Answer, Inferred, Unmarked};
 use super::{Latencies, Name, QueryCounts, QueryKey, QueryWindow, latency_bucket};
 use crate::model::{DurationMs, QueryRun, Request, Signal, Timestamp};
@@ -235,6 +236,7 @@ pub struct Window {
     sightings: Vec<KeySighting>,
     unmarked: Vec<Unmarked>,
     latencies: FxHashMap<(Name, Name), GroupLatencies>,
+    exemplars: Exemplars,
     cells_overflowed: u64,
     sightings_overflowed: u64,
 }
@@ -256,6 +258,8 @@ pub struct WindowCounts {
     pub latencies: Vec<((Name, Name), Latencies)>,
     /// Of these, those of calls between services, where there are any.
     pub call_latencies: Vec<((Name, Name), Latencies)>,
+    /// Single requests, by subscription.
+    pub exemplars: Vec<Exemplar>,
 }
 
 /// Distinct (source, metric) pairs of one window; a platform has hundreds.
@@ -277,6 +281,7 @@ impl Window {
             sightings: Vec::new(),
             unmarked: Vec::new(),
             latencies: FxHashMap::default(),
+            exemplars: Exemplars::default(),
             cells_overflowed: 0,
             sightings_overflowed: 0,
         }
@@ -284,6 +289,7 @@ impl Window {
 
     /// Counts a request in the cell `key`, or in [`CellKey::OTHER`] when `cells_max` is reached.
     pub fn add_request(&mut self, request: &Request, mut key: CellKey, cells_max: usize, sightings_max: usize) {
+        self.exemplars.add(request, key);
         if self.cells.len() >= cells_max && !self.cells.contains_key(&key) {
             self.cells_overflowed += 1;
             key = CellKey::OTHER;
@@ -391,6 +397,7 @@ impl Window {
             unmarked: self.unmarked,
             latencies,
             call_latencies,
+            exemplars: self.exemplars.into_sorted(),
         }
     }
 }
@@ -451,6 +458,8 @@ pub struct ClosedWindow {
     pub latencies: Vec<((Name, Name), Latencies)>,
     /// Of these, those of calls between services, where there are any, in no particular order.
     pub call_latencies: Vec<((Name, Name), Latencies)>,
+    /// Single requests that stand for others, by subscription.
+    pub exemplars: Vec<Exemplar>,
 }
 
 /// Events that came too late to be counted.

@@ -156,7 +156,13 @@ mod tests {
         let mut log = ChangeLog::default();
         changes.iter().for_each(|change| log.insert(change));
         let labels = Dimensions::new(labels.iter().map(|(dimension, value)| (*dimension, Text::from(*value))));
-        let root = Root { alert: AlertName::RequestAmplification, dimensions: labels.clone(), labels, since: onset() };
+        let root = Root {
+            alert: AlertName::RequestAmplification,
+            dimensions: labels.clone(),
+            labels,
+            since: onset(),
+            explains: true,
+        };
         let told = suspects(&root, &log).into_iter();
         told.map(|(_, cause)| (cause.dimensions.to_string(), cause.confidence)).collect()
     }

@@ -9,7 +9,8 @@ use crate::alert::{AlertChange, AlertKey};
 use crate::detect::{Finding, Role};
 use crate::flow::{ClosedWindow, Name};
 use crate::model::{
-    Affected, AlertName, Cause, Dimension, Dimensions, DurationMs, RuledOut, Severity, Text, Timestamp, TransitionEvent,
+    Affected, AlertName, Cause, Dimension, Dimensions, DurationMs, RuledOut, SampleRequest, Severity, Text, Timestamp,
+    TransitionEvent,
 };
 
 /// Causes kept of one incident.
@@ -20,6 +21,9 @@ const RULED_OUT_MAX: usize = 20;
 const CONTRIBUTORS_MAX: usize = 20;
 /// A symptom that began at most this long after the culprit may be how it came about.
 const WITH_ROOT_MS: DurationMs = 30_000;
+
+/// Below this share of members held, a leaking pool has enough for all who ask: no failure follows from it.
+const POOL_EXPLAINS_SHARE_MIN: f64 = 0.8;
 
 /// Alerts with one cause.
 #[derive(Debug)]
@@ -43,6 +47,7 @@ pub struct Incident {
     causes: Vec<(Rank, Cause)>,
     pub(super) ruled_out: BTreeMap<String, String>,
     pub(super) customers: BTreeMap<Text, f64>,
+    pub(super) sample_requests: Vec<SampleRequest>,
     pub(super) affected_by_alert: Affected,
     pub(super) failing: FxHashSet<Name>,
     pub(super) failed_requests: u64,
@@ -64,6 +69,13 @@ pub struct Root {
     pub dimensions: Dimensions,
     /// When it began.
     pub since: Timestamp,
+    /// Whether failures can follow from it: not from a leak before the pool was nearly without members.
+    pub explains: bool,
+}
+
+/// Whether failures can follow from what an alert is about.
+pub fn explains(change: &AlertChange) -> bool {
+    change.key.alert != AlertName::PoolLeak || change.finding.harm >= POOL_EXPLAINS_SHARE_MIN
 }
 
 /// How far up the chain of causes an alert points: the culprit, what takes part, then symptoms from the ceiling that
@@ -106,6 +118,7 @@ impl Incident {
             causes: Vec::new(),
             ruled_out: BTreeMap::new(),
             customers: BTreeMap::new(),
+            sample_requests: Vec::new(),
             affected_by_alert: Affected::default(),
             failing: FxHashSet::default(),
             failed_requests: 0,
@@ -117,8 +130,9 @@ impl Incident {
         }
     }
 
-    /// Takes in a change, at `at`, of one of its alerts; `causes` are those of the transition.
-    pub fn apply(&mut self, change: &AlertChange, causes: &[Cause], at: Timestamp) {
+    /// Takes in a change, at `at`, of one of its alerts; `causes` are those of the transition. Whether it is the strongest
+    /// picture so far.
+    pub fn apply(&mut self, change: &AlertChange, causes: &[Cause], at: Timestamp) -> bool {
         if change.event == TransitionEvent::Resolved {
             self.last_active = if self.is_active() { at } else { self.last_active };
             self.active.remove(&change.key);
@@ -142,9 +156,15 @@ impl Incident {
         if change.finding.role == Role::Cause {
             self.take_culprit(change, causes);
         }
-        if change.event != TransitionEvent::Resolved {
-            self.note(change, causes);
-        }
+        self.note_exhaustion();
+        change.event != TransitionEvent::Resolved && self.note(change, causes)
+    }
+
+    /// A leak of a pool that has no members left explains what fails, whether or not it is still seen to grow.
+    fn note_exhaustion(&mut self) {
+        let Some(root) = &mut self.root else { return };
+        let mut active = self.active.iter().map(|key| (key.alert, &key.labels));
+        root.explains |= active.any(|(alert, labels)| alert == AlertName::PoolExhaustion && *labels == root.labels);
     }
 
     fn take_culprit(&mut self, change: &AlertChange, causes: &[Cause]) {
@@ -158,6 +178,7 @@ impl Incident {
                 labels: labels.clone(),
                 dimensions: causes.first().map(|c| c.dimensions.clone()).unwrap_or_default(),
                 since: change.since,
+                explains: explains(change),
             });
         } else if self.root.as_ref().is_some_and(|root| root.labels != *labels)
             && self.contributors.len() < CONTRIBUTORS_MAX
@@ -181,16 +202,21 @@ impl Incident {
     }
 
     /// Keeps the strongest picture of what the incident is about: told at its worst moment, by whoever is furthest up
-    /// the chain of causes.
-    pub fn note(&mut self, change: &AlertChange, causes: &[Cause]) {
+    /// the chain of causes. Whether this is the strongest.
+    pub fn note(&mut self, change: &AlertChange, causes: &[Cause]) -> bool {
         let finding = &change.finding;
         let rank = self.rank(change);
+        if rank == Rank::ROOT
+            && let Some(root) = &mut self.root
+        {
+            root.explains |= explains(change);
+        }
         let worst = rank > self.headline_rank || rank == self.headline_rank && finding.harm > self.headline_harm;
         if self.is_told_of(change, rank) {
             self.note_causes(rank, causes, worst);
         }
         if !self.speaks_for(change) {
-            return;
+            return false;
         }
         self.note_customers(finding, worst);
         if worst {
@@ -198,6 +224,7 @@ impl Incident {
             self.headline_harm = finding.harm;
             self.headline.clone_from(&finding.summary);
         }
+        worst
     }
 
     /// Beside a culprit, a symptom is told as a cause only where it may be the way in: a cache, a ceiling, that went with
@@ -244,6 +271,13 @@ impl Incident {
         }
     }
 
+    /// Keeps requests that show what the strongest picture is of. Where there are none, those of a weaker one stay.
+    pub fn note_samples(&mut self, sample_requests: Vec<SampleRequest>) {
+        if !sample_requests.is_empty() {
+            self.sample_requests = sample_requests;
+        }
+    }
+
     /// Counts who fails meanwhile.
     pub fn count(&mut self, window: &ClosedWindow) {
         if self.severity != Severity::Critical || !self.is_active() {
@@ -285,6 +319,7 @@ impl Incident {
         self.causes.retain(|(rank, _)| *rank >= way_in && *rank < Rank::CONTRIBUTOR);
         self.ruled_out.clear();
         self.customers.clear();
+        self.sample_requests.clear();
         self.headline.clear();
         self.headline_rank = Rank(0);
         self.headline_harm = f64::NEG_INFINITY;

@@ -4,7 +4,7 @@
 //! another culprit it takes part when one can follow from the other: retries follow from failures, internal calls from
 //! retries at the edge. What began first leads. Everything else is an incident of its own.
 
-use super::open::{Incident, Root};
+use super::open::{Incident, Root, explains};
 use crate::alert::AlertChange;
 use crate::detect::Role;
 use crate::model::{AlertName, Dimension, Dimensions, DurationMs, Severity, Timestamp};
@@ -82,7 +82,8 @@ fn of_cause(open: &[Incident], change: &AlertChange, at: Timestamp, failing_shar
             // What the flood does to the platform may be a page of its own already: one page, not two.
             return Some(Place::Leads(find(&symptoms).unwrap_or(place)));
         }
-        let leads = severity == Severity::Critical && open[place].root().is_some_and(earlier);
+        let explained = |root: &Root| earlier(root) && explains(change) || !root.explains;
+        let leads = severity == Severity::Critical && open[place].root().is_some_and(explained);
         return Some(if leads { Place::Leads(place) } else { Place::Joins(place) });
     }
     // Where nobody has been told of it yet, what is already known as a page comes first.
@@ -121,8 +122,15 @@ fn follows(root: &Root, change: &AlertChange, failing_share: f64) -> bool {
             root.labels.is_empty() || labels.is_empty() || together
         }
         // Calls inside follow from the flood at the edge, or made it fail in the first place.
-        (true, false) => labels.get(Dimension::Caller).is_some() || failing_share >= FAILING_SHARE_MIN,
-        (false, true) => failing_share >= FAILING_SHARE_MIN,
+        (true, false) => {
+            let follows = explains(change) || root.since.since(change.since) <= EARLIER_MS;
+            labels.get(Dimension::Caller).is_some() || failing_share >= FAILING_SHARE_MIN && follows
+        }
+        (false, true) => {
+            // A pool that has members left made nothing fail; that it leaks may follow from the flood.
+            let follows = root.explains || change.since.since(root.since) <= EARLIER_MS;
+            failing_share >= FAILING_SHARE_MIN && follows
+        }
         // Query patterns of one rollout; layers of one chain of calls.
         (false, false) => root.alert == alert || is_call(&root.labels) && is_call(labels),
     }
@@ -145,7 +153,9 @@ fn share_a_subject(a: &Dimensions, b: &Dimensions) -> bool {
 fn of_symptom(open: &[Incident], change: &AlertChange, at: Timestamp) -> Option<usize> {
     let in_time = |incident: &Incident| near(incident, at) && change.since.since(incident.started_at()) >= -JOIN_MS;
     let growing = |incident: &Incident| at.since(incident.last_grown()) <= ADOPT_MS;
-    let critical = |incident: &Incident| incident.severity() == Severity::Critical && in_time(incident);
+    let may_explain = |incident: &Incident| incident.root().is_none_or(|root| root.explains);
+    let critical =
+        |incident: &Incident| incident.severity() == Severity::Critical && in_time(incident) && may_explain(incident);
     let related = |incident: &Incident| {
         let labels = incident.root().map(|root| &root.labels);
         in_time(incident) && labels.is_some_and(|labels| share_a_subject(labels, &change.key.labels))
@@ -170,7 +180,7 @@ fn is_in_the_platform(incident: &Incident) -> bool {
     let inside = |root: &Root| {
         matches!(root.alert, AlertName::RequestAmplification | AlertName::QueryBlowup | AlertName::PoolLeak)
     };
-    incident.has_fired() && incident.root().is_some_and(inside)
+    incident.has_fired() && incident.root().is_some_and(|root| inside(root) && root.explains)
 }
 
 /// A ticket about a customer belongs to the incident in which that customer is a culprit.
@@ -262,6 +272,40 @@ mod tests {
         assert_eq!(place(&open, &retries, minute(6), 0.3), Some(Place::Joins(0)));
         assert_eq!(place(&open, &retries, minute(6), 0.001), None);
         assert_eq!(place(&open, &retries, minute(90), 0.3), None, "the incident is too old to be its cause");
+    }
+
+    #[test]
+    fn a_leak_of_a_pool_with_members_left_is_not_why_requests_fail() {
+        let pool = [(Dimension::Source, "pool/sessions")];
+        let leak = |severity, held, since| {
+            let mut leak = alert(AlertName::PoolLeak, Role::Cause, severity, &pool, since);
+            leak.finding.harm = held;
+            leak
+        };
+        let retries = page(AlertName::RetryAmplification, Role::Cause, &VERSION, 25);
+        let burn = page(AlertName::ErrorBudgetBurn, Role::Symptom, &[(Dimension::Service, "api")], 25);
+        for severity in [Severity::Warning, Severity::Critical] {
+            let lasting = |leak: &AlertChange| {
+                let mut open = opened_by(leak);
+                open[0].touch(minute(26));
+                open
+            };
+            let open = lasting(&leak(severity, 0.4, 0));
+            assert_eq!(place(&open, &retries, minute(26), 0.3), None, "{severity:?}");
+            assert_eq!(place(&open, &burn, minute(26), 0.3), None, "{severity:?}");
+            let full = lasting(&leak(severity, 1.0, 0));
+            assert_eq!(place(&full, &retries, minute(26), 0.3), Some(Place::Joins(0)), "{severity:?}");
+            assert_eq!(place(&full, &burn, minute(26), 0.3), Some(Place::Joins(0)), "{severity:?}");
+            let mut exhausted = open;
+            let full = page(AlertName::PoolExhaustion, Role::Symptom, &pool, 24);
+            exhausted[0].apply(&full, &full.finding.causes, minute(24));
+            assert_eq!(place(&exhausted, &burn, minute(26), 0.3), Some(Place::Joins(0)), "{severity:?}");
+        }
+        let storm = opened_by(&page(AlertName::RetryAmplification, Role::Cause, &VERSION, 10));
+        let at = minute(13);
+        assert_eq!(place(&storm, &leak(Severity::Critical, 0.4, 8), at, 0.3), None, "it began before, far from full");
+        assert_eq!(place(&storm, &leak(Severity::Critical, 0.4, 11), at, 0.3), Some(Place::Joins(0)), "a consequence");
+        assert_eq!(place(&storm, &leak(Severity::Critical, 1.0, 8), at, 0.3), Some(Place::Leads(0)), "it is full");
     }
 
     #[test]

@@ -37,6 +37,7 @@ impl Incident {
                 .collect(),
             affected,
             customers: self.customers(),
+            sample_requests: self.sample_requests.clone(),
             actions: self.actions(),
             timeline: self.timeline.moments().to_vec(),
             summary: self.summary(ended),

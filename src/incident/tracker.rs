@@ -7,9 +7,10 @@ use rustc_hash::FxHashSet;
 use super::Adoption;
 use super::attribution::{failing_slices, share_of_requests};
 use super::changes::{is_release_of, release_evidence, suspects};
-use super::open::{Incident, Root};
+use super::open::{Incident, Root, explains};
 use super::relation::{Place, place};
 use super::ruled_out::refuse;
+use super::sample_requests::sample_requests;
 use crate::alert::{AlertChange, AlertKey};
 use crate::detect::{Finding, Role, Scene, duration, percent, rounded};
 use crate::flow::{ChangeLog, Name};
@@ -78,7 +79,9 @@ impl Incidents {
         let causes = self.causes(place, change, scene, changes);
         let incident = &mut self.open[place];
         let had_fired = incident.has_fired();
-        incident.apply(change, &causes, scene.window.end);
+        if incident.apply(change, &causes, scene.window.end) {
+            incident.note_samples(sample_requests(change, &causes, scene));
+        }
         self.fired_total += u64::from(!had_fired && incident.has_fired());
         Self::rule_out(incident, change, &causes, scene, changes, &self.adoption);
         let id = incident.id().clone();
@@ -129,7 +132,9 @@ impl Incidents {
         }
         let Some(place) = self.open.iter().position(|incident| incident.holds(&active.key)) else { return };
         let causes = self.causes(place, active, scene, changes);
-        self.open[place].note(active, &causes);
+        if self.open[place].note(active, &causes) {
+            self.open[place].note_samples(sample_requests(active, &causes, scene));
+        }
     }
 
     /// Forgets alerts that are not active any more.
@@ -263,6 +268,7 @@ fn root_of(change: &AlertChange, causes: &[Cause]) -> Root {
         labels: change.key.labels.clone(),
         dimensions: causes.first().map(|c| c.dimensions.clone()).unwrap_or_default(),
         since: change.since,
+        explains: explains(change),
     }
 }
 

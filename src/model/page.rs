@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Affected, AlertName, Cause, Customer, Dimensions, RuledOut, Severity, Text, Timestamp};
+use super::{Affected, AlertName, Cause, Customer, Dimensions, RuledOut, SampleRequest, Severity, Text, Timestamp};
 
 /// Longest title, in characters: what a phone shows of it.
 pub const TITLE_CHARS_MAX: usize = 79;
@@ -94,7 +94,7 @@ pub struct Contributor {
 /// theirs).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PageLinks {
-    /// The page in Floodmark's API.
+    /// The incident in the console; of a storm, its alerts.
     pub incident: Option<String>,
     /// The dashboard, at the incident's range of time.
     pub dashboard: Option<String>,
@@ -146,6 +146,9 @@ pub struct Page {
     pub affected: Affected,
     /// Whom to contact, the heaviest first.
     pub customers: Vec<Customer>,
+    /// Requests of its worst moment to look up; none where requests have no ids.
+    #[serde(default)]
+    pub sample_requests: Vec<SampleRequest>,
     /// What to do, most urgent first.
     pub actions: Vec<String>,
     /// How sure, and of what: `client_version = 4.0.0 is behind it; high: direct evidence, others refused`.

@@ -62,6 +62,7 @@ pub fn incident() -> IncidentReport {
         ruled_out: vec![RuledOut { candidate: "agent's memory".to_owned(), why: "grew before".to_owned() }],
         affected: Affected { subscriptions: 41, requests_share: 0.37 },
         customers: Vec::new(),
+        sample_requests: Vec::new(),
         actions: Vec::new(),
         summary: "a retry storm".to_owned(),
     }

@@ -287,6 +287,8 @@ pub struct IncidentReport {
     pub affected: Affected,
     /// Whom to talk to, the heaviest first (at most [`CUSTOMERS_MAX`]).
     pub customers: Vec<Customer>,
+    /// Requests of its worst moment to look up, at most [`SAMPLE_REQUESTS_MAX`]; none where requests have no ids.
+    pub sample_requests: Vec<SampleRequest>,
     /// What to do, most urgent first.
     pub actions: Vec<String>,
     /// What happened, in order.
@@ -306,6 +308,25 @@ pub struct Moment {
 
 /// Customers named in a report; the rest are in the stored requests.
 pub const CUSTOMERS_MAX: usize = 20;
+/// Requests named in a report.
+pub const SAMPLE_REQUESTS_MAX: usize = 3;
+
+/// A single request, to be looked up in the platform's own logs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SampleRequest {
+    /// Its id, as logged.
+    pub request_id: Text,
+    /// When.
+    pub timestamp: Timestamp,
+    /// Who is billed.
+    pub subscription: Text,
+    /// What was asked for.
+    pub route: Text,
+    /// How it was answered.
+    pub status: u16,
+    /// How long that took, in milliseconds.
+    pub duration_ms: f64,
+}
 
 /// The last line of a replay.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -122,6 +122,7 @@ impl Traffic {
             duration_ms: 80.0,
             attempt: self.with_attempt.then_some(attempt),
             request_key: self.with_key.then(|| Text::from(format!("key-{logical}"))),
+            request_id: Some(Text::from(format!("r-{logical}-{attempt}"))),
             ..Request::default()
         })
     }
@@ -169,6 +170,44 @@ fn unlimited_retries_name_the_version_and_nothing_else() {
         assert!(worst[0].alerts.contains(&AlertName::ErrorBudgetBurn));
         assert!(worst[0].ended_at.is_some());
     }
+}
+
+#[test]
+fn an_incident_names_failed_requests_of_its_cause_to_look_up() {
+    let events = storm().events(1);
+    let (_, incidents) = run(&events);
+    let worst = incidents.iter().find(|i| i.severity == Severity::Critical).expect("an incident");
+    let samples = &worst.sample_requests;
+    assert_eq!(samples.len(), 3, "{samples:#?}");
+    for sample in samples {
+        let logged = events.iter().find_map(|event| match event {
+            Event::Request(r) if r.request_id.as_ref() == Some(&sample.request_id) => Some(r),
+            _ => None,
+        });
+        let logged = logged.expect("it is in the log");
+        assert_eq!(logged.client_version.as_deref(), Some("4.0.0"));
+        assert!(logged.failed() || logged.attempt > Some(1), "{logged:?}");
+        assert_eq!((logged.timestamp, logged.status), (sample.timestamp, sample.status));
+        assert_eq!((&logged.subscription, &logged.route), (&sample.subscription, &sample.route));
+        assert!(sample.timestamp >= at(600.0) && sample.timestamp < at(1_260.0), "{}", sample.timestamp);
+    }
+    let unnamed = |event: &Event| match event {
+        Event::Request(request) => Event::Request(Request { request_id: None, ..request.clone() }),
+        other => other.clone(),
+    };
+    let (_, without) = run(&events.iter().map(unnamed).collect::<Vec<_>>());
+    let blank = |incident: &IncidentReport| IncidentReport { sample_requests: Vec::new(), ..incident.clone() };
+    assert_eq!(without, incidents.iter().map(blank).collect::<Vec<_>>(), "ids decide nothing");
+}
+
+#[test]
+fn memory_has_no_sample_requests() {
+    let mut events = Traffic::steady().events(6);
+    events.extend(memory("redis/main", 20, |s| 0.5 + s / 2_500.0));
+    events.sort_by_key(Event::timestamp);
+    let (_, incidents) = run(&events);
+    let incident = incidents.iter().find(|i| i.alerts.contains(&AlertName::MemoryExhaustion)).expect("an incident");
+    assert_eq!(incident.sample_requests, [], "requests say nothing of it");
 }
 
 #[test]

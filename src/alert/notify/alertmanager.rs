@@ -104,7 +104,8 @@ fn description(transition: &Transition) -> String {
         );
     }
     let (subscriptions, share) = (affected.subscriptions, affected.requests_share * 100.0);
-    let _ = write!(text, " Affects {subscriptions} subscriptions and {share:.0} % of requests.");
+    let noun = if subscriptions == 1 { "subscription" } else { "subscriptions" };
+    let _ = write!(text, " Affects {subscriptions} {noun} and {share:.0} % of requests.");
     text
 }
 

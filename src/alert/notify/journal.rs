@@ -1,7 +1,8 @@
 //! The file of one receiver: what it is still to be told, and what it knows.
 //!
-//! A line a record: 16 hexadecimal digits of the SHA-256 of what follows, a space, JSON. What is behind the first line that
-//! is not whole was not yet said to be safe, and is cut. A rewrite goes to another file that is then renamed.
+//! A line a record: 16 hexadecimal digits of the SHA-256 of what follows, a space, JSON. A last line without its end was
+//! not yet said to be safe, and is cut. A line that is damaged before it is left out alone: a disk that turned a bit must
+//! not cost the notices behind it. A rewrite goes to another file that is then renamed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -59,8 +60,10 @@ fn checksum(body: &[u8]) -> String {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Restored {
     pub records: Vec<Record>,
-    /// Bytes at the end that were no whole record.
+    /// Bytes that were no whole record.
     pub bytes_cut: u64,
+    /// Lines that were once whole, and are damaged.
+    pub damaged: u64,
     /// Whole records of another version, which are left out.
     pub unknown: u64,
 }
@@ -81,7 +84,13 @@ pub(super) fn read(path: &Path) -> io::Result<Restored> {
     loop {
         line.clear();
         let bytes = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
-        let Some(body) = body_of(&line) else { break };
+        if !line.ends_with(b"\n") {
+            break;
+        }
+        let Some(body) = body_of(&line) else {
+            restored.damaged += 1;
+            continue;
+        };
         whole += bytes as u64;
         match serde_json::from_slice(body) {
             Ok(record) => restored.records.push(record),
@@ -197,15 +206,27 @@ mod tests {
             let at = whole.checked_sub(1).map_or(0, |last| ends[last]);
             assert_eq!(restored.bytes_cut, (length - at) as u64);
         }
-        // A flipped bit ends it as well.
-        let mut flipped = bytes;
-        flipped[ends[1] + 30] ^= 1;
-        std::fs::write(&path, &flipped).unwrap();
-        assert_eq!(read(&path).unwrap().records.len(), 2);
+    }
+
+    #[test]
+    fn a_flipped_bit_costs_the_line_that_it_is_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        let lines: Vec<Vec<u8>> = records().iter().map(Record::line).collect();
+        for damaged in 0..lines.len() {
+            let mut flipped = lines.concat();
+            flipped[lines[..damaged].concat().len() + 30] ^= 1;
+            std::fs::write(&path, &flipped).unwrap();
+            let restored = read(&path).unwrap();
+            let mut others = records();
+            others.remove(damaged);
+            assert_eq!(restored.records, others, "{damaged}");
+            assert_eq!((restored.damaged, restored.bytes_cut), (1, lines[damaged].len() as u64));
+        }
     }
 
     /// Files that versions up to now have written, one for each change of a record; the newest is of this one.
-    const WRITTEN: [&str; 2] = ["outbox-1.log", "outbox-2.log"];
+    const WRITTEN: [&str; 3] = ["outbox-1.log", "outbox-2.log", "outbox-3.log"];
 
     #[test]
     fn files_of_every_version_are_read_back_whole() {

@@ -93,7 +93,7 @@ impl Keeper {
             Err(TryLockError::Error(source)) => return Err(StateError::Files { path: lock_path, source }),
         }
         let paths: Vec<PathBuf> = names.iter().map(|name| directory.join(format!("outbox-{name}.log"))).collect();
-        let read = |path: &PathBuf| journal::read(path).map_err(at(path));
+        let read = |path: &PathBuf| read_or_keep_a_copy(path).map_err(at(path));
         warn_of_others(directory, &paths);
         let restored = paths.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let letters = DeadLetterFile::open(directory).map_err(at(directory))?;
@@ -168,6 +168,19 @@ impl Keeper {
         });
         let _ = ended.await;
     }
+}
+
+/// Reads a file. What is damaged in it is about to be written over: a person may make more of it than this does.
+fn read_or_keep_a_copy(path: &Path) -> io::Result<Restored> {
+    let restored = journal::read(path)?;
+    let copy = path.with_extension("log.damaged");
+    // A full disk is no reason to tell nobody anything.
+    if restored.damaged > 0
+        && let Err(error) = std::fs::copy(path, &copy)
+    {
+        tracing::error!(%error, copy = %copy.display(), "no copy of the damaged outbox could be made");
+    }
+    Ok(restored)
 }
 
 /// Says which outboxes are nobody's any more: what waits in them is not delivered.
@@ -252,6 +265,20 @@ mod tests {
         let (_, restored) = Keeper::open(directory.path(), &names).unwrap();
         assert_eq!(restored[0].records, [done("x"), done("y")]);
         assert_eq!(restored[1].records, [done("z")]);
+    }
+
+    #[tokio::test]
+    async fn of_a_damaged_file_a_copy_is_kept_and_the_rest_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("outbox-a.log");
+        let damaged = [done("x").line(), b"what was once a line\n".to_vec(), done("y").line()].concat();
+        std::fs::write(&path, &damaged).unwrap();
+        let (mut keeper, restored) = Keeper::open(directory.path(), &["a".to_owned()]).unwrap();
+        assert_eq!((restored[0].records.as_slice(), restored[0].damaged), (&[done("x"), done("y")][..], 1));
+        keeper.rewrite(0, Vec::new());
+        keeper.close().await;
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+        assert_eq!(std::fs::read(directory.path().join("outbox-a.log.damaged")).unwrap(), damaged);
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::model::{
     Affected, AlertName, Cause, Confidence, Contributor, Customer, Dimension, Dimensions, Page, PageAlert, PageEvent,
-    PageLinks, RuleWords, RuledOut, Severity, Timestamp, Transition, TransitionEvent,
+    PageLinks, RuleWords, RuledOut, SampleRequest, Severity, Timestamp, Transition, TransitionEvent,
 };
 
 /// 2026-03-01T10:10:00Z.
@@ -39,6 +39,14 @@ pub fn page() -> Page {
             Customer { subscription: "sub-1003".into(), share: 0.31 },
             Customer { subscription: "sub-1001".into(), share: 0.22 },
         ],
+        sample_requests: vec![SampleRequest {
+            request_id: "6f2d1c9a8e074b53".into(),
+            timestamp: SINCE.plus(297_412),
+            subscription: "sub-1003".into(),
+            route: "StartProfile".into(),
+            status: 503,
+            duration_ms: 2_140.5,
+        }],
         actions: vec![
             "Limit sub-1003 and sub-1001 at the gateway now (429 with Retry-After).".to_owned(),
             "Ask these customers to go back from kameleo-cli 4.0.0; withdraw the release.".to_owned(),
@@ -51,11 +59,11 @@ pub fn page() -> Page {
 
 /// As with `paging.external_url`, `dashboard_url` and `runbook_url`.
 fn links() -> PageLinks {
-    let floodmark = "https://floodmark.example.com/api/v1";
+    let floodmark = "https://floodmark.example.com";
     PageLinks {
-        incident: Some(format!("{floodmark}/pages/{KEY}")),
+        incident: Some(format!("{floodmark}/incidents/{KEY}")),
         dashboard: Some("https://grafana.example.com/d/floodmark?from=1772358000000&to=1772361900000".to_owned()),
-        query: Some(format!("{floodmark}/alerts/history?key={KEY}")),
+        query: Some(format!("{floodmark}/api/v1/alerts/history?key={KEY}")),
         runbook: Some(format!("{RUNBOOKS}/retry-amplification.md")),
     }
 }

@@ -209,9 +209,16 @@ fn lines(records: &[Record]) -> Vec<u8> {
 }
 
 fn restore(receiver: &mut Receiver, restored: Restored, moment: Moment) {
-    let Restored { records, bytes_cut, unknown } = restored;
+    let Restored { records, bytes_cut, damaged, unknown } = restored;
     let receiver_name = receiver.shown();
-    if bytes_cut > 0 || unknown > 0 {
+    if damaged > 0 {
+        tracing::error!(
+            receiver = %receiver_name,
+            damaged,
+            bytes_cut,
+            "the outbox was damaged: these lines are left out; a copy of the file is beside it (.log.damaged)"
+        );
+    } else if bytes_cut > 0 || unknown > 0 {
         tracing::warn!(receiver = %receiver_name, bytes_cut, unknown, "the outbox was not whole: what was torn is left out");
     }
     records.into_iter().for_each(|record| receiver.restore(record, moment));

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::model::{
-    Affected, AlertName, Cause, Contributor, Customer, Dimensions, IncidentReport, PageAlert, RuledOut, Severity, Text,
-    Timestamp, Transition, TransitionEvent,
+    Affected, AlertName, Cause, Contributor, Customer, Dimensions, IncidentReport, PageAlert, RuledOut, SampleRequest,
+    Severity, Text, Timestamp, Transition, TransitionEvent,
 };
 
 /// Alerts of a page that are remembered with all they say; further ones by identity only.
@@ -128,6 +128,8 @@ pub(super) struct Facts {
     pub ruled_out: Vec<RuledOut>,
     pub affected: Affected,
     pub customers: Vec<Customer>,
+    #[serde(default)]
+    pub sample_requests: Vec<SampleRequest>,
     pub actions: Vec<String>,
 }
 
@@ -138,6 +140,7 @@ impl Facts {
             ruled_out: report.ruled_out.iter().take(FACTS_MAX).cloned().collect(),
             affected: report.affected,
             customers: report.customers.iter().take(FACTS_MAX).cloned().collect(),
+            sample_requests: report.sample_requests.clone(),
             actions: report.actions.iter().take(FACTS_MAX).cloned().collect(),
         }
     }

@@ -1,6 +1,6 @@
 //! A page as it is told.
 
-use super::page_state::{Facts, PageState};
+use super::page_state::{Facts, PageKind, PageState};
 use super::settings::PagerSettings;
 use super::words;
 use crate::model::{
@@ -19,7 +19,7 @@ impl PageState {
         let mut lead = lead.clone();
         std::iter::once(&mut lead).chain(&mut alerts).for_each(|alert| alert.runbook = runbook(alert, settings));
         let (contributors, contributors_more) = self.contributors_told();
-        let Facts { causes, ruled_out, affected, customers, actions } = &self.facts;
+        let Facts { causes, ruled_out, affected, customers, sample_requests, actions } = &self.facts;
         Some(Page {
             dedup_key: self.key.clone(),
             revision: self.said.revision,
@@ -30,7 +30,7 @@ impl PageState {
             since: self.since,
             resolved_at: self.resolved_at,
             impact: words::impact(self),
-            rule: settings.rules.words_of(lead.alert, lead.severity, &lead.labels),
+            rule: settings.rules.words_of(lead.alert, lead.severity, &lead.labels, lead.value),
             lead,
             alerts,
             alerts_more,
@@ -40,6 +40,7 @@ impl PageState {
             ruled_out: ruled_out.clone(),
             affected: *affected,
             customers: customers.clone(),
+            sample_requests: sample_requests.clone(),
             actions: actions.clone(),
             confidence: words::confidence(causes),
             acknowledged_by: self.acknowledgement.as_ref().map(|taken| taken.author.clone()),
@@ -89,7 +90,11 @@ impl PageState {
             format!("{url}{joint}from={}&to={until}", self.since.plus(-MARGIN_MS).as_millis())
         });
         PageLinks {
-            incident: external.map(|url| format!("{url}/api/v1/pages/{}", self.key)),
+            // A storm is of many incidents, and has no page of its own in the console.
+            incident: external.map(|url| match self.kind {
+                PageKind::Incident => format!("{url}/incidents/{}", self.key),
+                PageKind::Storm => format!("{url}/alerts"),
+            }),
             dashboard,
             query: external.map(|url| format!("{url}/api/v1/alerts/history?key={}", self.key)),
             // A path leads nowhere from a chat; it is told as text.
@@ -150,5 +155,19 @@ mod tests {
             assert_eq!(page.links.runbook.as_deref(), Some("https://wiki.example.com/x"), "a URL stays what it is");
         }
         assert_eq!(opened(with_urls(), "").links.runbook, None);
+    }
+
+    #[test]
+    fn an_incident_is_a_page_of_the_console_and_a_storm_is_its_alerts() {
+        let link = |cap: usize| {
+            let transition = samples::transition();
+            let (incident, at) = (transition.incident.clone(), transition.at);
+            let settings = PagerSettings { opened_per_minute_max: cap, flaps_max: 3, ..with_urls() };
+            let decided = Decided { outputs: &[Output::Transition(transition)], watermark: Some(at), reports: &[] };
+            (incident, Pager::new(settings).step(&decided, at)[0].page.links.incident.clone().unwrap())
+        };
+        let (incident, own) = link(5);
+        assert_eq!(own, format!("https://floodmark.example.com/incidents/{incident}"));
+        assert_eq!(link(0).1, "https://floodmark.example.com/alerts");
     }
 }

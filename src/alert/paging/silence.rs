@@ -3,7 +3,7 @@
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Dimension, DurationMs, PageAlert, Text, Timestamp};
+use crate::model::{AlertName, Dimension, DurationMs, PageAlert, Text, Timestamp, did_you_mean};
 
 /// Silences that are in force or to come; further ones are refused.
 pub const SILENCES_MAX: usize = 500;
@@ -69,13 +69,15 @@ impl std::fmt::Display for Matcher {
 impl std::str::FromStr for Matcher {
     type Err = String;
 
-    /// `name=value`, `name!=value`, `name=~expression`, `name!~expression`.
+    /// `name=value`, `name!=value`, `name=~expression`, `name!~expression`, as Alertmanager reads them: blanks around the
+    /// parts do not count, and a value may stand in double quotes.
     fn from_str(text: &str) -> Result<Self, String> {
         let start = text.find(['=', '!']).ok_or_else(|| format!("{text}: write name=value, !=, =~ or !~"))?;
         let (name, rest) = text.split_at(start);
         let found = Comparison::ALL.iter().find_map(|(spelling, c)| Some((*c, rest.strip_prefix(spelling)?)));
         let (comparison, value) = found.ok_or_else(|| format!("{text}: write name=value, !=, =~ or !~"))?;
-        let mut matcher = Self { name: name.trim().into(), comparison, value: value.to_owned(), expression: None };
+        let value = unquoted(value.trim()).map_err(|why| format!("{text}: {why}"))?;
+        let mut matcher = Self { name: name.trim().into(), comparison, value, expression: None };
         matcher.check()?;
         Ok(matcher)
     }
@@ -92,6 +94,9 @@ impl Matcher {
             let dimension = serde_json::from_value::<Dimension>(name);
             dimension.map_err(|error| format!("a label is `alert`, `severity` or a dimension: {error}"))?;
         }
+        if self.comparison == Comparison::Equal {
+            self.can_fit()?;
+        }
         if self.value.len() > WORDS_BYTES_MAX {
             return Err(format!("the value of {} is longer than {WORDS_BYTES_MAX} bytes", self.name));
         }
@@ -102,6 +107,26 @@ impl Matcher {
             self.expression = Some(compiled.map_err(|error| format!("{self}: {error}"))?);
         }
         Ok(())
+    }
+
+    /// A silence with a spelling mistake keeps nothing quiet, and says nothing of it until somebody is woken.
+    fn can_fit(&self) -> Result<(), String> {
+        let value = self.value.as_str();
+        let refused = |meant: Option<&str>| {
+            let hint = meant.map(|meant| format!(": did you mean `{meant}`?")).unwrap_or_default();
+            Err(format!("{self}: no alert has that {}{hint}", self.name))
+        };
+        let severities = ["critical", "warning", "info"];
+        match self.name.as_str() {
+            _ if value.is_empty() => Ok(()),
+            "severity" if !severities.contains(&value) => refused(did_you_mean(value, severities.into_iter())),
+            "alert" if AlertName::known(value).is_none() => {
+                // A rule of this name may come with the next reload, unless it is a detector's with a slip.
+                let meant = did_you_mean(value, AlertName::ALL.into_iter().map(AlertName::as_str));
+                if meant.is_none() && AlertName::is_spelled_well(value) { Ok(()) } else { refused(meant) }
+            }
+            _ => Ok(()),
+        }
     }
 
     fn fits(&self, alert: &PageAlert) -> bool {
@@ -193,6 +218,28 @@ impl Silence {
     }
 }
 
+/// The value within double quotes, where it stands in such: with `\"`, `\\` and `\n` as Alertmanager writes them.
+fn unquoted(value: &str) -> Result<String, &'static str> {
+    let Some(rest) = value.strip_prefix('"') else { return Ok(value.to_owned()) };
+    let mut text = String::with_capacity(rest.len());
+    let mut characters = rest.chars();
+    loop {
+        match characters.next() {
+            Some('"') if characters.as_str().is_empty() => return Ok(text),
+            Some('\\') => match characters.next() {
+                Some('n') => text.push('\n'),
+                Some(escaped @ ('"' | '\\')) => text.push(escaped),
+                // As in expressions: `\d`.
+                Some(other) => text.extend(['\\', other]),
+                None => return Err("the quotes are not closed"),
+            },
+            Some('"') => return Err("something stands behind the quotes"),
+            Some(other) => text.push(other),
+            None => return Err("the quotes are not closed"),
+        }
+    }
+}
+
 /// Words of a person: not empty, and not longer than is kept.
 pub(super) fn check_words(what: &str, words: &str) -> Result<(), String> {
     if words.trim().is_empty() {
@@ -224,6 +271,40 @@ mod tests {
         for wrong in ["color=red", "client", "client=~(", "=x"] {
             assert!(wrong.parse::<Matcher>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn matchers_are_read_as_alertmanager_reads_them() {
+        let value = |text: &str| text.parse::<Matcher>().map(|matcher| matcher.value);
+        for (text, read) in [
+            (r#"source="redis/main""#, "redis/main"),
+            (" source = redis/main ", "redis/main"),
+            (r#"source=~"container/.+""#, "container/.+"),
+            (r#"route="say \"hi\" \\ there""#, r#"say "hi" \ there"#),
+            (r#"route=~"\d+""#, r"\d+"),
+            ("route=it\"s", "it\"s"),
+            (r#"route="""#, ""),
+        ] {
+            assert_eq!(value(text).as_deref(), Ok(read), "{text}");
+        }
+        for wrong in [r#"source="redis"#, r#"source="redis" main"#, r#"source="redis\"#] {
+            assert!(value(wrong).unwrap_err().contains("quotes"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_no_alert_can_have_is_refused_with_what_was_meant() {
+        let wrong = |text: &str| text.parse::<Matcher>().unwrap_err();
+        assert!(wrong("severity=critcal").ends_with("did you mean `critical`?"), "{}", wrong("severity=critcal"));
+        assert!(wrong("severity=page").contains("no alert has that severity"));
+        assert!(wrong("alert=RestartLop").ends_with("did you mean `RestartLoop`?"));
+        for good in ["alert=CheckoutFails", "alert=RestartLoop", "severity=info", "alert=", "severity=~crit.*"] {
+            assert!(good.parse::<Matcher>().is_ok(), "{good}");
+        }
+        // Those of a journal are compiled all the same.
+        let mut old: Matcher = "severity=critical".parse().unwrap();
+        old.value = "crit".to_owned();
+        assert!(!old.fits(&page_alert(&samples::transition())));
     }
 
     #[test]

@@ -186,6 +186,11 @@ impl PagerState {
         }
     }
 
+    /// Takes in of an entry only what rests on no other: which silences there are. For entries behind one that is lost.
+    pub fn apply_silences(&mut self, entry: JournalEntry) {
+        self.silences.apply(entry.silences);
+    }
+
     /// Openings within a minute before, by event time or by the wall clock: whichever is more.
     pub(super) fn opened_lately(&mut self, at: Timestamp, now: Timestamp, within_ms: DurationMs) -> usize {
         let is_recent =

@@ -38,7 +38,7 @@ pub(super) async fn incident(
         div #picture data-live[goes_on] { (picture(&state, &visitor, report).await) }
         (page_of(&state, &visitor, report))
         div #causes data-live[goes_on] {
-            (causes(report)) (customers_list(report)) (timeline(report)) (ruled_out(report))
+            (causes(report)) (customers_list(report)) (sample_requests(report)) (timeline(report)) (ruled_out(report))
         }
         (links(&state, &visitor, &known))
     };
@@ -125,6 +125,40 @@ fn customers_list(report: &IncidentReport) -> Markup {
                     p { "The " (CUSTOMERS_MAX) " heaviest; there may be more." }
                 }
                 p { a href=(path) download { "As CSV" } }
+            }
+        }
+    }
+}
+
+fn sample_requests(report: &IncidentReport) -> Markup {
+    html! {
+        @if !report.sample_requests.is_empty() {
+            section aria-labelledby="sample-requests" {
+                h2 #sample-requests { "Sample requests" }
+                div.wide tabindex="0" role="region" aria-labelledby="sample-requests" { table {
+                    thead {
+                        tr {
+                            th scope="col" { "request id" }
+                            th scope="col" { "at" }
+                            th scope="col" { "subscription" }
+                            th scope="col" { "route" }
+                            th scope="col" { "status" }
+                            th scope="col" { "ms" }
+                        }
+                    }
+                    tbody {
+                        @for sample in &report.sample_requests {
+                            tr {
+                                th scope="row" { code { (sample.request_id) } }
+                                td { (parts::moment(sample.timestamp)) }
+                                td { (sample.subscription) }
+                                td { (sample.route) }
+                                td { (sample.status) }
+                                td { (format!("{:.0}", sample.duration_ms)) }
+                            }
+                        }
+                    }
+                } }
             }
         }
     }

@@ -48,6 +48,8 @@ fn report(record: IncidentRecord) -> IncidentReport {
         ruled_out: record.ruled_out,
         affected: record.affected,
         customers: record.customers,
+        // Not stored: those of its time are in `requests`.
+        sample_requests: Vec::new(),
         actions: record.actions,
         timeline: record.timeline.into_iter().map(|moment| Moment { at: moment.at, what: moment.what }).collect(),
         summary: record.summary,

@@ -5,8 +5,10 @@
 //!                      <first half of SHA-256 over the text, hexadecimal> <a step's changes as JSON>
 //! DIR/pages.lock      held while a process writes
 //! ```
-//! A line that is damaged, and what follows it, is cut off: a crash tears the last one at most. A journal that has grown
-//! is replaced, whole or not at all, by one line with everything.
+//! A line that is damaged, and what follows it, is cut off: a crash tears the last one at most. When whole lines follow it
+//! was no crash, and of the file as it was a copy is kept (`pages.journal.damaged`): steps rest on those before them, so what
+//! fires is rather told again than taken for told; only silences of the lines behind hold. A journal that has grown is
+//! replaced, whole or not at all, by one line with everything.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -53,6 +55,9 @@ pub struct Restored {
     pub entries: u64,
     /// Bytes at the end that were damaged, and cut off.
     pub cut_bytes: u64,
+    /// Whole steps among them, of which only the silences hold: the disk has damaged what was safe. A copy of the file is
+    /// kept then.
+    pub lost_entries: u64,
 }
 
 /// What is to be written.
@@ -87,6 +92,9 @@ impl Journal {
         let lock = take_lock(directory)?;
         let path = directory.join("pages.journal");
         let (restored, bytes) = read(&path)?;
+        if restored.lost_entries > 0 {
+            std::fs::copy(&path, path.with_extension("journal.damaged")).map_err(files(&path))?;
+        }
         let file = private().append(true).create(true).open(&path).map_err(files(&path))?;
         let directory = directory.to_owned();
         let mut journal = Self { directory, path, file, bytes, bytes_of_everything: bytes, _lock: lock };
@@ -179,6 +187,14 @@ fn read(path: &Path) -> Result<(Restored, u64), JournalError> {
         restored.state.apply(entry);
         restored.entries += 1;
         bytes += line.len() as u64;
+    }
+    while !line.is_empty() {
+        if let Some(entry) = whole(&line).and_then(|json| serde_json::from_slice(json).ok()) {
+            restored.lost_entries += 1;
+            restored.state.apply_silences(entry);
+        }
+        line.clear();
+        lines.read_until(b'\n', &mut line).map_err(files(path))?;
     }
     restored.cut_bytes = bytes_all - bytes;
     Ok((restored, bytes))

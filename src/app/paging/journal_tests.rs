@@ -43,12 +43,13 @@ fn a_journal_cut_at_any_byte_gives_back_every_step_that_was_whole() {
         let (_, restored) = Journal::open(directory.path()).unwrap();
         let is_torn = cut > 0 && whole[cut - 1] != b'\n';
         assert_eq!((restored.cut_bytes > 0, restored.entries), (is_torn, lines as u64), "cut at {cut}");
+        assert_eq!(restored.lost_entries, 0, "cut at {cut}");
         assert_eq!(pages(restored), lines.saturating_sub(1), "cut at {cut}");
     }
 }
 
 #[test]
-fn a_damaged_line_and_what_follows_it_is_cut_off_and_said() {
+fn a_damaged_line_and_what_follows_it_is_cut_off_and_said_and_a_copy_is_kept() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("pages.journal");
     let (mut journal, _) = Journal::open(directory.path()).unwrap();
@@ -56,6 +57,17 @@ fn a_damaged_line_and_what_follows_it_is_cut_off_and_said() {
     for number in 0..3 {
         journal.write(Work::Append(fire(&mut pager, number))).unwrap();
     }
+    let silence = Silence {
+        id: "".into(),
+        matchers: vec!["subscription=acme".parse().unwrap()],
+        starts_at: samples::START,
+        ends_at: samples::START.plus(3_600_000),
+        author: "jo".into(),
+        reason: "a load test".to_owned(),
+        created_at: samples::START,
+    };
+    pager.command(Command::Silence(silence), samples::START).unwrap();
+    journal.write(Work::Append(pager.take_entry())).unwrap();
     drop(journal);
     let mut bytes = std::fs::read(&path).unwrap();
     let second = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(2).unwrap().0 + 100;
@@ -63,7 +75,10 @@ fn a_damaged_line_and_what_follows_it_is_cut_off_and_said() {
     std::fs::write(&path, &bytes).unwrap();
     let (_, restored) = Journal::open(directory.path()).unwrap();
     assert!(restored.cut_bytes > 0);
-    assert_eq!(pages(restored), 1);
+    assert_eq!(restored.lost_entries, 2, "the steps behind the damaged one were safe once");
+    let view = Pager::restored(settings(), restored.state, samples::START).view(samples::START);
+    assert_eq!((view.pages.len(), view.silences.len()), (1, 1), "a silence rests on no step before it");
+    assert_eq!(std::fs::read(directory.path().join("pages.journal.damaged")).unwrap(), bytes);
 }
 
 #[test]
@@ -119,7 +134,7 @@ fn one_service_at_a_time_and_no_file_of_somebody_else() {
 }
 
 /// Journals that versions up to now have written, one for each change of the format; the newest is of this one.
-const WRITTEN: [&str; 2] = ["pages-1.journal", "pages-2.journal"];
+const WRITTEN: [&str; 3] = ["pages-1.journal", "pages-2.journal", "pages-3.journal"];
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journals").join(name)

@@ -1,6 +1,5 @@
 //! `floodmark alerts backtest`: what other rules would have made of the past.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use anyhow::Context as _;
 use super::{backtest_files, backtest_report, backtest_stored};
 use crate::backtest::{Side, diff};
 use crate::cli::moment::moment;
-use crate::cli::output::OutputArgs;
+use crate::cli::output::{OutputArgs, put};
 use crate::cli::{CliError, Globals, settings};
 use crate::clock;
 use crate::config::Format;
@@ -84,7 +83,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
     let summary = new.summary.clone();
     let diffs = diff(old.pages, new.pages);
     let text = backtest_report::report(&diffs, &summary, overflowed, args.all, args.output.output);
-    std::io::stdout().lock().write_all(text.as_bytes()).context("cannot write to stdout")?;
+    put(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

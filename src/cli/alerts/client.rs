@@ -7,9 +7,11 @@ use anyhow::Context as _;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
+use crate::cli::output::say;
 use crate::cli::{CliError, Globals};
 use crate::client_tls;
 use crate::config::Secret;
+use crate::postmortem::plain;
 
 /// The service answers from memory, or from ClickHouse within its own time.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -93,10 +95,14 @@ pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
+/// The same for a terminal: names in logs and answers of receivers are written by strangers, and must not command it.
+pub fn shown(value: &Value, name: &str) -> String {
+    plain(text(value, name))
+}
+
 /// Prints an answer as it came.
 pub fn print_json(value: &Value) -> Result<(), CliError> {
-    println!("{}", serde_json::to_string_pretty(value).context("cannot write the answer")?);
-    Ok(())
+    say(&serde_json::to_string_pretty(value).context("cannot write the answer")?)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! `floodmark alerts dead-letters`: notifications that could not be delivered.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
 use crate::alert::notify::{DeadLetter, read_dead_letters};
-use crate::cli::output::{OutputArgs, OutputFormat, table};
+use crate::cli::output::{OutputArgs, OutputFormat, say, table};
 use crate::cli::{CliError, Globals};
+use crate::postmortem::plain;
 
 /// Arguments of `alerts dead-letters`.
 #[derive(Debug, clap::Args)]
@@ -38,7 +38,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         }
         OutputFormat::Table => in_a_table(&letters, total),
     };
-    writeln!(std::io::stdout().lock(), "{text}").context("cannot write to stdout")?;
+    say(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -49,7 +49,7 @@ fn in_a_table(letters: &[DeadLetter], total: u64) -> String {
     let mut table = table(["at", "receiver", "reason", "why", "what"]);
     for letter in letters {
         let cells = [&letter.at.to_string(), &letter.receiver, letter.reason.as_str(), &letter.why, letter.subject()];
-        table.add_row(cells);
+        table.add_row(cells.map(plain));
     }
     format!("{}\n{total} dead letters", table.trim_fmt())
 }

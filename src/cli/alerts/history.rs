@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use reqwest::Method;
 
-use super::client::{ServiceArgs, encoded, print_json, text};
-use crate::cli::output::{OutputArgs, OutputFormat, table};
+use super::client::{ServiceArgs, encoded, print_json, shown, text};
+use crate::cli::output::{OutputArgs, OutputFormat, say, table};
 use crate::cli::{CliError, Globals};
 use crate::clock;
 
@@ -50,10 +50,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         let revision = row["revision"].to_string();
         let silenced = if text(row, "silenced_by").is_empty() { "" } else { ", silenced" };
         let why = format!("{}{silenced}", text(row, "reason"));
-        let said = ["said_at", "event", "dedup_key", "title"].map(|name| text(row, name));
-        rows.add_row([said[0], said[1], said[2], &revision, &why, said[3]]);
+        let [said_at, event, key, title] = ["said_at", "event", "dedup_key", "title"].map(|name| shown(row, name));
+        rows.add_row([said_at, event, key, revision, why, title]);
     }
-    println!("{}", rows.trim_fmt());
+    say(&rows.trim_fmt())?;
     Ok(ExitCode::SUCCESS)
 }
 

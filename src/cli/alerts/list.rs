@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use reqwest::Method;
-use serde_json::Value;
 
-use super::client::{ServiceArgs, print_json, text};
-use crate::cli::output::{OutputArgs, OutputFormat, table};
+use super::client::{ServiceArgs, print_json, shown, text};
+use crate::cli::output::{OutputArgs, OutputFormat, say, table};
 use crate::cli::{CliError, Globals};
 
 /// Arguments of `list`.
@@ -48,9 +47,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         let silenced = if view["silenced_by"].is_null() { "" } else { ", silenced" };
         let standing = format!("{}{silenced}", text(view, "standing"));
         let firing = view["firing"].as_u64().map_or_else(String::new, |firing| firing.to_string());
-        let taken = page.get("acknowledged_by").and_then(Value::as_str).unwrap_or_default();
-        rows.add_row([text(page, "dedup_key"), text(page, "since"), &standing, &firing, taken, text(page, "title")]);
+        let [key, since, taken, title] =
+            ["dedup_key", "since", "acknowledged_by", "title"].map(|name| shown(page, name));
+        rows.add_row([key, since, standing, firing, taken, title]);
     }
-    println!("{}", rows.trim_fmt());
+    say(&rows.trim_fmt())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,8 +6,9 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::client::{ServiceArgs, encoded, print_json, text};
-use crate::cli::output::{OutputArgs, OutputFormat};
+use crate::cli::output::{OutputArgs, OutputFormat, say};
 use crate::cli::{CliError, Globals};
+use crate::postmortem::plain;
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
@@ -28,56 +29,59 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     if args.output.output == OutputFormat::Json {
         print_json(&view)?;
     } else {
-        print(&view);
+        say(&words(&view))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// The page for a terminal.
-pub fn print(view: &Value) {
+fn words(view: &Value) -> String {
     let page = &view["page"];
-    println!("{}", text(page, "title"));
-    println!("{} since {}; {}", text(view, "standing"), text(page, "since"), text(page, "impact"));
+    let mut lines = vec![
+        text(page, "title").to_owned(),
+        format!("{} since {}; {}", text(view, "standing"), text(page, "since"), text(page, "impact")),
+    ];
     let taken = &view["acknowledgement"];
     if !taken.is_null() {
-        println!("taken by {} until {}: {}", text(taken, "author"), text(taken, "expires_at"), text(taken, "note"));
+        let [author, until, note] = ["author", "expires_at", "note"].map(|name| text(taken, name));
+        lines.push(format!("taken by {author} until {until}: {note}"));
     }
-    if let Some(silence) = view["silenced_by"].as_str() {
-        println!("silenced by {silence}");
-    }
-    println!("\nalerts");
-    let others = list(page, "alerts");
-    for alert in std::iter::once(&page["lead"]).chain(others) {
+    lines.extend(view["silenced_by"].as_str().map(|silence| format!("silenced by {silence}")));
+    lines.extend([String::new(), "alerts".to_owned()]);
+    for alert in std::iter::once(&page["lead"]).chain(list(page, "alerts")) {
         let over = if alert["resolved_at"].is_null() { "" } else { " (over)" };
-        println!("  {} {}{over}: {}", text(alert, "severity"), text(alert, "alert"), text(alert, "summary"));
-        println!("    {} {}, usually {}", alert["value"], text(alert, "unit"), alert["baseline"]);
+        lines.push(format!("  {} {}{over}: {}", text(alert, "severity"), text(alert, "alert"), text(alert, "summary")));
+        lines.push(format!("    {} {}, usually {}", alert["value"], text(alert, "unit"), alert["baseline"]));
     }
-    more(page, "alerts_more");
-    section("likely causes", list(page, "causes"), |cause| {
+    lines.extend(more(page, "alerts_more"));
+    lines.extend(section("likely causes", list(page, "causes"), |cause| {
         format!("{} ({}): {}", dimensions(cause), text(cause, "confidence"), text(cause, "evidence"))
-    });
-    section("who", list(page, "contributors"), |one| format!("{} {}", percent(&one["share"]), dimensions(one)));
-    more(page, "contributors_more");
-    section("ruled out", list(page, "ruled_out"), |one| format!("{}: {}", text(one, "candidate"), text(one, "why")));
-    section("what to do", list(page, "actions"), |action| action.as_str().unwrap_or_default().to_owned());
+    }));
+    let who = |one: &Value| format!("{} {}", percent(&one["share"]), dimensions(one));
+    lines.extend(section("who", list(page, "contributors"), who));
+    lines.extend(more(page, "contributors_more"));
+    let refused = |one: &Value| format!("{}: {}", text(one, "candidate"), text(one, "why"));
+    lines.extend(section("ruled out", list(page, "ruled_out"), refused));
+    let action = |action: &Value| action.as_str().unwrap_or_default().to_owned();
+    lines.extend(section("what to do", list(page, "actions"), action));
     let runbook = text(&page["lead"], "runbook");
     if !runbook.is_empty() {
-        println!("\nrunbook: {runbook}");
+        lines.extend([String::new(), format!("runbook: {runbook}")]);
     }
+    // Names are those of strangers: none of them is a line of its own.
+    lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n")
 }
 
-fn section(title: &str, entries: &[Value], line: impl Fn(&Value) -> String) {
+fn section(title: &str, entries: &[Value], line: impl Fn(&Value) -> String) -> Vec<String> {
     if entries.is_empty() {
-        return;
+        return Vec::new();
     }
-    println!("\n{title}");
-    entries.iter().for_each(|entry| println!("  {}", line(entry)));
+    let head = [String::new(), title.to_owned()];
+    head.into_iter().chain(entries.iter().map(|entry| format!("  {}", line(entry)))).collect()
 }
 
-fn more(page: &Value, name: &str) {
-    if let Some(count) = page[name].as_u64().filter(|count| *count > 0) {
-        println!("  and {count} more");
-    }
+fn more(page: &Value, name: &str) -> Option<String> {
+    page[name].as_u64().filter(|count| *count > 0).map(|count| format!("  and {count} more"))
 }
 
 fn list<'a>(page: &'a Value, name: &str) -> &'a [Value] {
@@ -92,4 +96,28 @@ fn dimensions(value: &Value) -> String {
     let pairs = value["dimensions"].as_object().into_iter().flatten();
     let pairs: Vec<String> = pairs.map(|(name, value)| format!("{name} = {}", value.as_str().unwrap_or("?"))).collect();
     if pairs.is_empty() { "nobody in particular".to_owned() } else { pairs.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_strangers_do_not_command_the_terminal() {
+        let evil = "a\u{1b}[31m\nalerts";
+        let view = serde_json::json!({
+            "standing": "open",
+            "page": {
+                "title": evil,
+                "lead": {"alert": "RestartLoop", "severity": "critical", "summary": evil, "value": 1.5, "baseline": 0.0},
+                "causes": [{"dimensions": {"client": evil}, "confidence": "high", "evidence": evil}],
+                "contributors": [{"dimensions": {"subscription": evil}, "share": 0.5}],
+                "actions": [evil],
+            },
+        });
+        let said = words(&view);
+        assert!(!said.contains('\u{1b}'), "{said:?}");
+        assert_eq!(said.lines().filter(|line| *line == "alerts").count(), 1, "{said}");
+        assert!(said.contains("  50 % subscription = a\u{fffd}[31m"), "{said}");
+    }
 }

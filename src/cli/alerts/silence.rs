@@ -5,15 +5,17 @@ use std::process::ExitCode;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{ServiceArgs, encoded, print_json, text};
-use crate::cli::output::{OutputArgs, OutputFormat, table};
+use super::client::{ServiceArgs, encoded, print_json, shown, text};
+use crate::cli::output::{OutputArgs, OutputFormat, say, table};
 use crate::cli::{CliError, Globals};
+use crate::postmortem::plain;
 
 /// Arguments of `silence`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Labels are alert, severity and the dimensions of alerts (subscription, client_version, service ...). Expressions match the
-whole value; an absent label is the empty text. A silence keeps pages from receivers, not from the record.
+whole value; an absent label is the empty text; a value may stand in double quotes, as Alertmanager's do. A silence keeps pages
+from receivers, not from the record.
 
 Examples:
   floodmark alerts silence subscription=acme --for 2h --reason 'their load test'
@@ -56,7 +58,7 @@ pub fn make(args: &MakeArgs, globals: &Globals) -> Result<ExitCode, CliError> {
     let MakeArgs { matchers, reason, author, .. } = args;
     let body = json!({"matchers": matchers, "for": args.r#for.to_string(), "reason": reason, "author": author});
     let made = args.service.ask(globals, Method::POST, "/api/v1/silences", Some(&body))?;
-    println!("{}", text(&made, "id"));
+    say(text(&made, "id"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -75,17 +77,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
     let mut rows = table(["id", "from", "until", "matchers", "author", "reason"]);
     for silence in answer["silences"].as_array().into_iter().flatten() {
         let matchers = silence["matchers"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let matchers = matchers.collect::<Vec<_>>().join(" ");
-        let words = ["author", "reason"].map(|name| text(silence, name));
-        rows.add_row([
-            text(silence, "id"),
-            text(silence, "starts_at"),
-            text(silence, "ends_at"),
-            &matchers,
-            words[0],
-            words[1],
-        ]);
+        let matchers = plain(&matchers.collect::<Vec<_>>().join(" "));
+        let [id, from, until, author, reason] =
+            ["id", "starts_at", "ends_at", "author", "reason"].map(|name| shown(silence, name));
+        rows.add_row([id, from, until, matchers, author, reason]);
     }
-    println!("{}", rows.trim_fmt());
+    say(&rows.trim_fmt())?;
     Ok(ExitCode::SUCCESS)
 }

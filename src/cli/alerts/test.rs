@@ -1,6 +1,5 @@
 //! `floodmark alerts test`: rules held to their tests, and the tests to broken rules.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::test_report;
 use crate::alert::Rules;
 use crate::app;
+use crate::cli::output::put;
 use crate::cli::{CliError, Globals, settings};
 use crate::config::{Config, FlowConfig};
 use crate::detect::Limits;
@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> 
         (test_report::tests(&outcomes, &untested, args.output), passed)
     };
     progress.finish_and_clear();
-    std::io::stdout().lock().write_all(text.as_bytes()).context("cannot write to stdout")?;
+    put(&text)?;
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

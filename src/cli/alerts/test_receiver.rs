@@ -1,14 +1,14 @@
 //! `floodmark alerts test-receiver`: sends one receiver a page that says of itself that it is a test.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
 use crate::alert::notify::{Trial, TrialAnswer};
-use crate::cli::output::{OutputArgs, OutputFormat};
+use crate::cli::output::{OutputArgs, OutputFormat, say};
 use crate::cli::{CliError, Globals};
 use crate::config::Config;
+use crate::postmortem::plain;
 
 /// Arguments of `alerts test-receiver`.
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<ExitCode, CliError> {
         (OutputFormat::Table, true) => bodies(&answers)?,
         (OutputFormat::Table, false) => answers.iter().map(in_words).collect::<Vec<_>>().join("\n"),
     };
-    writeln!(std::io::stdout().lock(), "{text}").context("cannot write to stdout")?;
+    say(&text)?;
     let refused = answers.iter().filter(|answer| answer.accepted == Some(false)).count();
     if refused > 0 {
         return Err(anyhow::anyhow!("{} did not take {refused} of {} messages", args.name, answers.len()).into());
@@ -68,7 +68,7 @@ fn in_words(answer: &TrialAnswer) -> String {
     let TrialAnswer { receiver, to, event, .. } = answer;
     let said = answer.said.as_deref().unwrap_or_default();
     let verdict = if answer.accepted == Some(true) { "taken" } else { "NOT taken" };
-    format!("{receiver} at {to}: {event}: {verdict}: {said}")
+    format!("{receiver} at {to}: {event}: {verdict}: {}", plain(said))
 }
 
 fn bodies(answers: &[TrialAnswer]) -> Result<String, CliError> {

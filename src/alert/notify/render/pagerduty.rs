@@ -11,7 +11,7 @@ use crate::model::{Dimension, Page, PageEvent, Severity, Timestamp};
 const DEDUP_KEY_CHARS_MAX: usize = 255;
 /// Longest summary, in characters.
 const SUMMARY_CHARS_MAX: usize = 1_024;
-/// Longest text of one detail, in characters: with twelve of them the event stays far below 512 KB.
+/// Longest text of one detail, in characters: with fourteen of them the event stays far below 512 KB.
 const DETAIL_CHARS_MAX: usize = 4_000;
 
 /// The event.

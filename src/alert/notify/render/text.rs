@@ -1,6 +1,6 @@
 //! What a page says, in words: parts with a heading, most important first.
 
-use crate::model::{Cause, Contributor, DurationMs, Page, PageAlert, PageEvent};
+use crate::model::{Cause, Contributor, DurationMs, Page, PageAlert, PageEvent, SampleRequest};
 
 /// Causes that are put into words; the page as JSON has all.
 const CAUSES_SAID_MAX: usize = 3;
@@ -45,6 +45,7 @@ pub(super) fn parts(page: &Page) -> Vec<Part> {
             lines: page.ruled_out.iter().map(|refused| format!("{}: {}", refused.candidate, refused.why)).collect(),
         },
         Part { heading: "Customers to contact", lines: list(&customers) },
+        Part { heading: "Sample requests", lines: page.sample_requests.iter().map(sample_request).collect() },
         Part { heading: "Confidence", lines: confidence.into_iter().collect() },
         Part { heading: "Runbook", lines: runbook.into_iter().map(ToOwned::to_owned).collect() },
     ];
@@ -82,11 +83,19 @@ pub(super) fn number(alert: &PageAlert) -> String {
 fn end(page: &Page) -> Vec<String> {
     let ended_at = page.resolved_at.unwrap_or(page.at);
     let affected = page.affected;
-    let (customers, share) = (affected.subscriptions, percent(affected.requests_share));
-    vec![
-        format!("It lasted {}, until {ended_at}.", lasting(ended_at.since(page.since))),
-        format!("{customers} subscriptions with {share} of requests felt it."),
-    ]
+    let share = percent(affected.requests_share);
+    let felt = match (affected.subscriptions, affected.requests_share > 0.0) {
+        (0, false) => "No customer is known to have felt it.".to_owned(),
+        (0, true) => format!("It concerned {share} of requests."),
+        (1, _) => format!("1 subscription with {share} of requests felt it."),
+        (customers, _) => format!("{customers} subscriptions with {share} of requests felt it."),
+    };
+    vec![format!("It lasted {}, until {ended_at}.", lasting(ended_at.since(page.since))), felt]
+}
+
+fn sample_request(sample: &SampleRequest) -> String {
+    let SampleRequest { request_id, timestamp, subscription, route, status, duration_ms } = sample;
+    format!("{request_id}: {subscription} {route}, {status} after {duration_ms:.0} ms at {timestamp}")
 }
 
 fn cause(cause: &Cause) -> String {
@@ -169,6 +178,18 @@ mod tests {
     #[test]
     fn a_resolved_page_says_duration_peak_and_total_affected() {
         insta::assert_snapshot!(shown(&sample::resolved_page()));
+    }
+
+    #[test]
+    fn who_felt_it_is_said_of_nobody_of_one_and_of_many() {
+        let said = |subscriptions, requests_share| {
+            let affected = crate::model::Affected { subscriptions, requests_share };
+            end(&Page { affected, ..sample::resolved_page() })[1].clone()
+        };
+        assert_eq!(said(0, 0.0), "No customer is known to have felt it.");
+        assert_eq!(said(0, 0.4), "It concerned 40 % of requests.");
+        assert_eq!(said(1, 0.4), "1 subscription with 40 % of requests felt it.");
+        assert_eq!(said(2, 0.4), "2 subscriptions with 40 % of requests felt it.");
     }
 
     #[test]
