@@ -18,7 +18,9 @@ seed() {
     case $target in
         native) sources=("$fixtures/native_records.ndjson") ;;
         combined) sources=("$fixtures"/access-log/*.log) ;;
-        sql) cp queries/*/*.sql "$directory/"; return ;;
+        sql) # Files of several folders have the same name.
+            for file in queries/*/*.sql; do cp "$file" "$directory/${file//\//-}"; done
+            return ;;
         otlp_proto) cp "$fixtures"/formats/*.binpb "$directory/"; return ;;
         *) sources=("$fixtures/formats/$target.ndjson") ;;
     esac

@@ -23,9 +23,14 @@ impl Connection {
 
     /// Asks, and reads the whole answer: its length on the wire, in bytes.
     pub async fn query(&mut self, sql: &str) -> Result<u64, Box<dyn std::error::Error>> {
+        self.query_at("/", sql).await
+    }
+
+    /// The same at a path with parameters.
+    pub async fn query_at(&mut self, path: &str, sql: &str) -> Result<u64, Box<dyn std::error::Error>> {
         // Without a word on encodings chproxy asks ClickHouse for gzip and unpacks it.
         let request = format!(
-            "POST / HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {}\r\nAccept-Encoding: identity\r\nContent-Length: {}\r\n\r\n{sql}",
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {}\r\nAccept-Encoding: identity\r\nContent-Length: {}\r\n\r\n{sql}",
             self.host,
             self.authorization,
             sql.len()

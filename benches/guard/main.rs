@@ -23,18 +23,36 @@ const ROWS: u32 = 1_000_000;
 const WARM_QUERIES: u32 = 100;
 /// Rows of the large table: 1 GB as text.
 const LARGE_ROWS: u32 = 13_000_000;
-/// The large answers, 1 GB each: rows of a table, as people ask for; and one that costs ClickHouse nothing to make, for
-/// which passing it on is all the work. Blocks are small: an answer must not need more memory than its class may take.
-const LARGE_ANSWERS: [(&str, &str); 2] = [
-    ("rows of a table", "SELECT * FROM bench_guard.large SETTINGS max_block_size = 8192"),
-    (
-        "made of nothing",
-        "SELECT repeat('x', 1000) FROM numbers(1000000) \
-         SETTINGS max_block_size = 8192, output_format_parallel_formatting = 0 FORMAT RowBinary",
-    ),
+/// The large answers, 1 GB each before encoding. Blocks are small: an answer must not need more memory than its class may take.
+const LARGE_ANSWERS: [LargeAnswer; 3] = [
+    LargeAnswer {
+        name: "rows of a table",
+        path: "/",
+        sql: "SELECT * FROM bench_guard.large SETTINGS max_block_size = 8192",
+    },
+    // As the client libraries of Rust and Python ask unless told otherwise.
+    LargeAnswer {
+        name: "the same, LZ4",
+        path: "/?compress=1",
+        sql: "SELECT * FROM bench_guard.large SETTINGS max_block_size = 8192 FORMAT RowBinary",
+    },
+    // Costs ClickHouse nothing to make: passing it on is all the work.
+    LargeAnswer {
+        name: "made of nothing",
+        path: "/",
+        sql: "SELECT repeat('x', 1000) FROM numbers(1000000) \
+              SETTINGS max_block_size = 8192, output_format_parallel_formatting = 0 FORMAT RowBinary",
+    },
 ];
 /// How often each is fetched each way.
 const LARGE_ROUNDS: u32 = 3;
+
+/// A query with a large answer.
+struct LargeAnswer {
+    name: &'static str,
+    path: &'static str,
+    sql: &'static str,
+}
 
 /// Where the engine is.
 struct Server {
@@ -56,8 +74,35 @@ struct Way {
     name: &'static str,
     address: String,
     latencies: Vec<Duration>,
-    /// Of each round of each large answer.
-    bytes_per_second: [Vec<f64>; LARGE_ANSWERS.len()],
+    /// The process between; absent of the direct way.
+    pid: Option<u32>,
+    /// Of each large answer.
+    large: [LargeFigures; LARGE_ANSWERS.len()],
+}
+
+/// What the rounds of one large answer came to.
+#[derive(Default)]
+struct LargeFigures {
+    bytes_per_second: Vec<f64>,
+    /// Of the process between, all rounds together.
+    cpu: Cpu,
+}
+
+/// CPU time of a process, by where it was spent.
+#[derive(Clone, Copy, Default)]
+struct Cpu {
+    user: Duration,
+    kernel: Duration,
+}
+
+impl Cpu {
+    fn total(self) -> Duration {
+        self.user + self.kernel
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self { user: self.user.saturating_sub(before.user), kernel: self.kernel.saturating_sub(before.kernel) }
+    }
 }
 
 /// The proxy, ended with this value.
@@ -80,10 +125,11 @@ async fn measure() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let server = server(directory.path()).await?;
     let (proxy, proxy_address) = start_proxy(&server, directory.path()).await?;
-    let mut ways = vec![way("direct", server.url()), way("proxy", &format!("http://{proxy_address}"))];
+    let mut ways =
+        vec![way("direct", server.url(), None), way("proxy", &format!("http://{proxy_address}"), Some(proxy.0.id()))];
     let chproxy = chproxy::start(&server, directory.path()).await?;
-    if let Some((_, address)) = &chproxy {
-        ways.push(way("chproxy", &format!("http://{address}")));
+    if let Some((process, address)) = &chproxy {
+        ways.push(way("chproxy", &format!("http://{address}"), Some(process.0.id())));
     }
     let setup = [
         "CREATE DATABASE IF NOT EXISTS bench_guard".to_owned(),
@@ -107,7 +153,7 @@ async fn measure() -> Result<(), Box<dyn std::error::Error>> {
     println!("load average at the start: {}", load());
     let cpu_before = cpu(proxy.0.id());
     small(&mut ways, &server).await?;
-    let cpu_of_proxy = cpu(proxy.0.id()) - cpu_before;
+    let cpu_of_proxy = cpu(proxy.0.id()).since(cpu_before).total();
     report_small(&mut ways);
     // Unlike times, it does not depend on what else the machine does.
     let queries = ways[1].latencies.len() + WARM_QUERIES as usize;
@@ -124,9 +170,9 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn way(name: &'static str, url: &str) -> Way {
+fn way(name: &'static str, url: &str, pid: Option<u32>) -> Way {
     let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-    Way { name, address, latencies: Vec::new(), bytes_per_second: Default::default() }
+    Way { name, address, latencies: Vec::new(), pid, large: Default::default() }
 }
 
 async fn connect(way: &Way, server: &Server) -> std::io::Result<Connection> {
@@ -234,12 +280,18 @@ async fn ask_one(way: &Way, connection: &mut Connection, number: &mut u32) -> Re
 
 async fn large(ways: &mut [Way], server: &Server) -> Result<(), Box<dyn std::error::Error>> {
     for _ in 0..LARGE_ROUNDS {
-        for (answer, (_, sql)) in LARGE_ANSWERS.iter().enumerate() {
+        for (at, answer) in LARGE_ANSWERS.iter().enumerate() {
             for way in &mut *ways {
                 let mut connection = connect(way, server).await?;
+                let cpu_before = way.pid.map(cpu).unwrap_or_default();
                 let since = Instant::now();
-                let bytes = connection.query(sql).await.map_err(|error| format!("{}: {error}", way.name))?;
-                way.bytes_per_second[answer].push(bytes as f64 / since.elapsed().as_secs_f64());
+                let asked = connection.query_at(answer.path, answer.sql).await;
+                let bytes = asked.map_err(|error| format!("{}: {error}", way.name))?;
+                let figures = &mut way.large[at];
+                figures.bytes_per_second.push(bytes as f64 / since.elapsed().as_secs_f64());
+                let cpu = way.pid.map(cpu).unwrap_or_default().since(cpu_before);
+                figures.cpu.user += cpu.user;
+                figures.cpu.kernel += cpu.kernel;
             }
         }
     }
@@ -247,13 +299,14 @@ async fn large(ways: &mut [Way], server: &Server) -> Result<(), Box<dyn std::err
 }
 
 /// CPU time of a process so far.
-fn cpu(pid: u32) -> Duration {
+fn cpu(pid: u32) -> Cpu {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     // SAFETY: asks for a constant of the system.
     let per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100);
-    Duration::from_millis(ticks * 1_000 / per_second)
+    let ticks = |place: usize| fields.split_whitespace().nth(place).and_then(|field| field.parse::<u64>().ok());
+    let time = |place: usize| Duration::from_millis(ticks(place).unwrap_or(0) * 1_000 / per_second);
+    Cpu { user: time(11), kernel: time(12) }
 }
 
 fn load() -> String {
@@ -280,13 +333,18 @@ fn report_small(ways: &mut [Way]) {
 }
 
 fn report_large(ways: &[Way]) {
-    println!("1 GB answer       way      MB/s (each round)    best, of direct");
-    for (answer, (name, _)) in LARGE_ANSWERS.iter().enumerate() {
-        let best = |way: &Way| way.bytes_per_second[answer].iter().copied().fold(0.0, f64::max);
+    println!("1 GB answer       way      MB/s on the wire     best, of direct   cpu ms: own   kernel's");
+    for (at, answer) in LARGE_ANSWERS.iter().enumerate() {
+        let best = |way: &Way| way.large[at].bytes_per_second.iter().copied().fold(0.0, f64::max);
         for way in ways {
-            let of = &way.bytes_per_second[answer];
-            let rounds: Vec<String> = of.iter().map(|rate| format!("{:.0}", rate / 1e6)).collect();
-            println!("{name:<17} {:<8} {:<20} {:.0} %", way.name, rounds.join(" "), best(way) / best(&ways[0]) * 100.0);
+            let figures = &way.large[at];
+            let rates: Vec<String> = figures.bytes_per_second.iter().map(|rate| format!("{:.0}", rate / 1e6)).collect();
+            let of_direct = best(way) / best(&ways[0]) * 100.0;
+            let cpu = |time: Duration| time.as_millis() / u128::from(LARGE_ROUNDS);
+            let cpu = way
+                .pid
+                .map_or_else(String::new, |_| format!("{:>13} {:>10}", cpu(figures.cpu.user), cpu(figures.cpu.kernel)));
+            println!("{:<17} {:<8} {:<20} {of_direct:>14.0} %{cpu}", answer.name, way.name, rates.join(" "));
         }
     }
 }

@@ -267,13 +267,16 @@ proptest! {
         prop_assert!(run.decided.iter().all(|span| span.from < span.until));
         prop_assert!(run.decided.windows(2).all(|pair| pair[0].until == pair[1].from));
         prop_assert!(run.decided.first().is_none_or(|first| first.from == start_of(0)));
-        let (mut state, mut since) = (Unknown, start_of(0));
+        let (mut state, mut since, mut known_since) = (Unknown, start_of(0), None);
         for (change, at) in &run.changes {
             prop_assert!(change.before == state && change.after != state, "{:?}", change);
             prop_assert!(since <= change.since && change.since < *at, "{:?}", change);
             let lasted_ms = at.since(change.since);
             if change.before == Unknown {
-                // What began while nothing was known is dated to the end of that.
+                known_since = Some(change.since);
+            }
+            if known_since == Some(change.since) {
+                // What began while nothing was known is dated to the end of that, said to be well in between or not.
             } else if change.after > change.before && change.after.is_harm() {
                 prop_assert!(lasted_ms >= 30_000, "worse before its time: {:?}", change);
             } else if change.before.is_harm() && change.after != Unknown {
