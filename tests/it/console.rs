@@ -16,7 +16,7 @@ use crate::support::service::{Service, Setup, until};
 const STORM: [&str; 6] = ["simulate", "kameleo-retry-storm", "--seed", "7", "--duration", "80m"];
 /// Lines of a submission.
 const LINES_A_BODY: usize = 20_000;
-/// What the overview may take, on a machine that does other things meanwhile.
+/// What the overview may take. A busy machine is slower now and then; a page that waits for ClickHouse is so always.
 const OVERVIEW_MAX: Duration = Duration::from_millis(500);
 
 /// Where pictures go: kept by CI, two of them copied to `docs/images`.
@@ -76,6 +76,14 @@ async fn storm() -> (Setup, TestDatabase, Service) {
     (setup, database, service)
 }
 
+/// The overview, if it was answered within [`OVERVIEW_MAX`].
+async fn overview_in_time(service: &Service) -> Option<String> {
+    let began = Instant::now();
+    let (status, page) = service.get("/").await;
+    assert_eq!(status, 200, "{page}");
+    (began.elapsed() < OVERVIEW_MAX).then_some(page)
+}
+
 /// Text that is wider than the screen cannot be read on a phone.
 const OVERFLOW: &str = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
 
@@ -85,9 +93,7 @@ async fn a_person_finds_the_incident_from_the_overview_and_every_page_is_sound()
     let base = service.url("");
     let mut browser = Browser::start();
 
-    let began = Instant::now();
-    let (status, _) = service.get("/").await;
-    assert_eq!((status, began.elapsed() < OVERVIEW_MAX), (200, true), "{:?}", began.elapsed());
+    until("the overview answers in time", async || overview_in_time(&service).await).await;
 
     browser.open(&service.url("/"));
     assert!(browser.text("#now").contains("incidents are open"), "{}", browser.text("#now"));
@@ -301,13 +307,10 @@ async fn the_overview_answers_while_clickhouse_is_away_and_says_so() {
     .await;
     assert_eq!(status, 200);
     proxy.switch(false);
-    let page = until("the overview says that clickhouse is away", async || {
+    let page = until("the overview says in time that clickhouse is away", async || {
         // What is to be stored notices that it cannot be.
         let _ = with_lines(service.post("/api/v1/events"), crate::support::intake::lines(30_000, 10)).send().await;
-        let began = Instant::now();
-        let (status, page) = service.get("/").await;
-        assert_eq!((status, began.elapsed() < OVERVIEW_MAX), (200, true), "{:?}", began.elapsed());
-        page.contains("Detection goes on").then_some(page)
+        overview_in_time(&service).await.filter(|page| page.contains("Detection goes on"))
     })
     .await;
     assert!(page.contains("clickhouse is") && page.contains("Who asks most"), "{page}");

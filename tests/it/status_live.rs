@@ -16,6 +16,9 @@ use crate::support::endpoint::Endpoint;
 use crate::support::proxy::Proxy;
 use crate::support::service::{Service, Setup, until};
 
+/// An answer takes less than what asks an engine that is away would take, also on a busy machine.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
 /// Requests of the present, thirty a tenth of a second.
 struct Traffic {
     /// What every second one of them is answered with.
@@ -109,7 +112,7 @@ impl<'a> Public<'a> {
     }
 
     async fn text(&self, path: &str) -> String {
-        let asked = self.service.client().get(format!("{}{path}", self.url)).timeout(Duration::from_secs(2));
+        let asked = self.service.client().get(format!("{}{path}", self.url)).timeout(ANSWERED_WITHIN);
         let answer = asked.send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");
         answer.text().await.unwrap()
