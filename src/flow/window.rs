@@ -172,6 +172,22 @@ impl Cell {
         self.resends_beyond_budget + self.inferred.beyond_budget.saturating_sub(by_chance)
     }
 
+    /// Takes so many requests for repeats, and so many of these for attempts beyond the third, where less was inferred of
+    /// requests that tell neither.
+    pub fn raise_inferred(&mut self, resends: u64, beyond_budget: u64) {
+        let told = self.resends - self.inferred.resends;
+        let unmarked = self.requests.saturating_sub(self.attempts_known);
+        if resends > self.resends_likely() - told {
+            self.inferred.resends = resends.min(unmarked);
+            self.inferred.resends_by_chance_milli = 0;
+            self.resends = told + self.inferred.resends;
+        }
+        if beyond_budget > self.beyond_budget() - self.resends_beyond_budget {
+            self.inferred.beyond_budget = beyond_budget.min(self.inferred.resends);
+            self.inferred.beyond_by_chance_milli = 0;
+        }
+    }
+
     /// Share of requests that failed (5xx or 429), 0 to 1.
     #[must_use]
     pub fn failure_ratio(&self) -> f64 {

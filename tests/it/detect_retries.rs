@@ -48,7 +48,7 @@ impl Random {
     }
 }
 
-/// Customers of a shop: every third runs `bad`, which tries `bad_attempts` times a second apart, the others three times.
+/// Customers of a shop: every third runs `bad`, which tries `bad_attempts` times, the others three times.
 struct Shop {
     seconds: f64,
     customers: u32,
@@ -58,6 +58,8 @@ struct Shop {
     failing: fn(f64) -> f64,
     attempts: u32,
     bad_attempts: u32,
+    /// Seconds between attempts, a tenth more or less.
+    pause_s: f64,
     versions: bool,
     status: u16,
 }
@@ -72,6 +74,7 @@ impl Shop {
             failing,
             attempts: 3,
             bad_attempts: 10_000,
+            pause_s: 1.0,
             versions: true,
             status: 503,
         }
@@ -99,7 +102,7 @@ impl Shop {
                 if !failed || now > self.seconds {
                     break;
                 }
-                now += 0.9 + 0.2 * random.unit();
+                now += self.pause_s * (0.9 + 0.2 * random.unit());
             }
         }
         events.sort_by_key(Event::timestamp);
@@ -165,6 +168,31 @@ fn a_few_busy_customers_who_storm_are_found_by_growth() {
     let pages = pages(&busy.events(3), AlertName::RetryAmplification);
     assert_eq!(pages.len(), 1, "{pages:#?}");
     assert!(delay_s(&pages[0]) <= 60, "{} s", delay_s(&pages[0]));
+}
+
+#[test]
+fn repeats_that_come_late_are_told_from_the_growth_of_their_version() {
+    let failing: fn(f64) -> f64 = |s| if s >= ONSET_S { 0.8 } else { 0.001 };
+    let steady_and_growing: [fn(f64) -> f64; 2] =
+        [|_| 1.0, |s| if s < ONSET_S { 1.0 } else { (1.0 + (s - ONSET_S) / 100.0).min(4.0) }];
+    for pause_s in [5.0, 10.0, 30.0] {
+        let storm = Shop { seconds: 1_500.0, customers: 60, per_second: 12.0, pause_s, ..Shop::storm(failing) };
+        let told = pages(&storm.events(21), AlertName::RetryAmplification);
+        assert_eq!(told.len(), 1, "{pause_s} s: {told:#?}");
+        let (page, first) = (&told[0], &told[0].causes[0]);
+        assert_eq!(first.dimensions.get(Dimension::ClientVersion), Some("7.1"), "{pause_s} s: {first:#?}");
+        assert_eq!(first.confidence, Confidence::Medium);
+        assert!((60..=600).contains(&delay_s(page)), "{pause_s} s: {} s after the onset", delay_s(page));
+        // Five attempts of each request, in the end.
+        assert!((1.5..7.0).contains(&page.value), "{pause_s} s: {}", page.value);
+        let late = first.evidence.contains("inferred from its load");
+        assert!(late || pause_s < 30.0, "{pause_s} s: {first:#?}");
+        for demand in steady_and_growing {
+            let calm = Shop { bad_attempts: 3, demand, ..storm };
+            let told = pages(&calm.events(22), AlertName::RetryAmplification);
+            assert!(told.is_empty(), "{pause_s} s: {told:#?}");
+        }
+    }
 }
 
 #[test]

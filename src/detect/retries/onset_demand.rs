@@ -4,7 +4,9 @@
 //! what comes on top while requests fail may be repeats, as far as failures pay for them. Clients that give up after three
 //! attempts make at most 1 + f + f² of it, where f is the share that fails.
 
-use crate::flow::Cell;
+use rustc_hash::FxHashMap;
+
+use crate::flow::{Cell, Name, ratio};
 use crate::model::{DurationMs, Timestamp};
 
 /// Spans of the means: what was just now, and the last minute.
@@ -17,7 +19,7 @@ const TROUBLE_MS_MIN: DurationMs = 60_000;
 /// A version seen for less before its trouble has no demand to speak of.
 const HEALTHY_S_MIN: f64 = 120.0;
 /// Demand may grow by so much in an outage: hours of the day, people who try again.
-const GROWTH_MAX: f64 = 1.3;
+pub(super) const GROWTH_MAX: f64 = 1.3;
 /// A version without requests for longer is forgotten.
 const SILENT_MS: DurationMs = 600_000;
 
@@ -37,7 +39,7 @@ impl Mean {
 }
 
 /// A version over time.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct OnsetDemand {
     now: Mean,
     minute: Mean,
@@ -46,6 +48,19 @@ pub(super) struct OnsetDemand {
     demand: f64,
     trouble_since: Option<Timestamp>,
     until: Option<Timestamp>,
+    /// What each customer asked for in the minute in which the trouble began. Who came to the version later is no growth.
+    customers: FxHashMap<Name, u64>,
+}
+
+/// What the customers of a version ask for in a trouble beyond what they asked for before it, in requests of a minute.
+#[derive(Debug, PartialEq)]
+pub(super) struct Growth {
+    /// By customer, more than before.
+    pub grown: FxHashMap<Name, u64>,
+    /// Of all together, more than before.
+    pub resends: u64,
+    /// Of all together, more than clients make that give up after three attempts.
+    pub beyond_budget: u64,
 }
 
 #[allow(clippy::cast_precision_loss)] // counts and spans stay far below 2^52
@@ -67,11 +82,39 @@ impl OnsetDemand {
             self.healthy_s += window_s;
             self.demand = self.now.load.max(self.minute.load);
             self.trouble_since = None;
+            self.customers = FxHashMap::default();
         } else {
             self.trouble_since.get_or_insert(start);
             // Every repeat follows a failure: what no failure pays for is demand.
             self.demand = self.demand.max(self.minute.load - self.minute.failures);
         }
+    }
+
+    /// Whether its trouble began in the window that starts so.
+    pub(super) fn has_begun(&self, start: Timestamp) -> bool {
+        self.trouble_since == Some(start)
+    }
+
+    /// Remembers what a customer asked for in the last minute, if there is `room` for one more. Whether it does.
+    pub(super) fn remember(&mut self, customer: Name, requests: u64, room: &mut usize) -> bool {
+        if !self.customers.contains_key(&customer) {
+            let Some(left) = room.checked_sub(1) else { return false };
+            *room = left;
+        }
+        *self.customers.entry(customer).or_default() += requests;
+        true
+    }
+
+    /// Load of the last minute and demand, in thousandths of a request a second: sums must not depend on a map's order.
+    pub(super) fn load_and_demand_milli(&self) -> (u64, u64) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // never negative
+        let milli = |rate: f64| (rate * 1_000.0) as u64;
+        (milli(self.minute.load), milli(self.demand))
+    }
+
+    /// Customers that are remembered.
+    pub(super) fn customers(&self) -> usize {
+        self.customers.len()
     }
 
     /// Whether it has been silent for so long that the next trouble is another one.
@@ -87,15 +130,46 @@ impl OnsetDemand {
             return false;
         }
         let failing = self.minute.failures / self.minute.load.max(f64::MIN_POSITIVE);
-        let attempts = 1.0 + failing + failing * failing;
-        let demand = GROWTH_MAX * MINUTE_S * self.demand;
-        MINUTE_S * self.minute.load > attempts * (demand + burst(demand))
+        MINUTE_S * self.minute.load > compliant_max(failing, MINUTE_S * self.demand, burst)
     }
+
+    /// What customers who were there before the trouble add to it, by their last minute, if it is more than clients make that
+    /// give up after three attempts even without the customer who adds most: one customer shows nothing of a version.
+    pub(super) fn growth(&self, minute: &FxHashMap<Name, Cell>, burst: impl Fn(f64) -> f64) -> Option<Growth> {
+        let known = || minute.iter().filter_map(|(name, cell)| Some((name, cell, *self.customers.get(name)?)));
+        let sums = known().fold((0, 0, 0), |(now, failures, before), (_, cell, own)| {
+            (now + cell.requests, failures + cell.failures, before + own)
+        });
+        let grown = |(_, cell, own): &(&Name, &Cell, u64)| cell.requests.saturating_sub(*own);
+        let (_, top, top_before) = known().max_by_key(|one| (grown(one), one.1.requests, one.1.failures))?;
+        let (now, failures, before) = (sums.0 - top.requests, sums.1 - top.failures, sums.2 - top_before);
+        if now as f64 <= compliant_max(ratio(failures, now), before as f64, burst) {
+            return None;
+        }
+        let (now, failures, before) = sums;
+        let compliant = attempts(ratio(failures, now)) * before as f64;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped to counts
+        let beyond_budget = (now as f64 - compliant).clamp(0.0, now as f64) as u64;
+        let grown = known().map(|one| (*one.0, grown(&one))).filter(|(_, grown)| *grown > 0).collect();
+        Some(Growth { grown, resends: now.saturating_sub(before), beyond_budget })
+    }
+}
+
+/// Attempts of a client that gives up after three, on average, where this share fails.
+fn attempts(failing: f64) -> f64 {
+    1.0 + failing + failing * failing
+}
+
+/// The most that such clients make of a demand, which may have grown and is bursty.
+fn compliant_max(failing: f64, demand: f64, burst: impl Fn(f64) -> f64) -> f64 {
+    let demand = GROWTH_MAX * demand;
+    attempts(failing) * (demand + burst(demand))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::Names;
 
     /// Minutes with so many requests a window of five seconds, of which so many in a hundred fail.
     fn exceeded(minutes: &[(u64, u64)]) -> bool {
@@ -108,7 +182,41 @@ mod tests {
                 number += 1;
             }
         }
-        demand.is_exceeded(|mean| 3.0 * (3.0 * mean).sqrt())
+        demand.is_exceeded(burst)
+    }
+
+    fn burst(mean: f64) -> f64 {
+        3.0 * (3.0 * mean).sqrt()
+    }
+
+    /// Customers with so many requests in the minute before and now, nine of ten failing now.
+    fn growth(customers: &[(u64, u64)]) -> Option<Growth> {
+        let mut names = Names::new(100);
+        let mut demand = OnsetDemand::default();
+        let mut minute = FxHashMap::default();
+        for (number, (before, now)) in customers.iter().enumerate() {
+            let name = names.intern(&format!("customer-{number}"));
+            if *before > 0 {
+                assert!(demand.remember(name, *before, &mut 1));
+            }
+            minute.insert(name, Cell { requests: *now, failures: now * 9 / 10, ..Cell::default() });
+        }
+        demand.growth(&minute, burst)
+    }
+
+    #[test]
+    fn customers_who_were_there_before_show_the_growth_of_a_version() {
+        let told = growth(&[(100, 900); 10]).unwrap();
+        assert_eq!((told.grown.len(), told.resends), (10, 8_000));
+        assert!(told.beyond_budget.abs_diff(9_000 - 2_710) <= 1, "1 + f + f² of each: {told:?}");
+        assert_eq!(growth(&[(100, 270); 10]), None, "three attempts of each");
+        assert_eq!(growth(&[(0, 900); 10]), None, "they came to the version in the trouble");
+        let mut one = vec![(100, 250); 10];
+        one[4] = (100, 9_000);
+        assert_eq!(growth(&one), None, "one customer is not the version");
+        let mut two = vec![(10, 20); 10];
+        (two[4], two[5]) = ((200, 1_800), (200, 1_800));
+        assert_eq!(growth(&two).map(|told| told.resends), Some(3_280));
     }
 
     #[test]

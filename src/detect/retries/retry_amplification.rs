@@ -120,6 +120,10 @@ impl RetryAmplification {
                 }
             }
         }
+        for (group, suspect) in suspects.iter_mut().filter(|(group, _)| matches!(group, Group::Version { .. })) {
+            let growth = self.scores.growth(*group, &suspect.by_subscription);
+            growth.iter().for_each(|growth| suspect.count_growth(growth));
+        }
         suspects.retain(|_, suspect| suspect.cell.beyond_budget() > 0);
         suspects
     }

@@ -2,7 +2,8 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::flow::{Cell, CellKey, Name, Names};
+use super::onset_demand::Growth;
+use crate::flow::{Cell, CellKey, Name, Names, ratio};
 use crate::model::{Dimension, Dimensions};
 
 /// One suspect.
@@ -84,9 +85,32 @@ pub struct Suspect {
     pub cell: Cell,
     /// By subscription.
     pub by_subscription: FxHashMap<Name, Cell>,
+    /// Whether its repeats are told from how its load has grown, because they come too late after failures to be told apart.
+    pub by_growth: bool,
 }
 
 impl Suspect {
+    /// Takes what its customers ask for beyond what they did before for their repeats, where that is more than is seen of
+    /// single ones.
+    pub(super) fn count_growth(&mut self, growth: &Growth) {
+        if growth.beyond_budget <= self.cell.beyond_budget() {
+            return;
+        }
+        let all: u64 = growth.grown.values().sum();
+        // Some ask for less than before: what has grown is more than all have grown by together.
+        let (resends, beyond) = (ratio(growth.resends, all), ratio(growth.beyond_budget, all));
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        // shares of counts that stay far below 2^52
+        let part = |share: f64, grown: u64| (share * grown as f64) as u64;
+        for (name, grown) in &growth.grown {
+            let Some(cell) = self.by_subscription.get_mut(name) else { continue };
+            self.cell.subtract(cell);
+            cell.raise_inferred(part(resends, *grown), part(beyond, *grown));
+            self.cell.add(cell);
+        }
+        self.by_growth = true;
+    }
+
     /// Subscriptions with attempts beyond the third.
     #[must_use]
     pub fn retrying(&self) -> usize {

@@ -6,7 +6,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::dispersion::{Dispersion, FANO_MIN};
-use super::onset_demand::OnsetDemand;
+use super::onset_demand::{GROWTH_MAX, Growth, OnsetDemand};
 use super::retry_groups::Group;
 use crate::detect::Scene;
 use crate::detect::statistics::{BernoulliCusum, cusum_threshold, poisson_cusum};
@@ -21,6 +21,8 @@ const SUBSCRIPTIONS: f64 = 1e5;
 const VERSIONS: f64 = 1e3;
 /// Groups with a score of their own, told and inferred each. Groups without repeats need none.
 const GROUPS_MAX: usize = 100_000;
+/// Customers of versions in trouble whose requests of before are remembered; those of further ones are no growth.
+const TROUBLED_CUSTOMERS_MAX: usize = 100_000;
 /// A suspect without traffic for this long is a suspect no more: its next storm is another one.
 const SILENT_MS: DurationMs = 600_000;
 /// Inferred repeats beyond the third that are still accepted: this many times what chance brings ...
@@ -150,6 +152,43 @@ impl Scores {
                 self.overflowed += 1;
             }
         }
+        self.remember_customers(scene);
+    }
+
+    /// Remembers who is on the versions whose trouble has just begun.
+    fn remember_customers(&mut self, scene: &Scene<'_>) {
+        let start = scene.window.start;
+        if !self.demands.values().any(|demand| demand.has_begun(start)) {
+            return;
+        }
+        let mut room = TROUBLED_CUSTOMERS_MAX.saturating_sub(self.demands.values().map(OnsetDemand::customers).sum());
+        for (key, cell) in scene.recent.cells() {
+            for group in Group::of(key).filter(|group| matches!(group, Group::Version { .. })) {
+                if let Some(demand) = self.demands.get_mut(&group).filter(|demand| demand.has_begun(start)) {
+                    self.overflowed += u64::from(!demand.remember(key.subscription, cell.requests, &mut room));
+                }
+            }
+        }
+    }
+
+    /// How the load of a version has grown in its trouble, if that is more than well-behaved clients make of it.
+    pub(super) fn growth(&self, group: Group, minute: &FxHashMap<Name, Cell>) -> Option<Growth> {
+        let (demand, fano) = (self.demands.get(&group)?, self.dispersion.fano());
+        let burst = |mean| burst(mean, fano);
+        let stands_out = demand.is_exceeded(burst) && self.outgrows_others(group, demand);
+        stands_out.then(|| demand.growth(minute, burst)).flatten()
+    }
+
+    /// Whether the load of a version has grown by more than that of all others: in a crowd all grow.
+    #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
+    fn outgrows_others(&self, group: Group, own: &OnsetDemand) -> bool {
+        let others = self.demands.iter().filter(|(other, _)| **other != group);
+        let (load, demand) = others.fold((0, 0), |(load, demand), (_, other)| {
+            let (more_load, more_demand) = other.load_and_demand_milli();
+            (load + more_load, demand + more_demand)
+        });
+        let (own_load, own_demand) = own.load_and_demand_milli();
+        own_load as f64 * demand as f64 >= GROWTH_MAX * load as f64 * own_demand as f64
     }
 
     /// The last minute of groups about which something is inferred.

@@ -73,9 +73,9 @@ pub fn finding(culprit: &Culprit, suspect: &Suspect, scene: &Scene<'_>) -> Findi
 }
 
 fn cause(culprit: &Culprit, suspect: &Suspect, scene: &Scene<'_>) -> Cause {
-    let (others, resends_total) = others(culprit.group, scene);
+    let others = others(culprit.group, scene);
     let cell = &suspect.cell;
-    let share = ratio(cell.resends_likely(), resends_total.max(cell.resends_likely()));
+    let share = ratio(cell.resends_likely(), cell.resends_likely() + others.resends_likely());
     let behave = others.requests >= OTHERS_REQUESTS_MIN
         && wilson_lower(others.beyond_budget(), others.requests, 3.0) <= BEHAVES_SHARE_MAX;
     let how = if culprit.told {
@@ -83,6 +83,10 @@ fn cause(culprit: &Culprit, suspect: &Suspect, scene: &Scene<'_>) -> Cause {
             "attempt or request key known on {} of its requests",
             percent(ratio(cell.attempts_known, cell.requests))
         )
+    } else if suspect.by_growth {
+        "inferred from its load, which has grown since its requests fail by more than three attempts of each explain; no \
+         attempt number or request key"
+            .to_owned()
     } else {
         "inferred from failures followed by repeats; no attempt number or request key".to_owned()
     };
@@ -148,17 +152,16 @@ fn customers(suspect: &Suspect, scene: &Scene<'_>) -> Vec<Customer> {
     customers
 }
 
-/// Everybody else at the same time, and all repeats.
-fn others(group: Group, scene: &Scene<'_>) -> (Cell, u64) {
-    let (mut others, mut own) = (Cell::default(), Cell::default());
+/// Everybody else at the same time.
+fn others(group: Group, scene: &Scene<'_>) -> Cell {
+    let mut others = Cell::default();
     for (key, cell) in scene.recent.cells() {
         let same_side = key.caller.is_absent() != matches!(group, Group::Caller { .. });
-        if same_side {
-            let mine = Group::of(key).any(|g| g == group);
-            if mine { own.add(cell) } else { others.add(cell) }
+        if same_side && !Group::of(key).any(|own| own == group) {
+            others.add(cell);
         }
     }
-    (others, own.resends_likely() + others.resends_likely())
+    others
 }
 
 /// The version alone says it, unless another client has a version of the same name.
