@@ -58,6 +58,7 @@ fn incident(causes: Vec<Cause>, ruled_out: &[&str]) -> Output {
         affected: Affected::default(),
         customers: Vec::new(),
         sample_requests: Vec::new(),
+        sample_queries: Vec::new(),
         actions: Vec::new(),
         timeline: Vec::new(),
         summary: String::new(),

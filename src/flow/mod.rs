@@ -12,6 +12,7 @@ mod latency;
 mod log_histogram;
 mod names;
 mod queries;
+mod query_exemplars;
 mod recent;
 mod repeats;
 mod request_keys;
@@ -28,6 +29,7 @@ pub use latency::{BUCKETS_PER_DOUBLING, Latencies, ZERO_BUCKET, bucket_end_ms, l
 pub use log_histogram::LogHistogram;
 pub use names::{Name, Names};
 pub use queries::{HELD_MS_MAX, QueryCell, QueryCounts, QueryKey, QueryTexts, QueryWindow, RunReport, ScanSize};
+pub use query_exemplars::QueryExemplar;
 pub use recent::{RECENT_MS, Recent};
 pub use repeats::Inferred;
 pub use request_keys::RequestKeys;

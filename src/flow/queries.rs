@@ -2,8 +2,9 @@
 
 use rustc_hash::FxHashMap;
 
+use super::query_exemplars::{QueryExemplar, QueryExemplars};
 use super::{LogHistogram, Name, Names};
-use crate::model::{DurationMs, QueryRun, QueryState, Timestamp, normalise_sql, sql_fingerprint};
+use crate::model::{Dimension, DurationMs, QueryRun, QueryState, Timestamp, normalise_sql, sql_fingerprint};
 
 /// Combinations of one window; a platform has hundreds. Runs of further ones are counted in `overflowed`.
 const QUERY_CELLS_MAX: usize = 20_000;
@@ -33,6 +34,20 @@ pub struct QueryKey {
     pub user: Name,
     /// ClickHouse node.
     pub node: Name,
+}
+
+impl QueryKey {
+    /// What a dimension is called here; absent where queries have no such dimension.
+    #[must_use]
+    pub fn name(&self, dimension: Dimension) -> Name {
+        match dimension {
+            Dimension::Fingerprint => self.fingerprint,
+            Dimension::Origin => self.origin,
+            Dimension::Version => self.version,
+            Dimension::Node => self.node,
+            _ => Name::ABSENT,
+        }
+    }
 }
 
 /// Size of a scan: octave of the rows (else of the bytes) it reads; nothing when neither is known.
@@ -129,6 +144,7 @@ pub struct RunReport {
 pub struct QueryWindow {
     cells: FxHashMap<(QueryKey, ScanSize), QueryCell>,
     reports: Vec<RunReport>,
+    exemplars: QueryExemplars,
     events: u64,
     overflowed: u64,
 }
@@ -140,12 +156,15 @@ pub struct QueryCounts {
     pub cells: Vec<((QueryKey, ScanSize), QueryCell)>,
     /// Runs seen running, and the ends of runs, by time.
     pub reports: Vec<RunReport>,
+    /// Single runs that stand for others, the one with the most memory first.
+    pub exemplars: Vec<QueryExemplar>,
 }
 
 impl QueryWindow {
     /// Counts a run. One without a state has ended.
     pub fn add(&mut self, run: &QueryRun, key: QueryKey) {
         self.events += 1;
+        self.exemplars.add(run, key);
         let ended = run.state != Some(QueryState::Running);
         if ended {
             let place = (key, scan_size(run));
@@ -186,7 +205,11 @@ impl QueryWindow {
     #[must_use]
     pub fn into_counts(mut self) -> QueryCounts {
         self.reports.sort_unstable_by_key(|r| (r.at, r.ended, r.start, r.id, r.memory_bytes));
-        QueryCounts { cells: self.cells.into_iter().collect(), reports: self.reports }
+        QueryCounts {
+            cells: self.cells.into_iter().collect(),
+            reports: self.reports,
+            exemplars: self.exemplars.into_sorted(),
+        }
     }
 }
 

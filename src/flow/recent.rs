@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
-use super::Name;
 use super::exemplars::{Exemplar, of_subscription};
 use super::window::{Cell, CellKey, ClosedWindow};
+use super::{Name, QueryExemplar};
 use crate::model::{DurationMs, Timestamp};
 
 /// Length of the sliding span. A minute is what rate limits are written in, and twelve default windows.
@@ -19,6 +19,7 @@ struct RecentWindow {
     cells: Vec<(CellKey, Cell)>,
     /// By subscription.
     exemplars: Vec<Exemplar>,
+    query_exemplars: Vec<QueryExemplar>,
 }
 
 /// Sums over the last [`RECENT_MS`] of closed windows.
@@ -42,7 +43,8 @@ impl Recent {
         }
         self.edge_total.add(&window.edge_total);
         let (cells, exemplars) = (window.cells.clone(), window.exemplars.clone());
-        self.windows.push_back(RecentWindow { start: window.start, cells, exemplars });
+        let query_exemplars = window.queries.exemplars.clone();
+        self.windows.push_back(RecentWindow { start: window.start, cells, exemplars, query_exemplars });
     }
 
     fn forget(&mut self, cells: &[(CellKey, Cell)]) {
@@ -70,6 +72,11 @@ impl Recent {
             Some(name) => of_subscription(&window.exemplars, name),
             None => window.exemplars.as_slice(),
         })
+    }
+
+    /// Single runs of queries that stand for others, in no particular order.
+    pub fn query_exemplars(&self) -> impl Iterator<Item = &QueryExemplar> {
+        self.windows.iter().flat_map(|window| &window.query_exemplars)
     }
 
     /// All requests at the edge.

@@ -125,7 +125,7 @@ mod tests {
             latencies: Vec::new(),
             call_latencies: Vec::new(),
             exemplars: Vec::new(),
-            queries: QueryCounts { cells: Vec::new(), reports },
+            queries: QueryCounts { reports, ..QueryCounts::default() },
             late: LateCounts::default(),
         });
     }

@@ -13,6 +13,7 @@ mod ranked;
 mod relation;
 mod report;
 mod ruled_out;
+mod sample_queries;
 mod sample_requests;
 mod timeline;
 mod tracker;

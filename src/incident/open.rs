@@ -9,8 +9,8 @@ use crate::alert::{AlertChange, AlertKey};
 use crate::detect::{Finding, Role};
 use crate::flow::{ClosedWindow, Name};
 use crate::model::{
-    Affected, AlertName, Cause, Dimension, Dimensions, DurationMs, RuledOut, SampleRequest, Severity, Text, Timestamp,
-    TransitionEvent,
+    Affected, AlertName, Cause, Dimension, Dimensions, DurationMs, RuledOut, SampleQuery, SampleRequest, Severity,
+    Text, Timestamp, TransitionEvent,
 };
 
 /// Causes kept of one incident.
@@ -48,6 +48,7 @@ pub struct Incident {
     pub(super) ruled_out: BTreeMap<String, String>,
     pub(super) customers: BTreeMap<Text, f64>,
     pub(super) sample_requests: Vec<SampleRequest>,
+    pub(super) sample_queries: Vec<SampleQuery>,
     pub(super) affected_by_alert: Affected,
     pub(super) failing: FxHashSet<Name>,
     pub(super) failed_requests: u64,
@@ -119,6 +120,7 @@ impl Incident {
             ruled_out: BTreeMap::new(),
             customers: BTreeMap::new(),
             sample_requests: Vec::new(),
+            sample_queries: Vec::new(),
             affected_by_alert: Affected::default(),
             failing: FxHashSet::default(),
             failed_requests: 0,
@@ -271,10 +273,13 @@ impl Incident {
         }
     }
 
-    /// Keeps requests that show what the strongest picture is of. Where there are none, those of a weaker one stay.
-    pub fn note_samples(&mut self, sample_requests: Vec<SampleRequest>) {
+    /// Keeps requests and queries that show what the strongest picture is of. Where there are none, those of a weaker one stay.
+    pub fn note_samples(&mut self, sample_requests: Vec<SampleRequest>, sample_queries: Vec<SampleQuery>) {
         if !sample_requests.is_empty() {
             self.sample_requests = sample_requests;
+        }
+        if !sample_queries.is_empty() {
+            self.sample_queries = sample_queries;
         }
     }
 
@@ -320,6 +325,7 @@ impl Incident {
         self.ruled_out.clear();
         self.customers.clear();
         self.sample_requests.clear();
+        self.sample_queries.clear();
         self.headline.clear();
         self.headline_rank = Rank(0);
         self.headline_harm = f64::NEG_INFINITY;

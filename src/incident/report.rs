@@ -38,6 +38,7 @@ impl Incident {
             affected,
             customers: self.customers(),
             sample_requests: self.sample_requests.clone(),
+            sample_queries: self.sample_queries.clone(),
             actions: self.actions(),
             timeline: self.timeline.moments().to_vec(),
             summary: self.summary(ended),

@@ -10,6 +10,7 @@ use super::changes::{is_release_of, release_evidence, suspects};
 use super::open::{Incident, Root, explains};
 use super::relation::{Place, place};
 use super::ruled_out::refuse;
+use super::sample_queries::sample_queries;
 use super::sample_requests::sample_requests;
 use crate::alert::{AlertChange, AlertKey};
 use crate::detect::{Finding, Role, Scene, duration, percent, rounded};
@@ -80,7 +81,7 @@ impl Incidents {
         let incident = &mut self.open[place];
         let had_fired = incident.has_fired();
         if incident.apply(change, &causes, scene.window.end) {
-            incident.note_samples(sample_requests(change, &causes, scene));
+            incident.note_samples(sample_requests(change, &causes, scene), sample_queries(change, &causes, scene));
         }
         self.fired_total += u64::from(!had_fired && incident.has_fired());
         Self::rule_out(incident, change, &causes, scene, changes, &self.adoption);
@@ -133,7 +134,8 @@ impl Incidents {
         let Some(place) = self.open.iter().position(|incident| incident.holds(&active.key)) else { return };
         let causes = self.causes(place, active, scene, changes);
         if self.open[place].note(active, &causes) {
-            self.open[place].note_samples(sample_requests(active, &causes, scene));
+            let (requests, queries) = (sample_requests(active, &causes, scene), sample_queries(active, &causes, scene));
+            self.open[place].note_samples(requests, queries);
         }
     }
 

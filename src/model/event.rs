@@ -210,7 +210,7 @@ pub struct Change {
 }
 
 /// How a ClickHouse query ended, if it has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QueryState {
     /// Ended well.

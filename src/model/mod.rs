@@ -58,7 +58,8 @@ pub use sql_text::{
 pub use time::{DurationMs, ParseTimestampError, Timestamp};
 pub use transition::{
     Affected, CUSTOMERS_MAX, Cause, Confidence, Customer, Dimension, Dimensions, IncidentReport, Moment, Output,
-    RuledOut, SAMPLE_REQUESTS_MAX, SampleRequest, Severity, Summary, Transition, TransitionEvent,
+    RuledOut, SAMPLE_QUERIES_MAX, SAMPLE_REQUESTS_MAX, SampleQuery, SampleRequest, Severity, Summary, Transition,
+    TransitionEvent,
 };
 
 /// Short strings (up to 24 bytes) live inline: most routes, versions and ids never touch the heap.

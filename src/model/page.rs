@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Affected, AlertName, Cause, Customer, Dimensions, RuledOut, SampleRequest, Severity, Text, Timestamp};
+use super::{
+    Affected, AlertName, Cause, Customer, Dimensions, RuledOut, SampleQuery, SampleRequest, Severity, Text, Timestamp,
+};
 
 /// Longest title, in characters: what a phone shows of it.
 pub const TITLE_CHARS_MAX: usize = 79;
@@ -149,6 +151,9 @@ pub struct Page {
     /// Requests of its worst moment to look up; none where requests have no ids.
     #[serde(default)]
     pub sample_requests: Vec<SampleRequest>,
+    /// Runs of queries of its worst moment to look up; none where it is not about queries or they have no ids.
+    #[serde(default)]
+    pub sample_queries: Vec<SampleQuery>,
     /// What to do, most urgent first.
     pub actions: Vec<String>,
     /// How sure, and of what: `client_version = 4.0.0 is behind it; high: direct evidence, others refused`.

@@ -63,6 +63,7 @@ pub fn incident() -> IncidentReport {
         affected: Affected { subscriptions: 41, requests_share: 0.37 },
         customers: Vec::new(),
         sample_requests: Vec::new(),
+        sample_queries: Vec::new(),
         actions: Vec::new(),
         summary: "a retry storm".to_owned(),
     }

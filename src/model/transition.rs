@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AlertName, Text, Timestamp};
+use super::{AlertName, QueryState, Text, Timestamp};
 
 /// One thing the core says to the world, in order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -289,6 +289,9 @@ pub struct IncidentReport {
     pub customers: Vec<Customer>,
     /// Requests of its worst moment to look up, at most [`SAMPLE_REQUESTS_MAX`]; none where requests have no ids.
     pub sample_requests: Vec<SampleRequest>,
+    /// Runs of queries of its worst moment to look up, at most [`SAMPLE_QUERIES_MAX`]; none where it is not about queries or
+    /// they have no ids.
+    pub sample_queries: Vec<SampleQuery>,
     /// What to do, most urgent first.
     pub actions: Vec<String>,
     /// What happened, in order.
@@ -326,6 +329,32 @@ pub struct SampleRequest {
     pub status: u16,
     /// How long that took, in milliseconds.
     pub duration_ms: f64,
+}
+
+/// Runs of queries named in a report.
+pub const SAMPLE_QUERIES_MAX: usize = 3;
+
+/// A single run of a query, to be looked up in ClickHouse's own `system.query_log`, or in `system.processes` while it runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SampleQuery {
+    /// Its id, as logged.
+    pub query_id: Text,
+    /// Its end, or when it was seen running.
+    pub timestamp: Timestamp,
+    /// ClickHouse node.
+    pub node: Text,
+    /// ClickHouse user, if known.
+    pub user: Option<Text>,
+    /// Normalised query.
+    pub fingerprint: Text,
+    /// How it ended, or that it runs; if known.
+    pub state: Option<QueryState>,
+    /// Peak memory.
+    pub memory_bytes: u64,
+    /// Run time so far, in milliseconds; if known.
+    pub duration_ms: Option<f64>,
+    /// ClickHouse exception code, of one that failed.
+    pub exception_code: Option<i32>,
 }
 
 /// The last line of a replay.

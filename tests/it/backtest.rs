@@ -84,6 +84,9 @@ async fn what_is_stored_says_the_same_as_the_log_it_came_from() {
         let expected = said(&log);
         assert!(expected.iter().any(|line| line.contains("\"firing\"")), "{name} says nothing");
         assert_eq!(said(&back), expected, "{name}");
+        // Ids of queries come back, and are told.
+        let names_queries = expected.iter().any(|line| line.contains(r#""query_id":"q-"#));
+        assert_eq!(names_queries, name == "kameleoon-query-blowup");
     }
 }
 

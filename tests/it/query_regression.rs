@@ -6,8 +6,8 @@ use floodmark::config::FlowConfig;
 use floodmark::detect::Limits;
 use floodmark::flow::StreamId;
 use floodmark::model::{
-    AlertName, Dimension, Event, Output, QueryRun, QueryState, Timestamp, Transition, TransitionEvent, normalise_sql,
-    sql_fingerprint,
+    AlertName, Dimension, Event, IncidentReport, Output, QueryRun, QueryState, Timestamp, Transition, TransitionEvent,
+    normalise_sql, sql_fingerprint,
 };
 use floodmark::pipeline::{Pipeline, Settings};
 
@@ -28,17 +28,22 @@ fn sql(rows: u32) -> String {
     format!("SELECT sum(length(repeat(concat(toString(number % 9), '0123456789'), {rows}))) FROM numbers(8)")
 }
 
-fn firing(events: &[Event]) -> Vec<Transition> {
+/// The alerts that fire, and their incidents.
+fn said(events: &[Event]) -> (Vec<Transition>, Vec<IncidentReport>) {
     let settings =
         Settings { flow: FlowConfig::default(), rules: Rules::shipped().unwrap(), limits: Limits::shipped().unwrap() };
     let mut pipeline = Pipeline::new(&settings);
     let mut outputs: Vec<Output> = events.iter().flat_map(|event| pipeline.apply(StreamId(0), event)).collect();
     outputs.extend(pipeline.finish());
-    let transition = |output| match output {
-        Output::Transition(transition) if transition.event == TransitionEvent::Firing => Some(transition),
-        _ => None,
-    };
-    outputs.into_iter().filter_map(transition).collect()
+    let (mut firing, mut incidents) = (Vec::new(), Vec::new());
+    for output in outputs {
+        match output {
+            Output::Transition(transition) if transition.event == TransitionEvent::Firing => firing.push(transition),
+            Output::Transition(_) => {}
+            Output::Incident(incident) => incidents.push(incident),
+        }
+    }
+    (firing, incidents)
 }
 
 #[tokio::test]
@@ -78,7 +83,7 @@ async fn a_release_that_takes_more_memory_is_named_with_its_pattern_and_origin()
     }
     let events: Vec<Event> = runs.into_iter().map(|run| Event::Query(Box::new(run))).collect();
 
-    let alerts = firing(&events);
+    let (alerts, incidents) = said(&events);
     let regressions: Vec<_> = alerts.iter().filter(|alert| alert.alert == AlertName::QueryRegression).collect();
     assert_eq!(regressions.len(), 1, "{alerts:#?}");
     let alert = regressions[0];
@@ -88,6 +93,16 @@ async fn a_release_that_takes_more_memory_is_named_with_its_pattern_and_origin()
     assert_eq!(cause.get(Dimension::Origin), Some("reports sessions"));
     assert_eq!(cause.get(Dimension::Version), Some("2.0.0"));
 
+    // Runs to look up in that server's own log: of the new version, the heaviest first.
+    let samples = &incidents[0].sample_queries;
+    assert_eq!(samples.len(), 3, "{samples:#?}");
+    assert!(samples.is_sorted_by(|a, b| a.memory_bytes >= b.memory_bytes), "{samples:#?}");
+    for sample in samples {
+        let run = queries(&events).find(|run| id_of(run) == sample.query_id.as_str()).expect("it is in the log");
+        assert_eq!((run.version.as_deref(), run.memory_bytes), (Some("2.0.0"), Some(sample.memory_bytes)));
+        assert_eq!((&sample.fingerprint, sample.state), (&fingerprint, Some(QueryState::Finished)));
+    }
+
     let calm: Vec<Event> = events.into_iter().take(BEFORE).collect();
-    assert!(firing(&calm).is_empty());
+    assert_eq!(said(&calm), (Vec::new(), Vec::new()));
 }

@@ -43,6 +43,7 @@ pub fn incident(id: &str, started_at: Timestamp, ended_at: Option<Timestamp>) ->
         ruled_out: Vec::new(),
         affected: Affected::default(),
         sample_requests: Vec::new(),
+        sample_queries: Vec::new(),
         customers: Vec::new(),
         actions: Vec::new(),
         summary: "a retry storm".to_owned(),

@@ -6,7 +6,7 @@ use crate::model::{
 };
 
 /// 2026-03-01T10:10:00Z.
-const SINCE: Timestamp = Timestamp::from_millis(1_772_359_800_000);
+pub(super) const SINCE: Timestamp = Timestamp::from_millis(1_772_359_800_000);
 const KEY: &str = "20260301T101000Z-retry-amplification-3f9c";
 const RUNBOOKS: &str = "https://git.example.com/floodmark/blob/main/alerts/runbooks";
 
@@ -47,6 +47,7 @@ pub fn page() -> Page {
             status: 503,
             duration_ms: 2_140.5,
         }],
+        sample_queries: Vec::new(),
         actions: vec![
             "Limit sub-1003 and sub-1001 at the gateway now (429 with Retry-After).".to_owned(),
             "Ask these customers to go back from kameleo-cli 4.0.0; withdraw the release.".to_owned(),

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::model::{
-    Affected, AlertName, Cause, Contributor, Customer, Dimensions, IncidentReport, PageAlert, RuledOut, SampleRequest,
-    Severity, Text, Timestamp, Transition, TransitionEvent,
+    Affected, AlertName, Cause, Contributor, Customer, Dimensions, IncidentReport, PageAlert, RuledOut, SampleQuery,
+    SampleRequest, Severity, Text, Timestamp, Transition, TransitionEvent,
 };
 
 /// Alerts of a page that are remembered with all they say; further ones by identity only.
@@ -130,6 +130,8 @@ pub(super) struct Facts {
     pub customers: Vec<Customer>,
     #[serde(default)]
     pub sample_requests: Vec<SampleRequest>,
+    #[serde(default)]
+    pub sample_queries: Vec<SampleQuery>,
     pub actions: Vec<String>,
 }
 
@@ -141,6 +143,7 @@ impl Facts {
             affected: report.affected,
             customers: report.customers.iter().take(FACTS_MAX).cloned().collect(),
             sample_requests: report.sample_requests.clone(),
+            sample_queries: report.sample_queries.clone(),
             actions: report.actions.iter().take(FACTS_MAX).cloned().collect(),
         }
     }

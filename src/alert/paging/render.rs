@@ -19,7 +19,7 @@ impl PageState {
         let mut lead = lead.clone();
         std::iter::once(&mut lead).chain(&mut alerts).for_each(|alert| alert.runbook = runbook(alert, settings));
         let (contributors, contributors_more) = self.contributors_told();
-        let Facts { causes, ruled_out, affected, customers, sample_requests, actions } = &self.facts;
+        let Facts { causes, ruled_out, affected, customers, sample_requests, sample_queries, actions } = &self.facts;
         Some(Page {
             dedup_key: self.key.clone(),
             revision: self.said.revision,
@@ -41,6 +41,7 @@ impl PageState {
             affected: *affected,
             customers: customers.clone(),
             sample_requests: sample_requests.clone(),
+            sample_queries: sample_queries.clone(),
             actions: actions.clone(),
             confidence: words::confidence(causes),
             acknowledged_by: self.acknowledgement.as_ref().map(|taken| taken.author.clone()),

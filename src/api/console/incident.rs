@@ -38,7 +38,8 @@ pub(super) async fn incident(
         div #picture data-live[goes_on] { (picture(&state, &visitor, report).await) }
         (page_of(&state, &visitor, report))
         div #causes data-live[goes_on] {
-            (causes(report)) (customers_list(report)) (sample_requests(report)) (timeline(report)) (ruled_out(report))
+            (causes(report)) (customers_list(report)) (sample_requests(report)) (sample_queries(report))
+            (timeline(report)) (ruled_out(report))
         }
         (links(&state, &visitor, &known))
     };
@@ -162,6 +163,49 @@ fn sample_requests(report: &IncidentReport) -> Markup {
             }
         }
     }
+}
+
+fn sample_queries(report: &IncidentReport) -> Markup {
+    html! {
+        @if !report.sample_queries.is_empty() {
+            section aria-labelledby="sample-queries" {
+                h2 #sample-queries { "Sample queries" }
+                div.wide tabindex="0" role="region" aria-labelledby="sample-queries" { table {
+                    thead {
+                        tr {
+                            th scope="col" { "query id" }
+                            th scope="col" { "at" }
+                            th scope="col" { "fingerprint" }
+                            th scope="col" { "user" }
+                            th scope="col" { "node" }
+                            th scope="col" { "memory" }
+                            th scope="col" { "ms" }
+                            th scope="col" { "error" }
+                        }
+                    }
+                    tbody {
+                        @for sample in &report.sample_queries {
+                            tr {
+                                th scope="row" { code { (sample.query_id) } }
+                                td { (parts::moment(sample.timestamp)) }
+                                td { code { (sample.fingerprint) } }
+                                td { (sample.user.as_deref().unwrap_or_default()) }
+                                td { (sample.node) }
+                                td { (memory(sample.memory_bytes)) }
+                                td { (sample.duration_ms.map(|ms| format!("{ms:.0}")).unwrap_or_default()) }
+                                td { (sample.exception_code.map(|code| code.to_string()).unwrap_or_default()) }
+                            }
+                        }
+                    }
+                } }
+            }
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // for reading
+fn memory(bytes: u64) -> String {
+    crate::detect::bytes(bytes as f64)
 }
 
 fn timeline(report: &IncidentReport) -> Markup {

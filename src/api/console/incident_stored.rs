@@ -48,8 +48,9 @@ fn report(record: IncidentRecord) -> IncidentReport {
         ruled_out: record.ruled_out,
         affected: record.affected,
         customers: record.customers,
-        // Not stored: those of its time are in `requests`.
+        // Not stored: those of its time are in `requests` and `query_runs`.
         sample_requests: Vec::new(),
+        sample_queries: Vec::new(),
         actions: record.actions,
         timeline: record.timeline.into_iter().map(|moment| Moment { at: moment.at, what: moment.what }).collect(),
         summary: record.summary,

@@ -3,7 +3,9 @@
 use crate::detect::test_logs::{
     Factors, GIB, Pattern, at, change, firing, memory, pages, replay, runs, signal, sorted,
 };
-use crate::model::{AlertName, ChangeKind, Dimension, Event, QueryState, Severity, Timestamp, Transition};
+use crate::model::{
+    AlertName, ChangeKind, Dimension, Event, QueryState, SAMPLE_QUERIES_MAX, Severity, Timestamp, Transition,
+};
 
 const ONSET_S: f64 = 1_200.0;
 
@@ -62,6 +64,29 @@ fn memory_above_its_own_normal_is_a_ticket_that_names_pattern_origin_and_version
             println!("{name}/{seed}: {} s; {} | {}", delay_s(alert), alert.summary, alert.causes[0].evidence);
             assert!(incidents.iter().any(|i| i.alerts.contains(&AlertName::QueryBlowup)));
         }
+    }
+}
+
+#[test]
+fn runs_of_the_cause_are_named_to_look_up_before_heavier_ones_of_another_origin() {
+    let mut patterns = blowup(tenfold);
+    patterns.push(Pattern { memory_bytes: 40.0 * GIB, per_minute: |_| 6.0, ..Pattern::new("dd04", "nightly") });
+    let mut events = sorted(runs(&patterns, 40.0, 1));
+    for (event, number) in events.iter_mut().zip(0..) {
+        if let Event::Query(run) = event {
+            run.attributes.insert("query_id", &format!("q-{number}"));
+        }
+    }
+    let (_, incidents) = replay(&events);
+    let samples = &incidents[0].sample_queries;
+    assert_eq!(samples.len(), SAMPLE_QUERIES_MAX, "{incidents:#?}");
+    assert!(samples.is_sorted_by(|a, b| a.memory_bytes >= b.memory_bytes), "{samples:#?}");
+    for sample in samples {
+        let number: usize = sample.query_id.trim_start_matches("q-").parse().unwrap();
+        let Event::Query(run) = &events[number] else { panic!("{sample:?} is no query") };
+        assert_eq!((run.origin.as_deref(), run.version.as_deref()), (Some("funnel report"), Some("4.2")));
+        assert_eq!((run.timestamp, run.memory_bytes), (sample.timestamp, Some(sample.memory_bytes)));
+        assert_eq!((&run.node, &run.user, run.state), (&sample.node, &sample.user, sample.state));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a threshold is judged by: the names of some dimensions.
 
-use crate::flow::{CellKey, Name, Names, QueryKey};
+use crate::flow::{CellKey, Name, Names};
 use crate::model::{Dimension, Dimensions, Text};
 
 /// Dimensions that a rule may tell apart at once.
@@ -55,17 +55,6 @@ pub(super) fn of_cell(key: &CellKey, dimension: Dimension) -> Name {
         Dimension::Service => key.service,
         Dimension::Caller => key.caller,
         Dimension::Route => key.route,
-        _ => Name::ABSENT,
-    }
-}
-
-/// The name that a combination of queries has for a dimension.
-pub(super) fn of_query(key: &QueryKey, dimension: Dimension) -> Name {
-    match dimension {
-        Dimension::Fingerprint => key.fingerprint,
-        Dimension::Origin => key.origin,
-        Dimension::Version => key.version,
-        Dimension::Node => key.node,
         _ => Name::ABSENT,
     }
 }

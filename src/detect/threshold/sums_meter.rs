@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::ThresholdSpec;
-use super::key::{Key, of_cell, of_query};
+use super::key::{Key, of_cell};
 use super::series::Family;
 use super::sums::{QuerySums, Sums};
 use crate::detect::Scene;
@@ -120,7 +120,7 @@ fn counted(spec: &ThresholdSpec, scene: &Scene<'_>, followed: &FxHashSet<Key>) -
         Family::Queries => scene.window.queries.cells.iter().for_each(|((key, _), cell)| {
             let mut sums = QuerySums::default();
             sums.add(cell);
-            add(&|dimension| of_query(key, dimension), Sums::Queries(Box::new(sums)));
+            add(&|dimension| key.name(dimension), Sums::Queries(Box::new(sums)));
         }),
         Family::Late => {
             let late = scene.window.late;

@@ -34,6 +34,8 @@ pub(super) struct NodeState {
 /// A query that runs.
 #[derive(Debug)]
 struct Running {
+    /// One of every query asked.
+    number: u64,
     query: usize,
     node: usize,
     began_us: Micros,
@@ -60,6 +62,8 @@ pub(super) struct ClickHouse {
     start: Timestamp,
     pub nodes: Vec<NodeState>,
     running: Vec<Running>,
+    /// Queries asked so far.
+    asked: u64,
     /// Attempts to come: when, query, subscription, number.
     retries: Vec<(Micros, usize, Option<Text>, u32)>,
 }
@@ -75,6 +79,7 @@ impl ClickHouse {
             start: scenario.start,
             nodes: scenario.nodes.iter().map(node).collect(),
             running: Vec::new(),
+            asked: 0,
             retries: Vec::new(),
         }
     }
@@ -97,7 +102,9 @@ impl ClickHouse {
         let run_us = micros(spec.run_time.median) as f64 * now.work_factor;
         let run_us = context.stream.lognormal_us(run_us as Micros, spec.run_time.sigma).max(1_000);
         let peak_bytes = context.stream.lognormal(bytes(spec.memory) as f64 * now.memory_factor, MEMORY_SIGMA);
+        self.asked += 1;
         let running = Running {
+            number: self.asked,
             query,
             node,
             began_us: context.now_us,
@@ -200,6 +207,8 @@ impl ClickHouse {
             QueryState::Finished => 1.0,
             _ => ((at_us - running.began_us) as f64 / (running.ends_us - running.began_us).max(1) as f64).min(1.0),
         };
+        let mut attributes = Attributes::default();
+        attributes.insert("query_id", &format!("q-{}", running.number));
         let read = |whole: u64| Some((whole as f64 * running.work_factor * done) as u64);
         Event::Query(Box::new(QueryRun {
             timestamp: self.start.plus(at_us.div_euclid(1_000)),
@@ -216,7 +225,7 @@ impl ClickHouse {
             read_rows: read(spec.read_rows),
             read_bytes: read(spec.read_bytes),
             exception_code,
-            attributes: Attributes::default(),
+            attributes,
         }))
     }
 }

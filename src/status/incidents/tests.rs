@@ -56,6 +56,7 @@ pub(in crate::status) fn report(id: &str, subscription: &str, started_at: Timest
         affected: crate::model::Affected::default(),
         customers: vec![Customer { subscription: "globex".into(), share: 0.5 }],
         sample_requests: Vec::new(),
+        sample_queries: Vec::new(),
         actions: vec!["Put a retry budget on CacheWarmer or roll it back.".to_owned()],
         timeline: Vec::new(),
         summary: String::new(),

@@ -200,6 +200,7 @@ pub fn incident() -> IncidentReport {
         ruled_out: vec![RuledOut { candidate: "agent leak".to_owned(), why: "began two days before".to_owned() }],
         affected: Affected { subscriptions: 41, requests_share: 0.37 },
         sample_requests: Vec::new(),
+        sample_queries: Vec::new(),
         customers: Vec::new(),
         actions: vec!["Limit sub-001 at the gateway.".to_owned()],
         summary: "a retry storm".to_owned(),

@@ -1,6 +1,9 @@
 //! What a page says, in words: parts with a heading, most important first.
 
-use crate::model::{Cause, Contributor, DurationMs, Page, PageAlert, PageEvent, SampleRequest};
+use crate::detect::bytes;
+use crate::model::{
+    Cause, Contributor, DurationMs, Page, PageAlert, PageEvent, QueryState, SampleQuery, SampleRequest,
+};
 
 /// Causes that are put into words; the page as JSON has all.
 const CAUSES_SAID_MAX: usize = 3;
@@ -46,6 +49,7 @@ pub(super) fn parts(page: &Page) -> Vec<Part> {
         },
         Part { heading: "Customers to contact", lines: list(&customers) },
         Part { heading: "Sample requests", lines: page.sample_requests.iter().map(sample_request).collect() },
+        Part { heading: "Sample queries", lines: page.sample_queries.iter().map(sample_query).collect() },
         Part { heading: "Confidence", lines: confidence.into_iter().collect() },
         Part { heading: "Runbook", lines: runbook.into_iter().map(ToOwned::to_owned).collect() },
     ];
@@ -96,6 +100,23 @@ fn end(page: &Page) -> Vec<String> {
 fn sample_request(sample: &SampleRequest) -> String {
     let SampleRequest { request_id, timestamp, subscription, route, status, duration_ms } = sample;
     format!("{request_id}: {subscription} {route}, {status} after {duration_ms:.0} ms at {timestamp}")
+}
+
+fn sample_query(sample: &SampleQuery) -> String {
+    let SampleQuery { query_id, timestamp, node, user, fingerprint, state, memory_bytes, duration_ms, exception_code } =
+        sample;
+    let user = user.as_ref().map(|user| format!(" by {user}")).unwrap_or_default();
+    let state = match (state, exception_code) {
+        (_, Some(code)) => format!("failed ({code})"),
+        (Some(QueryState::Running), _) => "running".to_owned(),
+        (Some(QueryState::Failed), _) => "failed".to_owned(),
+        (Some(QueryState::Killed), _) => "killed".to_owned(),
+        (Some(QueryState::Finished) | None, _) => "finished".to_owned(),
+    };
+    let after = duration_ms.map(|ms| format!(" after {ms:.0} ms")).unwrap_or_default();
+    #[allow(clippy::cast_precision_loss)] // for reading
+    let memory = bytes(*memory_bytes as f64);
+    format!("{query_id}: {fingerprint}{user} on {node}, {memory}, {state}{after} at {timestamp}")
 }
 
 fn cause(cause: &Cause) -> String {
@@ -190,6 +211,32 @@ mod tests {
         assert_eq!(said(0, 0.4), "It concerned 40 % of requests.");
         assert_eq!(said(1, 0.4), "1 subscription with 40 % of requests felt it.");
         assert_eq!(said(2, 0.4), "2 subscriptions with 40 % of requests felt it.");
+    }
+
+    #[test]
+    fn a_query_is_said_with_what_looks_it_up_and_how_it_ended() {
+        let run = SampleQuery {
+            query_id: "2f9c-11".into(),
+            timestamp: sample::SINCE.plus(61_512),
+            node: "ch-1".into(),
+            user: Some("dashboards".into()),
+            fingerprint: "q2f6c84d91e30b7aa".into(),
+            state: Some(QueryState::Running),
+            memory_bytes: 9 << 29,
+            duration_ms: Some(41_200.0),
+            exception_code: None,
+        };
+        let said = sample_query(&run);
+        assert_eq!(
+            said,
+            "2f9c-11: q2f6c84d91e30b7aa by dashboards on ch-1, 4.5 GiB, running after 41200 ms at 2026-03-01T10:11:01.512Z"
+        );
+        let failed = SampleQuery { state: Some(QueryState::Failed), exception_code: Some(241), ..run.clone() };
+        assert!(sample_query(&failed).contains(", failed (241) after "), "{}", sample_query(&failed));
+        let bare = SampleQuery { user: None, state: None, duration_ms: None, ..run };
+        assert!(sample_query(&bare).ends_with("7aa on ch-1, 4.5 GiB, finished at 2026-03-01T10:11:01.512Z"));
+        let page = Page { sample_queries: vec![bare], ..sample::page() };
+        assert!(parts(&page).iter().any(|part| part.heading == "Sample queries" && part.lines.len() == 1));
     }
 
     #[test]
