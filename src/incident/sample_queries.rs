@@ -8,8 +8,8 @@ use crate::model::{Cause, Dimension, Dimensions, SAMPLE_QUERIES_MAX, SampleQuery
 /// What tells queries apart.
 const OF_QUERIES: [Dimension; 4] = [Dimension::Fingerprint, Dimension::Origin, Dimension::Version, Dimension::Node];
 
-/// The runs of the last minute that fit an alert best: those of its first cause before others, and then by the memory they
-/// took. None where neither the alert nor its first cause names a query.
+/// The runs of the last minute that fit an alert best: those of its first cause alone where there are such, and of these the
+/// ones that took the most memory. None where neither the alert nor its first cause names a query.
 pub(super) fn sample_queries(change: &AlertChange, causes: &[Cause], scene: &Scene<'_>) -> Vec<SampleQuery> {
     let cause = of_queries(causes.first().map(|cause| &cause.dimensions));
     let labels = of_queries(Some(&change.key.labels));
@@ -17,11 +17,15 @@ pub(super) fn sample_queries(change: &AlertChange, causes: &[Cause], scene: &Sce
         return Vec::new();
     };
     let found = scene.recent.query_exemplars().filter(|exemplar| matches(&exemplar.key, query, scene.names));
-    let mut found: Vec<(bool, &QueryExemplar)> =
-        found.map(|exemplar| (!matches(&exemplar.key, &cause, scene.names), exemplar)).collect();
-    found.sort_by(|(a_misses, a), (b_misses, b)| a_misses.cmp(b_misses).then_with(|| a.rank(b)));
+    let mut found: Vec<&QueryExemplar> = found.collect();
+    // What the version before took shows nothing.
+    let is_of_cause = |exemplar: &&QueryExemplar| matches(&exemplar.key, &cause, scene.names);
+    if found.iter().any(is_of_cause) {
+        found.retain(is_of_cause);
+    }
+    found.sort_by(|a, b| a.rank(b));
     let mut told: Vec<SampleQuery> = Vec::new();
-    for (_, exemplar) in found {
+    for exemplar in found {
         if told.len() == SAMPLE_QUERIES_MAX {
             break;
         }

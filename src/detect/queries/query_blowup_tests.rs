@@ -68,7 +68,7 @@ fn memory_above_its_own_normal_is_a_ticket_that_names_pattern_origin_and_version
 }
 
 #[test]
-fn runs_of_the_cause_are_named_to_look_up_before_heavier_ones_of_another_origin() {
+fn runs_of_the_cause_are_named_to_look_up_and_not_those_of_another_origin_or_version() {
     let mut patterns = blowup(tenfold);
     patterns.push(Pattern { memory_bytes: 40.0 * GIB, per_minute: |_| 6.0, ..Pattern::new("dd04", "nightly") });
     let mut events = sorted(runs(&patterns, 40.0, 1));
@@ -79,7 +79,7 @@ fn runs_of_the_cause_are_named_to_look_up_before_heavier_ones_of_another_origin(
     }
     let (_, incidents) = replay(&events);
     let samples = &incidents[0].sample_queries;
-    assert_eq!(samples.len(), SAMPLE_QUERIES_MAX, "{incidents:#?}");
+    assert!((1..=SAMPLE_QUERIES_MAX).contains(&samples.len()), "{incidents:#?}");
     assert!(samples.is_sorted_by(|a, b| a.memory_bytes >= b.memory_bytes), "{samples:#?}");
     for sample in samples {
         let number: usize = sample.query_id.trim_start_matches("q-").parse().unwrap();
