@@ -223,6 +223,19 @@ pub enum QueryState {
     Killed,
 }
 
+impl QueryState {
+    /// The contract's spelling.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+            Self::Running => "running",
+            Self::Killed => "killed",
+        }
+    }
+}
+
 /// A finished or running ClickHouse query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueryRun {

@@ -357,6 +357,16 @@ pub struct SampleQuery {
     pub exception_code: Option<i32>,
 }
 
+impl SampleQuery {
+    /// How it ended, or that it runs, in words: `running`, `failed (241)`. One without a state has ended.
+    #[must_use]
+    pub fn outcome(&self) -> String {
+        let ended = if self.exception_code.is_some() { QueryState::Failed } else { QueryState::Finished };
+        let state = self.state.unwrap_or(ended).as_str();
+        self.exception_code.map_or_else(|| state.to_owned(), |code| format!("{state} ({code})"))
+    }
+}
+
 /// The last line of a replay.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {

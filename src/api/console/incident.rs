@@ -132,71 +132,46 @@ fn customers_list(report: &IncidentReport) -> Markup {
 }
 
 fn sample_requests(report: &IncidentReport) -> Markup {
-    html! {
-        @if !report.sample_requests.is_empty() {
-            section aria-labelledby="sample-requests" {
-                h2 #sample-requests { "Sample requests" }
-                div.wide tabindex="0" role="region" aria-labelledby="sample-requests" { table {
-                    thead {
-                        tr {
-                            th scope="col" { "request id" }
-                            th scope="col" { "at" }
-                            th scope="col" { "subscription" }
-                            th scope="col" { "route" }
-                            th scope="col" { "status" }
-                            th scope="col" { "ms" }
-                        }
-                    }
-                    tbody {
-                        @for sample in &report.sample_requests {
-                            tr {
-                                th scope="row" { code { (sample.request_id) } }
-                                td { (parts::moment(sample.timestamp)) }
-                                td { (sample.subscription) }
-                                td { (sample.route) }
-                                td { (sample.status) }
-                                td { (format!("{:.0}", sample.duration_ms)) }
-                            }
-                        }
-                    }
-                } }
-            }
+    let columns = ["request id", "at", "subscription", "route", "status", "ms"];
+    let rows = report.sample_requests.iter().map(|sample| {
+        html! {
+            th scope="row" { code { (sample.request_id) } }
+            td { (parts::moment(sample.timestamp)) }
+            td { (sample.subscription) }
+            td { (sample.route) }
+            td { (sample.status) }
+            td { (format!("{:.0}", sample.duration_ms)) }
         }
-    }
+    });
+    samples("sample-requests", "Sample requests", &columns, rows)
 }
 
 fn sample_queries(report: &IncidentReport) -> Markup {
+    let columns = ["query id", "at", "fingerprint", "user", "node", "memory", "state", "ms"];
+    let rows = report.sample_queries.iter().map(|sample| {
+        html! {
+            th scope="row" { code { (sample.query_id) } }
+            td { (parts::moment(sample.timestamp)) }
+            td { code { (sample.fingerprint) } }
+            td { (sample.user.as_deref().unwrap_or_default()) }
+            td { (sample.node) }
+            td { (memory(sample.memory_bytes)) }
+            td { (sample.outcome()) }
+            td { (sample.duration_ms.map(|ms| format!("{ms:.0}")).unwrap_or_default()) }
+        }
+    });
+    samples("sample-queries", "Sample queries", &columns, rows)
+}
+
+/// A table of what can be looked up elsewhere by the id in its first column; nothing where there are no rows.
+fn samples(id: &str, heading: &str, columns: &[&str], rows: impl ExactSizeIterator<Item = Markup>) -> Markup {
     html! {
-        @if !report.sample_queries.is_empty() {
-            section aria-labelledby="sample-queries" {
-                h2 #sample-queries { "Sample queries" }
-                div.wide tabindex="0" role="region" aria-labelledby="sample-queries" { table {
-                    thead {
-                        tr {
-                            th scope="col" { "query id" }
-                            th scope="col" { "at" }
-                            th scope="col" { "fingerprint" }
-                            th scope="col" { "user" }
-                            th scope="col" { "node" }
-                            th scope="col" { "memory" }
-                            th scope="col" { "ms" }
-                            th scope="col" { "error" }
-                        }
-                    }
-                    tbody {
-                        @for sample in &report.sample_queries {
-                            tr {
-                                th scope="row" { code { (sample.query_id) } }
-                                td { (parts::moment(sample.timestamp)) }
-                                td { code { (sample.fingerprint) } }
-                                td { (sample.user.as_deref().unwrap_or_default()) }
-                                td { (sample.node) }
-                                td { (memory(sample.memory_bytes)) }
-                                td { (sample.duration_ms.map(|ms| format!("{ms:.0}")).unwrap_or_default()) }
-                                td { (sample.exception_code.map(|code| code.to_string()).unwrap_or_default()) }
-                            }
-                        }
-                    }
+        @if rows.len() > 0 {
+            section aria-labelledby=(id) {
+                h2 id=(id) { (heading) }
+                div.wide tabindex="0" role="region" aria-labelledby=(id) { table {
+                    thead { tr { @for column in columns { th scope="col" { (column) } } } }
+                    tbody { @for row in rows { tr { (row) } } }
                 } }
             }
         }
@@ -300,10 +275,33 @@ fn plain_cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{QueryState, SampleQuery, samples};
 
     #[test]
     fn a_name_is_no_formula() {
         assert_eq!(plain_cell("=HYPERLINK(\"https://example.com\")"), "'=HYPERLINK(\"https://example.com\")");
         assert_eq!(plain_cell("acme"), "acme");
+    }
+
+    #[test]
+    fn queries_to_look_up_are_shown_with_how_they_ended_and_no_table_where_there_are_none() {
+        let run = SampleQuery {
+            query_id: "2f9c-11".into(),
+            timestamp: samples::START,
+            node: "ch-1".into(),
+            user: None,
+            fingerprint: "2f6c84d91e30b7aa".into(),
+            state: Some(QueryState::Failed),
+            memory_bytes: 9 << 29,
+            duration_ms: Some(41_200.0),
+            exception_code: Some(241),
+        };
+        let report = IncidentReport { sample_queries: vec![run], ..samples::incident() };
+        let shown = sample_queries(&report).into_string();
+        for cell in ["<code>2f9c-11</code>", "<td>ch-1</td>", "<td>4.5 GiB</td>", "<td>failed (241)</td>"] {
+            assert!(shown.contains(cell), "{cell} in {shown}");
+        }
+        assert_eq!(shown.matches("<th scope=\"col\">").count(), shown.matches("<td>").count() + 1, "{shown}");
+        assert_eq!(sample_requests(&report).into_string(), "");
     }
 }

@@ -54,7 +54,7 @@ fn queries(events: &[Event]) -> Vec<String> {
     let mut by_state: BTreeMap<&str, Vec<&QueryRun>> = BTreeMap::new();
     for event in events {
         if let Event::Query(run) = event {
-            by_state.entry(run.state.map_or("query", name)).or_default().push(run);
+            by_state.entry(run.state.map_or("query", QueryState::as_str)).or_default().push(run);
         }
     }
     let line = |(state, runs): (&str, Vec<&QueryRun>)| {
@@ -65,13 +65,4 @@ fn queries(events: &[Event]) -> Vec<String> {
         Some(format!("  {} queries {state}, the largest with {bytes} bytes: {text}", runs.len()))
     };
     by_state.into_iter().filter_map(line).collect()
-}
-
-fn name(state: QueryState) -> &'static str {
-    match state {
-        QueryState::Finished => "finished",
-        QueryState::Failed => "failed",
-        QueryState::Running => "running",
-        QueryState::Killed => "killed",
-    }
 }

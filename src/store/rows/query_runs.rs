@@ -28,7 +28,7 @@ pub(in crate::store) fn query_runs(batch: &Batch) -> Block {
     let mut origin = OriginColumns::new(batch, rows.len());
     for (positioned, query) in &rows {
         timestamps.push(query.timestamp);
-        states.push_optional(query.state.map(state_name));
+        states.push_optional(query.state.map(QueryState::as_str));
         durations.push(query.duration_ms.unwrap_or(0.0));
         exception_codes.push(query.exception_code.unwrap_or(0));
         origin.push(positioned, &query.attributes);
@@ -49,14 +49,4 @@ pub(in crate::store) fn query_runs(batch: &Batch) -> Block {
         .column("read_bytes", number(|query| query.read_bytes))
         .column("exception_code", exception_codes);
     origin.add_to(block)
-}
-
-/// The contract's spelling.
-fn state_name(state: QueryState) -> &'static str {
-    match state {
-        QueryState::Finished => "finished",
-        QueryState::Failed => "failed",
-        QueryState::Running => "running",
-        QueryState::Killed => "killed",
-    }
 }

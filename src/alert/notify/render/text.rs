@@ -1,9 +1,7 @@
 //! What a page says, in words: parts with a heading, most important first.
 
 use crate::detect::bytes;
-use crate::model::{
-    Cause, Contributor, DurationMs, Page, PageAlert, PageEvent, QueryState, SampleQuery, SampleRequest,
-};
+use crate::model::{Cause, Contributor, DurationMs, Page, PageAlert, PageEvent, SampleQuery, SampleRequest};
 
 /// Causes that are put into words; the page as JSON has all.
 const CAUSES_SAID_MAX: usize = 3;
@@ -103,20 +101,12 @@ fn sample_request(sample: &SampleRequest) -> String {
 }
 
 fn sample_query(sample: &SampleQuery) -> String {
-    let SampleQuery { query_id, timestamp, node, user, fingerprint, state, memory_bytes, duration_ms, exception_code } =
-        sample;
+    let SampleQuery { query_id, timestamp, node, user, fingerprint, memory_bytes, duration_ms, .. } = sample;
     let user = user.as_ref().map(|user| format!(" by {user}")).unwrap_or_default();
-    let state = match (state, exception_code) {
-        (_, Some(code)) => format!("failed ({code})"),
-        (Some(QueryState::Running), _) => "running".to_owned(),
-        (Some(QueryState::Failed), _) => "failed".to_owned(),
-        (Some(QueryState::Killed), _) => "killed".to_owned(),
-        (Some(QueryState::Finished) | None, _) => "finished".to_owned(),
-    };
     let after = duration_ms.map(|ms| format!(" after {ms:.0} ms")).unwrap_or_default();
     #[allow(clippy::cast_precision_loss)] // for reading
     let memory = bytes(*memory_bytes as f64);
-    format!("{query_id}: {fingerprint}{user} on {node}, {memory}, {state}{after} at {timestamp}")
+    format!("{query_id}: {fingerprint}{user} on {node}, {memory}, {}{after} at {timestamp}", sample.outcome())
 }
 
 fn cause(cause: &Cause) -> String {
@@ -185,6 +175,7 @@ pub(super) fn cut(text: &str, chars_max: usize) -> String {
 mod tests {
     use super::*;
     use crate::alert::notify::sample;
+    use crate::model::QueryState;
 
     fn shown(page: &Page) -> String {
         let part = |part: Part| format!("{}\n  {}\n", part.heading, part.lines.join("\n  "));
@@ -233,6 +224,8 @@ mod tests {
         );
         let failed = SampleQuery { state: Some(QueryState::Failed), exception_code: Some(241), ..run.clone() };
         assert!(sample_query(&failed).contains(", failed (241) after "), "{}", sample_query(&failed));
+        let killed = SampleQuery { state: Some(QueryState::Killed), exception_code: Some(394), ..run.clone() };
+        assert!(sample_query(&killed).contains(", killed (394) after "), "{}", sample_query(&killed));
         let bare = SampleQuery { user: None, state: None, duration_ms: None, ..run };
         assert!(sample_query(&bare).ends_with("7aa on ch-1, 4.5 GiB, finished at 2026-03-01T10:11:01.512Z"));
         let page = Page { sample_queries: vec![bare], ..sample::page() };
